@@ -1,0 +1,1 @@
+//! A wall written down: TOML, checked before anything starts.

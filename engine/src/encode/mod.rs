@@ -1,0 +1,60 @@
+//! Compresses a screen's pictures with GStreamer's encoders, at low latency.
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::{AccessUnit, Codec, Ratio};
+
+/// Takes what an encoder gives. Returns at once (invariant 1).
+pub trait EncodedSink: Send + Sync {
+    /// The next access unit, in decoding order (which is display order: no B-pictures). The first
+    /// one is random access and carries its parameter sets (invariant 6).
+    fn unit(&self, unit: &AccessUnit);
+}
+
+/// How a screen is compressed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderConfig {
+    /// H.264 or H.265.
+    pub codec: Codec,
+    /// Which encoder.
+    pub choice: EncoderChoice,
+    /// Picture width, even.
+    pub width: u32,
+    /// Picture height, even.
+    pub height: u32,
+    /// Pictures per second.
+    pub frame_rate: Ratio,
+    /// Speed against quality, in x264's words; mapped for other encoders.
+    pub preset: String,
+    /// How many bits.
+    pub rate: Rate,
+    /// Pictures from one regular key frame to the next.
+    pub gop: u32,
+}
+
+/// Bits, or quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rate {
+    /// Kilobits per second.
+    Kbps(u32),
+    /// Constant rate factor (x264, x265), 0 to 51; the nearest constant quality elsewhere.
+    Crf(u8),
+}
+
+/// Which encoder to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderChoice {
+    /// The first that a probe finds working: NVENC, VA, QSV, then software.
+    Auto,
+    /// x264 or x265.
+    #[default]
+    Software,
+    /// NVIDIA.
+    Nvenc,
+    /// VA-API.
+    Va,
+    /// Intel Quick Sync.
+    Qsv,
+}

@@ -1,0 +1,23 @@
+//! The media plane of Vitrail: from a camera's packets to an encoded wall.
+//!
+//! Rooms, in the order that data flows: [`source`] connects, [`ingest`] keeps it alive, [`decode`]
+//! turns access units into frames, [`fit`] shrinks them to tile size, [`store`] keeps the newest,
+//! [`scene`] says where each goes, [`composite`] draws, [`encode`] compresses, [`output`] delivers.
+//! Only [`wall`] sees all of them. A room imports [`base`], [`media`] and the types of the room
+//! before it; `tests/arrows.rs` checks that.
+
+pub mod base;
+pub mod composite;
+pub mod config;
+pub mod decode;
+pub mod encode;
+pub mod fit;
+pub mod ingest;
+pub mod media;
+pub mod output;
+pub mod scene;
+pub mod source;
+pub mod store;
+pub mod wall;
+
+pub use base::error::{Error, ErrorKind, Result};

@@ -1,0 +1,11 @@
+//! The words of the media plane: access units, video parameters, frames, identities. No I/O.
+
+pub mod access_unit;
+pub mod frame;
+pub mod id;
+pub mod video;
+
+pub use access_unit::{AccessUnit, Pts};
+pub use frame::{Chroma, Frame, FrameMeta, Plane};
+pub use id::{CameraId, ScreenId, SourceRef, WallId};
+pub use video::{Codec, Colorimetry, Matrix, Range, Ratio, VideoParameters};

@@ -1,0 +1,59 @@
+//! Delivers an encoded screen: RTSP, RTP, SRT, files, HLS, a display. One encode, many outputs,
+//! and none of them can hold up the others (invariant 1).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a screen goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputSpec {
+    /// Serve it: `rtsp://[USER:PASSWORD@]HOST:PORT/PATH`.
+    Rtsp {
+        /// Address to listen on.
+        listen: SocketAddr,
+        /// Path, with its slash.
+        path: String,
+        /// User name and password that viewers need (digest and basic).
+        login: Option<Login>,
+    },
+    /// Send RTP over UDP to one host or a multicast group: `rtp://HOST:PORT`.
+    Rtp {
+        /// To whom.
+        to: SocketAddr,
+    },
+    /// MPEG-TS over SRT: `srt://HOST:PORT?mode=caller|listener&latency=ms`.
+    Srt {
+        /// The address with its query, as GStreamer takes it.
+        uri: String,
+    },
+    /// Record: `.mp4` (fragmented) or `.mkv`; playable up to the last fragment after a kill.
+    File {
+        /// The file; replaced where it exists.
+        path: PathBuf,
+    },
+    /// HTTP live streaming: a playlist `….m3u8` and its segments beside it.
+    Hls {
+        /// The playlist.
+        playlist: PathBuf,
+    },
+    /// A window, or the full screen, of this machine: `display:` or `display:full`.
+    Display {
+        /// All of the screen.
+        full: bool,
+    },
+}
+
+/// A user name and a password; prints neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login(…)")
+    }
+}
