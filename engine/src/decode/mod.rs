@@ -7,6 +7,8 @@ mod planes;
 mod pool;
 mod queue;
 mod status;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use crate::base::Error;
