@@ -365,6 +365,17 @@ impl DecodeHandle {
         self.0.camera.progress.snapshot(tally)
     }
 
+    /// True where no unit waits and none is being decoded.
+    pub fn is_idle(&self) -> bool {
+        let line = self.0.camera.line();
+        line.turn == Turn::None && line.queue.is_empty()
+    }
+
+    /// True where it holds a decoder context of its own: some 10 MB.
+    pub fn has_own_decoder(&self) -> bool {
+        self.0.camera.has_decoder.load(Ordering::Relaxed)
+    }
+
     /// Ends it: what waits is thrown away and the consumer is dropped. Waits for the call of the
     /// consumer that is under way, if one is (invariant 5: no late frame after this). A call from
     /// within the consumer does not wait.

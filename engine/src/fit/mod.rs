@@ -1,6 +1,8 @@
 //! Shrinks a frame to exactly the sizes that visible tiles need, while it is hot in cache.
 
 mod axis;
+mod change;
+mod fitter;
 mod geometry;
 mod kernels;
 mod scale;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::Frame;
 
+pub use fitter::{FitSnapshot, FitStatus, Fitter, SharedTargets, Targets};
 pub use geometry::Mask;
 pub use kernels::Scratch;
 pub use scale::{fit, fit_at};

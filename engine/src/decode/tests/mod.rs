@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod conformance;
+mod delay;
+mod pool;
+mod robustness;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
