@@ -46,8 +46,8 @@ impl Shared {
             Some(index) => index,
             None => {
                 let request = DecoderRequest {
-                    order: Order::Live,
                     max_pixels: setting.max_pixels,
+                    isolated: true,
                     ..DecoderRequest::live(codec)
                 };
                 self.0.push((codec, setting.factory.open(&request)?));
@@ -232,6 +232,7 @@ fn open(parameters: &VideoParameters, bench: &Bench<'_>) -> Result<Box<dyn Decod
         extradata: parameters.extradata.clone(),
         order: bench.setting.order,
         max_pixels: bench.setting.max_pixels,
+        isolated: false,
     })?;
     note_backend(decoder.as_ref(), bench.progress);
     Ok(decoder)

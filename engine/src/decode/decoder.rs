@@ -30,6 +30,8 @@ pub struct DecoderRequest {
     pub order: Order,
     /// Pictures of more pixels than this are refused, before memory is taken for them.
     pub max_pixels: u32,
+    /// Each unit stands alone and the decoder is drained after it; they come from many streams.
+    pub isolated: bool,
 }
 
 impl DecoderRequest {
@@ -38,7 +40,13 @@ impl DecoderRequest {
 
     /// A live decoder of `codec`, with nothing known beforehand.
     pub fn live(codec: Codec) -> DecoderRequest {
-        DecoderRequest { codec, extradata: Bytes::new(), order: Order::Live, max_pixels: Self::MAX_PIXELS }
+        DecoderRequest {
+            codec,
+            extradata: Bytes::new(),
+            order: Order::Live,
+            max_pixels: Self::MAX_PIXELS,
+            isolated: false,
+        }
     }
 }
 

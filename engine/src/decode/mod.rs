@@ -2,6 +2,7 @@
 
 mod camera;
 mod decoder;
+mod hardware;
 mod libav;
 mod planes;
 mod pool;
@@ -15,6 +16,7 @@ use crate::base::Error;
 use crate::media::Frame;
 
 pub use decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Origin, Picture, PictureSink};
+pub use hardware::{GstDecoder, HARDWARE_ELEMENTS, HardwareFactory};
 pub use libav::{LibavDecoder, LibavFactory};
 pub use pool::{DecodeHandle, DecodePool, PoolConfig};
 pub use status::DecodeStatus;
