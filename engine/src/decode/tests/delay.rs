@@ -95,3 +95,21 @@ fn a_drained_decoder_starts_anew_with_the_next_key_frame() {
     }
     assert_eq!(count, 4);
 }
+
+/// Also the one to run under valgrind: `valgrind target/debug/deps/vitrail_engine-… outlive`.
+#[test]
+fn pictures_outlive_their_decoder_on_other_threads() {
+    let options = "testsrc2=size=322x242:rate=25 -frames:v 12 -pix_fmt yuv420p -c:v libx264 -g 6 -bf 2";
+    let Some(units) = encoded("v.h264", options) else { return };
+    let mut decoder = LibavDecoder::open(&DecoderRequest::live(Codec::H264)).unwrap();
+    let mut pictures = Vec::new();
+    units.iter().for_each(|unit| decoder.decode(unit, &mut |p| pictures.push(p)).unwrap());
+    decoder.drain(&mut |p| pictures.push(p)).unwrap();
+    let frames: Vec<_> =
+        pictures.into_iter().map(|p| p.into_frame(0, crate::media::Ratio::ONE).unwrap()).collect();
+    let before: Vec<_> = frames.iter().map(Frame::to_packed_i420).collect();
+    drop(decoder);
+    let after = std::thread::spawn(move || frames.iter().map(Frame::to_packed_i420).collect::<Vec<_>>());
+    assert!(after.join().unwrap() == before);
+    assert_eq!(before.len(), 12);
+}
