@@ -378,3 +378,68 @@ fn real_footage_agrees_with_the_area_scaler_of_ffmpeg() {
         assert!(luma >= 40.0 && chroma >= 40.0, "{w}x{h}: luma {luma:.1} dB, chroma {chroma:.1} dB");
     }
 }
+
+/// Every luma picture of `filter` over real footage, after a camera's encoder.
+fn through_an_encoder(clip: &Path, filter: &str, kbps: u32) -> Option<Vec<Frame>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (coded, rate) = (folder.path().join("coded.h264"), format!("{kbps}k"));
+    let ran = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(clip)
+        .args([
+            "-vf",
+            filter,
+            "-frames:v",
+            "100",
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+        ])
+        .args(["-bf", "0", "-g", "25", "-b:v", &rate, "-maxrate", &rate, "-bufsize", &rate])
+        .arg(&coded)
+        .status();
+    if !ran.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let out = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(&coded)
+        .args(["-pix_fmt", "yuv420p", "-f", "rawvideo", "-"])
+        .output()
+        .ok()?;
+    let picture = 640 * 360 * 3 / 2;
+    let frame =
+        |data: &[u8]| Frame::packed_i420(640, 360, Bytes::copy_from_slice(data), FrameMeta::default());
+    out.stdout.chunks_exact(picture).map(frame).collect()
+}
+
+#[test]
+fn a_frozen_camera_is_told_from_a_live_one_after_an_encoder() {
+    let clip =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/footage/dvrscan_traffic_camera.mp4");
+    if !clip.exists() {
+        println!("skipped: {} is not there", clip.display());
+        return;
+    }
+    for kbps in [150, 400, 1500] {
+        let frozen = "select=eq(n\\,100),loop=loop=99:size=1:start=0,setpts=N/25/TB,scale=640:360";
+        let changes = |filter: &str| {
+            let frames = through_an_encoder(&clip, filter, kbps)?;
+            let mut detector = change::ChangeDetector::default();
+            let changes = frames.iter().filter(|frame| detector.changed(frame)).count();
+            Some((frames.len(), changes))
+        };
+        let (Some(frozen), Some(live)) = (changes(frozen), changes("scale=640:360")) else {
+            println!("skipped: ffmpeg did not work");
+            return;
+        };
+        println!("{kbps} kb/s: frozen {frozen:?}, live {live:?}");
+        assert_eq!(frozen.0, 100);
+        // The first picture counts; rate control may need a second to settle after it.
+        assert!(frozen.1 <= 3, "{kbps} kb/s: {frozen:?}");
+        assert!(live.1 >= 20, "{kbps} kb/s: {live:?}");
+    }
+}
