@@ -1,7 +1,25 @@
 //! Turns access units into frames, for thousands of cameras on as many threads as there are cores.
 
+mod camera;
+mod decoder;
+mod hardware;
+mod libav;
+mod planes;
+mod pool;
+mod queue;
+mod status;
+#[cfg(test)]
+mod tests;
+mod units;
+
 use crate::base::Error;
 use crate::media::Frame;
+
+pub use decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Origin, Picture, PictureSink};
+pub use hardware::{GstDecoder, HARDWARE_ELEMENTS, HardwareFactory};
+pub use libav::{LibavDecoder, LibavFactory};
+pub use pool::{DecodeHandle, DecodePool, PoolConfig};
+pub use status::DecodeStatus;
 
 /// Takes the frames of one camera, on the decode worker that made them, in presentation order.
 pub trait FrameConsumer: Send {

@@ -1,10 +1,26 @@
 //! Shrinks a frame to exactly the sizes that visible tiles need, while it is hot in cache.
 
+mod axis;
+mod change;
+mod fitter;
+mod geometry;
+mod kernels;
+mod scale;
+mod simd;
+#[cfg(test)]
+mod tests;
+
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
 use crate::media::Frame;
+
+pub use fitter::{FitSnapshot, FitStatus, Fitter, SharedTargets, Targets};
+pub use geometry::Mask;
+pub use kernels::Scratch;
+pub use scale::{fit, fit_at};
+pub use simd::Level;
 
 /// A rectangle in whole pixels; `x + width` and `y + height` never overflow `u32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,7 +124,7 @@ pub struct FitSpec {
 
 impl FitSpec {
     /// All of a picture in a tile of this size.
-    pub fn whole(width: u32, height: u32, mode: FitMode) -> FitSpec {
+    pub const fn whole(width: u32, height: u32, mode: FitMode) -> FitSpec {
         FitSpec { width, height, mode, crop: Region::WHOLE, window: PixelRect::new(0, 0, width, height) }
     }
 }

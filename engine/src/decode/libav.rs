@@ -1,0 +1,251 @@
+//! The software decoder: libavcodec, one thread, no delay that the stream does not ask for.
+
+use std::sync::{Arc, Once};
+
+use bytes::Bytes;
+use ff::codec::{self, threading};
+use ff::format::Pixel;
+use ffmpeg_next as ff;
+
+use super::decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Origin, Origins, Picture, PictureSink};
+use super::planes;
+use crate::base::{Error, ErrorKind, Result};
+use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Plane, Range, Ratio};
+
+/// One libavcodec context.
+pub struct LibavDecoder {
+    context: ff::decoder::Video,
+    codec: Codec,
+    /// Put in front of the next unit.
+    extradata: Bytes,
+    origins: Origins,
+}
+
+/// Opens [`LibavDecoder`]s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LibavFactory;
+
+impl DecoderFactory for LibavFactory {
+    fn open(&self, request: &DecoderRequest) -> Result<Box<dyn Decoder>> {
+        Ok(Box::new(LibavDecoder::open(request)?))
+    }
+}
+
+impl LibavDecoder {
+    /// A decoder for what is asked. `Missing` where this libavcodec was built without the codec.
+    pub fn open(request: &DecoderRequest) -> Result<LibavDecoder> {
+        quiet();
+        let id = match request.codec {
+            Codec::H264 => codec::Id::H264,
+            Codec::H265 => codec::Id::HEVC,
+            Codec::Mjpeg => codec::Id::MJPEG,
+            Codec::Mpeg4 => codec::Id::MPEG4,
+        };
+        let missing =
+            |message: &'static str| Error::new(ErrorKind::Missing, request.codec.to_string(), message);
+        let decoder = codec::decoder::find(id)
+            .ok_or_else(|| missing("libavcodec has no decoder for it; install the full libavcodec"))?;
+        let mut context = codec::Context::new_with_codec(decoder);
+        context
+            .set_threading(threading::Config { count: 1, ..threading::Config::kind(threading::Type::None) });
+        // Cropping to the pixel, not to the nearest aligned address.
+        let mut flags = codec::Flags::UNALIGNED;
+        match request.order {
+            Order::Live => flags |= codec::Flags::LOW_DELAY,
+            // Makes H.264 wait for as many pictures as the level allows where the stream is silent.
+            Order::Exact => context.compliance(codec::Compliance::Strict),
+        }
+        context.set_flags(flags);
+        let mut options = ff::Dictionary::new();
+        options.set("max_pixels", &request.max_pixels.to_string());
+        let context = context
+            .decoder()
+            .open_as_with(decoder, options)
+            .and_then(|opened| opened.video())
+            .map_err(|e| missing("libavcodec does not open its decoder").caused_by(e))?;
+        Ok(LibavDecoder {
+            context,
+            codec: request.codec,
+            extradata: request.extradata.clone(),
+            origins: Origins::default(),
+        })
+    }
+
+    fn packet(&mut self, unit: &AccessUnit) -> ff::Packet {
+        let head = std::mem::take(&mut self.extradata);
+        let mut packet = ff::Packet::new(head.len() + unit.data.len());
+        if let Some(data) = packet.data_mut() {
+            data[..head.len()].copy_from_slice(&head);
+            data[head.len()..].copy_from_slice(&unit.data);
+        }
+        packet.set_pts(Some(self.origins.note(Origin::from(unit))));
+        if unit.random_access {
+            packet.set_flags(ff::packet::Flags::KEY);
+        }
+        packet
+    }
+
+    fn receive(&mut self, out: PictureSink<'_>) -> Result<()> {
+        loop {
+            let mut frame = ff::frame::Video::empty();
+            match self.context.receive_frame(&mut frame) {
+                Ok(()) => out(self.picture(frame)?),
+                Err(error) if is_again(error) || error == ff::Error::Eof => return Ok(()),
+                Err(error) => return Err(self.error(error)),
+            }
+        }
+    }
+
+    fn picture(&self, frame: ff::frame::Video) -> Result<Picture> {
+        let (format, width, height) = (frame.format(), frame.width(), frame.height());
+        let (w, h) = (width as usize, height as usize);
+        let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
+        let damaged = frame.is_corrupt() || frame.has_decode_errors();
+        let origin = self.origins.of(frame.pts());
+        let color = colorimetry(&frame, height);
+        let aspect = frame.aspect_ratio();
+        let pixel_aspect = match (u32::try_from(aspect.numerator()), u32::try_from(aspect.denominator())) {
+            (Ok(num), Ok(den)) => Ratio::new(num, den),
+            _ => None,
+        };
+        let owner = Arc::new(frame);
+        let view = |index, row, rows| {
+            planes::plane(&owner, index, row, rows).ok_or_else(|| {
+                Error::new(ErrorKind::Internal, self.codec.to_string(), "a decoded plane is missing")
+            })
+        };
+        let (chroma, planes) = match format {
+            Pixel::YUV420P | Pixel::YUVJ420P => {
+                (Chroma::I420, vec![view(0, w, h)?, view(1, cw, ch)?, view(2, cw, ch)?])
+            }
+            Pixel::NV12 => (Chroma::Nv12, vec![view(0, w, h)?, view(1, 2 * cw, ch)?]),
+            Pixel::GRAY8 => {
+                let neutral = Plane { data: vec![128; cw * ch].into(), stride: cw };
+                (Chroma::I420, vec![view(0, w, h)?, neutral.clone(), neutral])
+            }
+            other => return Err(self.unsupported(other)),
+        };
+        Ok(Picture { width, height, chroma, planes, origin, pixel_aspect, color, damaged })
+    }
+
+    fn unsupported(&self, format: Pixel) -> Error {
+        let message = format!("{} is not shown; set the camera to 8-bit 4:2:0", describe(format));
+        Error::new(ErrorKind::Unsupported, self.codec.to_string(), message)
+    }
+
+    fn error(&self, error: ff::Error) -> Error {
+        let subject = self.codec.to_string();
+        match error {
+            ff::Error::PatchWelcome | ff::Error::Experimental => {
+                Error::new(ErrorKind::Unsupported, subject, "a feature of this stream is not supported")
+            }
+            ff::Error::Other { errno } if errno == libc::ENOSYS => {
+                Error::new(ErrorKind::Unsupported, subject, "a feature of this stream is not supported")
+            }
+            ff::Error::Other { errno } if errno == libc::ENOMEM => {
+                Error::new(ErrorKind::Io, subject, "no memory is left for its pictures")
+            }
+            _ => Error::new(ErrorKind::Corrupt, subject, "a picture is damaged"),
+        }
+        .caused_by(error)
+    }
+}
+
+impl Decoder for LibavDecoder {
+    fn backend(&self) -> &str {
+        "libavcodec"
+    }
+
+    fn set_skip_loop_filter(&mut self, skip: bool) {
+        self.context.skip_loop_filter(if skip { ff::Discard::All } else { ff::Discard::Default });
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, out: PictureSink<'_>) -> Result<()> {
+        if unit.data.is_empty() {
+            // An empty packet would end the stream.
+            return Ok(());
+        }
+        let packet = self.packet(unit);
+        match self.context.send_packet(&packet) {
+            Ok(()) => self.receive(out),
+            Err(error) if is_again(error) => {
+                self.receive(out)?;
+                self.context.send_packet(&packet).map_err(|e| self.error(e))?;
+                self.receive(out)
+            }
+            Err(error) => {
+                // What came before the damage is still good.
+                self.receive(out)?;
+                Err(self.error(error))
+            }
+        }
+    }
+
+    fn drain(&mut self, out: PictureSink<'_>) -> Result<()> {
+        let sent = self.context.send_eof().map_err(|e| self.error(e));
+        let received = sent.and_then(|()| self.receive(out));
+        self.context.flush();
+        received
+    }
+
+    fn reset(&mut self) {
+        self.context.flush();
+    }
+}
+
+/// libavcodec writes to the terminal by itself; what matters reaches the caller as an error.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| ff::log::set_level(ff::log::Level::Quiet));
+}
+
+fn is_again(error: ff::Error) -> bool {
+    matches!(error, ff::Error::Other { errno } if errno == libc::EAGAIN)
+}
+
+/// What the frame says of its colours; the usual guess where it says nothing.
+fn colorimetry(frame: &ff::frame::Video, height: u32) -> Colorimetry {
+    use ff::color::{Range as AvRange, Space};
+    let guess = Colorimetry::guess(height);
+    let matrix = match frame.color_space() {
+        Space::BT709 => Matrix::Bt709,
+        Space::BT470BG | Space::SMPTE170M => Matrix::Bt601,
+        Space::BT2020NCL | Space::BT2020CL => Matrix::Bt2020,
+        _ => guess.matrix,
+    };
+    let range = match (frame.color_range(), frame.format()) {
+        (AvRange::JPEG, _) | (_, Pixel::YUVJ420P) => Range::Full,
+        _ => Range::Limited,
+    };
+    Colorimetry { matrix, range }
+}
+
+/// A pixel format in the words of its standard, with libavutil's name: `10-bit 4:2:0 (yuv420p10le)`.
+fn describe(format: Pixel) -> String {
+    let Some(descriptor) = format.descriptor() else { return "an unknown pixel format".into() };
+    let name = descriptor.name();
+    let digits = name.trim_end_matches("le").trim_end_matches("be");
+    let depth = match digits {
+        d if d.ends_with("p9") => 9,
+        d if d.ends_with("10") => 10,
+        d if d.ends_with("12") => 12,
+        d if d.ends_with("14") => 14,
+        d if d.ends_with("16") => 16,
+        _ => 8,
+    };
+    let chroma = if name.starts_with("gray") {
+        "monochrome"
+    } else if name.starts_with("gbr") || name.starts_with("rgb") || name.starts_with("bgr") {
+        "RGB"
+    } else {
+        match (descriptor.log2_chroma_w(), descriptor.log2_chroma_h()) {
+            (1, 1) => "4:2:0",
+            (1, 0) => "4:2:2",
+            (0, 1) => "4:4:0",
+            (2, 0) => "4:1:1",
+            (2, 2) => "4:1:0",
+            _ => "4:4:4",
+        }
+    };
+    format!("{depth}-bit {chroma} ({name})")
+}

@@ -1,0 +1,405 @@
+//! The workers that all cameras share, and the handle through which one camera uses them.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::camera::{Bench, Outcome, Setting, Shared, Work};
+use super::decoder::{DecoderFactory, DecoderRequest, Order};
+use super::queue::{Queued, UnitQueue};
+use super::status::{DecodeStatus, Progress};
+use super::{Effort, FrameConsumer, LibavFactory};
+use crate::base::thread::Worker;
+use crate::base::{ErrorKind, Moment, Result, SharedClock};
+use crate::media::{AccessUnit, SourceRef, VideoParameters};
+use crate::source::UnitSink;
+
+/// How a pool works.
+#[derive(Clone)]
+pub struct PoolConfig {
+    /// Threads; at least one.
+    pub workers: usize,
+    /// A camera whose queued units span more than this jumps to its next key frame.
+    pub queue_bound: Duration,
+    /// A camera whose queue holds more units than this does so too, whatever their times.
+    pub queue_capacity: usize,
+    /// Units of one camera that a worker takes in a turn, where they wait: fewer cache misses,
+    /// at the cost of the other cameras' latency.
+    pub batch: usize,
+    /// A decoder that has not decoded every picture for this long is closed.
+    pub close_after: Duration,
+    /// How long pictures are held back after damage, waiting for a key frame; `None` shows them.
+    pub hold_after_damage: Option<Duration>,
+    /// How pictures come out.
+    pub order: Order,
+    /// Pictures of more pixels are refused.
+    pub max_pixels: u32,
+    /// Opens the decoders.
+    pub factory: Arc<dyn DecoderFactory>,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        PoolConfig {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            queue_bound: Duration::from_millis(400),
+            queue_capacity: 256,
+            batch: 4,
+            close_after: Duration::from_secs(10),
+            hold_after_damage: Some(Duration::from_secs(2)),
+            order: Order::Live,
+            max_pixels: DecoderRequest::MAX_PIXELS,
+            factory: Arc::new(LibavFactory),
+        }
+    }
+}
+
+/// Whose turn it is: the highest priority first, in turn among equals.
+#[derive(Default)]
+struct Ready {
+    by_priority: BTreeMap<Reverse<u8>, VecDeque<Arc<Camera>>>,
+    stopping: bool,
+}
+
+struct Inner {
+    config: PoolConfig,
+    setting: Setting,
+    ready: Mutex<Ready>,
+    arrived: Condvar,
+}
+
+impl Inner {
+    fn ready(&self) -> MutexGuard<'_, Ready> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_ready(&self, camera: Arc<Camera>, priority: u8) {
+        self.ready().by_priority.entry(Reverse(priority)).or_default().push_back(camera);
+        self.arrived.notify_one();
+    }
+
+    /// The next camera; `None` when the pool ends.
+    fn next(&self) -> Option<Arc<Camera>> {
+        let mut ready = self.ready();
+        loop {
+            if ready.stopping {
+                return None;
+            }
+            if let Some(mut first) = ready.by_priority.first_entry() {
+                let camera = first.get_mut().pop_front();
+                if first.get().is_empty() {
+                    first.remove();
+                }
+                if camera.is_some() {
+                    return camera;
+                }
+            } else {
+                ready = self.arrived.wait(ready).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn work(&self) {
+        let mut shared = Shared::default();
+        while let Some(camera) = self.next() {
+            let turn = catch_unwind(AssertUnwindSafe(|| camera.take_turn(self, &mut shared)));
+            if turn.is_err() {
+                tracing::error!(camera = %camera.source.camera, "its decoding panicked; it is closed");
+                shared = Shared::default();
+                let message = "its decoding panicked".to_owned();
+                camera.progress.update(|p| p.error = Some((ErrorKind::Internal, message)));
+                camera.close();
+            }
+            if let Some(priority) = camera.end_turn() {
+                self.make_ready(camera, priority);
+            }
+        }
+    }
+}
+
+/// The decode workers of this machine. Dropping it ends them; handles then do nothing.
+pub struct DecodePool {
+    inner: Arc<Inner>,
+    _workers: Vec<Worker>,
+}
+
+impl std::fmt::Debug for DecodePool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecodePool").field("workers", &self._workers.len()).finish()
+    }
+}
+
+impl DecodePool {
+    /// Starts the workers. `Io` where the system gives no more threads.
+    pub fn start(config: PoolConfig, clock: SharedClock) -> Result<DecodePool> {
+        let setting = Setting {
+            factory: config.factory.clone(),
+            order: config.order,
+            hold: config.hold_after_damage,
+            max_pixels: config.max_pixels,
+            clock,
+        };
+        let workers = config.workers.max(1);
+        let inner = Arc::new(Inner { config, setting, ready: Mutex::default(), arrived: Condvar::new() });
+        let mut pool = DecodePool { inner: inner.clone(), _workers: Vec::new() };
+        for n in 0..workers {
+            let inner = inner.clone();
+            pool._workers.push(Worker::spawn(&format!("decode-{n}"), move || inner.work())?);
+        }
+        Ok(pool)
+    }
+
+    /// Registers a camera. Nothing is opened until its first unit comes. Frames go to `consumer`
+    /// until the handle (all of its clones) is dropped or closed.
+    pub fn open(&self, source: SourceRef, consumer: Box<dyn FrameConsumer>) -> DecodeHandle {
+        let config = &self.inner.config;
+        let camera = Arc::new(Camera {
+            source,
+            line: Mutex::new(Line {
+                queue: UnitQueue::new(config.queue_bound, config.queue_capacity),
+                turn: Turn::None,
+                priority: 0,
+                closed: false,
+                skip_loop_filter: false,
+                idle_since: None,
+                may_release: false,
+            }),
+            work: Mutex::default(),
+            consumer: Mutex::new(Some(consumer)),
+            progress: Progress::default(),
+            has_decoder: AtomicBool::new(false),
+        });
+        DecodeHandle(Arc::new(Owner { camera, pool: self.inner.clone() }))
+    }
+}
+
+impl Drop for DecodePool {
+    fn drop(&mut self) {
+        let mut ready = self.inner.ready();
+        ready.stopping = true;
+        ready.by_priority.clear();
+        drop(ready);
+        self.inner.arrived.notify_all();
+    }
+}
+
+/// Where a camera stands with the workers. It is on at most one of them, so that its units are
+/// decoded in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    None,
+    Waiting,
+    Running,
+}
+
+/// What senders and workers both touch, for moments only.
+struct Line {
+    queue: UnitQueue,
+    turn: Turn,
+    priority: u8,
+    closed: bool,
+    skip_loop_filter: bool,
+    /// Since when not every picture is decoded.
+    idle_since: Option<Moment>,
+    may_release: bool,
+}
+
+struct Camera {
+    source: SourceRef,
+    line: Mutex<Line>,
+    work: Mutex<Work>,
+    consumer: Mutex<Option<Box<dyn FrameConsumer>>>,
+    progress: Progress,
+    has_decoder: AtomicBool,
+}
+
+thread_local! {
+    /// The camera whose consumer is being called on this thread, as an address.
+    static CALLING: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Camera {
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    fn take_turn(&self, pool: &Inner, shared: &mut Shared) {
+        self.line().turn = Turn::Running;
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..pool.config.batch.max(1) {
+            let Some((queued, skip_loop_filter)) = self.next_unit() else { break };
+            let mut bench = Bench {
+                source: &self.source,
+                setting: &pool.setting,
+                progress: &self.progress,
+                shared: &mut *shared,
+                skip_loop_filter,
+            };
+            work.process(&queued, &mut bench, &mut |outcome| self.deliver(outcome));
+        }
+        let mut line = self.line();
+        let released = std::mem::take(&mut line.may_release) && line.queue.effort() != Effort::Full;
+        if line.closed || released {
+            work.release();
+        }
+        self.has_decoder.store(work.has_decoder(), Ordering::Relaxed);
+    }
+
+    fn next_unit(&self) -> Option<(Queued, bool)> {
+        let mut line = self.line();
+        if line.closed {
+            return None;
+        }
+        let skip = line.skip_loop_filter;
+        line.queue.pop().map(|queued| (queued, skip))
+    }
+
+    /// The priority to wait with, where units came meanwhile.
+    fn end_turn(&self) -> Option<u8> {
+        let mut line = self.line();
+        let more = !line.closed && !line.queue.is_empty();
+        line.turn = if more { Turn::Waiting } else { Turn::None };
+        more.then_some(line.priority)
+    }
+
+    fn deliver(&self, outcome: Outcome<'_>) {
+        let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(consumer) = consumer.as_mut() else { return };
+        let outer = CALLING.replace(self.address());
+        match outcome {
+            Outcome::Frame(frame) => consumer.frame(frame),
+            Outcome::Failed(error) => consumer.failed(error),
+        }
+        CALLING.set(outer);
+    }
+
+    /// No call of the consumer begins after this returns, and none goes on (unless it is the
+    /// consumer itself that closes).
+    fn close(&self) {
+        let mut line = self.line();
+        line.closed = true;
+        line.queue.clear();
+        drop(line);
+        if CALLING.get() != self.address() {
+            let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(consumer);
+        }
+        if let Ok(mut work) = self.work.try_lock() {
+            work.release();
+        }
+    }
+}
+
+struct Owner {
+    camera: Arc<Camera>,
+    pool: Arc<Inner>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.camera.close();
+    }
+}
+
+/// One camera's way into the pool. Cloning gives another handle on the same camera; when the last
+/// is dropped, the camera is closed. No call waits for decoding.
+#[derive(Clone)]
+pub struct DecodeHandle(Arc<Owner>);
+
+impl std::fmt::Debug for DecodeHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("DecodeHandle").field(&self.0.camera.source).finish()
+    }
+}
+
+impl DecodeHandle {
+    fn change(&self, change: impl FnOnce(&mut Line)) {
+        let Owner { camera, pool } = &*self.0;
+        let mut line = camera.line();
+        if line.closed {
+            return;
+        }
+        change(&mut line);
+        if line.turn == Turn::None && (!line.queue.is_empty() || line.may_release) {
+            line.turn = Turn::Waiting;
+            let priority = line.priority;
+            drop(line);
+            pool.make_ready(camera.clone(), priority);
+        }
+    }
+
+    /// How much to decode from now on.
+    pub fn set_effort(&self, effort: Effort) {
+        let now = self.0.pool.setting.clock.now();
+        self.change(|line| {
+            line.queue.set_effort(effort);
+            line.idle_since = match effort {
+                Effort::Full => None,
+                _ => line.idle_since.or(Some(now)),
+            };
+        });
+    }
+
+    /// Whether to leave out the loop filter: a fifth less work, 50 dB from the exact picture
+    /// once it is shrunk.
+    pub fn set_shortcuts(&self, skip_loop_filter: bool) {
+        self.change(|line| line.skip_loop_filter = skip_loop_filter);
+    }
+
+    /// Cameras of higher priority are decoded first. 0 at the start.
+    pub fn set_priority(&self, priority: u8) {
+        self.change(|line| line.priority = priority);
+    }
+
+    /// How its decoding stands.
+    pub fn status(&self) -> DecodeStatus {
+        let tally = self.0.camera.line().queue.tally();
+        self.0.camera.progress.snapshot(tally)
+    }
+
+    /// True where no unit waits and none is being decoded.
+    pub fn is_idle(&self) -> bool {
+        let line = self.0.camera.line();
+        line.turn == Turn::None && line.queue.is_empty()
+    }
+
+    /// True where it holds a decoder context of its own: some 10 MB.
+    pub fn has_own_decoder(&self) -> bool {
+        self.0.camera.has_decoder.load(Ordering::Relaxed)
+    }
+
+    /// Ends it: what waits is thrown away and the consumer is dropped. Waits for the call of the
+    /// consumer that is under way, if one is (invariant 5: no late frame after this). A call from
+    /// within the consumer does not wait.
+    pub fn close(&self) {
+        self.0.camera.close();
+    }
+}
+
+impl UnitSink for DecodeHandle {
+    fn parameters(&self, parameters: &VideoParameters) {
+        self.change(|line| line.queue.set_parameters(parameters));
+    }
+
+    fn unit(&self, unit: AccessUnit) {
+        let close_after = self.0.pool.config.close_after;
+        let has_decoder = self.0.camera.has_decoder.load(Ordering::Relaxed);
+        self.change(|line| {
+            let idle = line.idle_since.is_some_and(|since| unit.arrival.since(since) > close_after);
+            line.may_release = idle && has_decoder && line.queue.effort() != Effort::Full;
+            line.queue.push(unit);
+        });
+    }
+
+    fn discontinuity(&self) {
+        self.change(|line| line.queue.discontinuity());
+    }
+}

@@ -1,0 +1,319 @@
+//! The units of one camera that wait for a worker: bounded in time and in number. Pure; time comes
+//! from the units' arrivals.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Effort;
+use crate::media::{AccessUnit, VideoParameters};
+
+/// A unit that waits, with what a worker must know beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub unit: AccessUnit,
+    /// The parameters that held when it arrived.
+    pub parameters: Arc<VideoParameters>,
+    /// It does not follow the unit that was decoded before it: the decoder starts anew.
+    pub fresh: bool,
+    /// Nothing that depends on it follows: it is decoded by itself and shown at once.
+    pub alone: bool,
+}
+
+/// Why units are thrown away until a random-access unit comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// The stream, or full decoding of it, has just begun.
+    Start,
+    /// The queue was over its bound.
+    Late,
+}
+
+/// What the queue threw away, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub units: u64,
+    pub dropped_late: u64,
+    pub dropped_waiting: u64,
+    pub skipped: u64,
+    pub jumps: u64,
+}
+
+/// The queue. Guards invariant 3 (latency cannot grow): when the arrivals in it span more than the
+/// bound, it jumps to its newest random-access unit, or empties itself and waits for the next, and
+/// counts that.
+#[derive(Debug)]
+pub(super) struct UnitQueue {
+    bound: Duration,
+    capacity: usize,
+    items: VecDeque<Queued>,
+    parameters: Option<Arc<VideoParameters>>,
+    effort: Effort,
+    waiting: Option<Waiting>,
+    /// The newest random-access unit that came in `Standby`: shown at once when called up.
+    held: Option<Queued>,
+    tally: Tally,
+}
+
+impl UnitQueue {
+    pub fn new(bound: Duration, capacity: usize) -> UnitQueue {
+        UnitQueue {
+            bound,
+            capacity: capacity.max(1),
+            items: VecDeque::new(),
+            parameters: None,
+            effort: Effort::Full,
+            waiting: Some(Waiting::Start),
+            held: None,
+            tally: Tally::default(),
+        }
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub fn set_parameters(&mut self, parameters: &VideoParameters) {
+        if self.parameters.as_deref() != Some(parameters) {
+            let other_codec = self.parameters.as_ref().is_some_and(|old| old.codec != parameters.codec);
+            self.parameters = Some(Arc::new(parameters.clone()));
+            if other_codec {
+                self.discontinuity();
+            }
+        }
+    }
+
+    /// What comes next does not follow what came before.
+    pub fn discontinuity(&mut self) {
+        self.waiting = Some(Waiting::Start);
+    }
+
+    pub fn set_effort(&mut self, effort: Effort) {
+        if effort == self.effort {
+            return;
+        }
+        let before = std::mem::replace(&mut self.effort, effort);
+        self.tally.skipped += self.items.len() as u64;
+        self.items.clear();
+        self.waiting = Some(Waiting::Start);
+        let held = self.held.take();
+        if before == Effort::Standby {
+            self.items.extend(held);
+        }
+    }
+
+    /// Throws everything away, uncounted: the camera is closed.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.held = None;
+    }
+
+    pub fn push(&mut self, unit: AccessUnit) {
+        self.tally.units += 1;
+        let Some(parameters) = self.parameters.clone() else {
+            self.tally.dropped_waiting += 1;
+            return;
+        };
+        let random_access = unit.random_access;
+        let queued = |fresh, alone| Queued { unit, parameters, fresh, alone };
+        match self.effort {
+            Effort::Standby if random_access => self.held = Some(queued(true, true)),
+            Effort::KeyFrames if random_access => {
+                self.tally.dropped_late += self.items.len() as u64;
+                self.items.clear();
+                self.items.push_back(queued(true, true));
+            }
+            Effort::Standby | Effort::KeyFrames => self.tally.skipped += 1,
+            Effort::Full => {
+                if !random_access && self.count_if_waiting() {
+                    return;
+                }
+                let fresh = self.waiting.take().is_some();
+                self.items.push_back(queued(fresh, false));
+                self.keep_bound();
+            }
+        }
+    }
+
+    fn count_if_waiting(&mut self) -> bool {
+        match self.waiting {
+            None => return false,
+            Some(Waiting::Start) => self.tally.dropped_waiting += 1,
+            Some(Waiting::Late) => self.tally.dropped_late += 1,
+        }
+        true
+    }
+
+    pub fn pop(&mut self) -> Option<Queued> {
+        self.items.pop_front()
+    }
+
+    fn is_over(&self) -> bool {
+        let span = match (self.items.front(), self.items.back()) {
+            (Some(oldest), Some(newest)) => newest.unit.arrival.since(oldest.unit.arrival),
+            _ => Duration::ZERO,
+        };
+        self.items.len() > self.capacity || span > self.bound
+    }
+
+    fn keep_bound(&mut self) {
+        if !self.is_over() {
+            return;
+        }
+        self.tally.jumps += 1;
+        let newest_key = self.items.iter().rposition(|q| q.unit.random_access);
+        let late = newest_key.unwrap_or(self.items.len());
+        self.items.drain(..late);
+        self.tally.dropped_late += late as u64;
+        if let Some(key) = self.items.front_mut() {
+            key.fresh = true;
+        }
+        if self.is_over() {
+            // Even its newest key frame is too far back to catch up from. It alone is still worth
+            // showing: without it, a camera that always comes too late would never be seen.
+            self.tally.dropped_late += self.items.len() as u64 - 1;
+            self.items.truncate(1);
+            if let Some(key) = self.items.front_mut() {
+                key.alone = true;
+            }
+        }
+        let contiguous = self.items.front().is_some_and(|key| !key.alone);
+        self.waiting = if contiguous { None } else { Some(Waiting::Late) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, SimClock};
+    use crate::media::{Codec, Pts};
+    use bytes::Bytes;
+
+    struct Camera {
+        clock: Arc<SimClock>,
+        queue: UnitQueue,
+        sent: i64,
+    }
+
+    impl Camera {
+        fn new() -> Camera {
+            let mut queue = UnitQueue::new(Duration::from_millis(400), 64);
+            queue.set_parameters(&VideoParameters::unknown(Codec::H264));
+            Camera { clock: SimClock::new(), queue, sent: 0 }
+        }
+        /// One unit every 40 ms; its pts is its number.
+        fn send(&mut self, random_access: bool) {
+            self.clock.advance(Duration::from_millis(40));
+            self.queue.push(AccessUnit {
+                pts: Pts(self.sent),
+                arrival: self.clock.now(),
+                captured: None,
+                random_access,
+                disposable: false,
+                loss: false,
+                data: Bytes::from_static(&[0, 0, 1, 1]),
+            });
+            self.sent += 1;
+        }
+        fn take(&mut self) -> Vec<(i64, bool, bool)> {
+            std::iter::from_fn(|| self.queue.pop()).map(|q| (q.unit.pts.0, q.fresh, q.alone)).collect()
+        }
+    }
+
+    #[test]
+    fn nothing_before_the_first_key_frame() {
+        let mut camera = Camera::new();
+        for key in [false, false, true, false] {
+            camera.send(key);
+        }
+        assert_eq!(camera.take(), [(2, true, false), (3, false, false)]);
+        assert_eq!(camera.queue.tally().dropped_waiting, 2);
+    }
+
+    #[test]
+    fn overload_jumps_to_the_newest_key_frame() {
+        let mut camera = Camera::new();
+        // Span 400 ms with key frames 0 and 5: not over yet.
+        for n in 0..=10 {
+            camera.send(n % 5 == 0 && n < 10);
+        }
+        assert_eq!(camera.queue.tally().jumps, 0);
+        camera.send(false);
+        assert_eq!(camera.queue.tally().jumps, 1);
+        assert_eq!(camera.queue.tally().dropped_late, 5);
+        let taken = camera.take();
+        assert_eq!(taken.first(), Some(&(5, true, false)));
+        assert_eq!(taken.last(), Some(&(11, false, false)));
+    }
+
+    #[test]
+    fn without_a_key_frame_near_only_the_last_one_stays_and_the_next_is_awaited() {
+        let mut camera = Camera::new();
+        for n in 0..=20 {
+            camera.send(n == 0 || n == 18);
+        }
+        // 0 stayed alone after the bound was passed at 11; 12 to 17 were dropped while waiting.
+        // At 18 the span is over the bound again, and 18 is the newest key frame.
+        assert_eq!(camera.take(), [(18, true, false), (19, false, false), (20, false, false)]);
+        let tally = camera.queue.tally();
+        assert_eq!((tally.jumps, tally.dropped_late), (2, 18));
+    }
+
+    #[test]
+    fn the_bound_holds_whatever_comes() {
+        let mut camera = Camera::new();
+        for n in 0..500 {
+            camera.send(n % 37 == 0);
+            let items = &camera.queue.items;
+            let span = items.back().map(|b| b.unit.arrival.since(items[0].unit.arrival));
+            assert!(span.unwrap_or_default() <= Duration::from_millis(400));
+        }
+        let tally = camera.queue.tally();
+        let left = camera.take().len() as u64;
+        assert_eq!(tally.units, tally.dropped_late + tally.dropped_waiting + left);
+    }
+
+    #[test]
+    fn key_frames_effort_keeps_the_newest_alone() {
+        let mut camera = Camera::new();
+        camera.queue.set_effort(Effort::KeyFrames);
+        for key in [true, false, true, false] {
+            camera.send(key);
+        }
+        assert_eq!(camera.take(), [(2, true, true)]);
+        let tally = camera.queue.tally();
+        assert_eq!((tally.skipped, tally.dropped_late), (2, 1));
+    }
+
+    #[test]
+    fn a_call_up_shows_the_held_key_frame_and_then_waits_for_a_whole_gop() {
+        let mut camera = Camera::new();
+        camera.queue.set_effort(Effort::Standby);
+        for key in [true, false, true, false] {
+            camera.send(key);
+        }
+        assert!(camera.queue.is_empty());
+        camera.queue.set_effort(Effort::Full);
+        camera.send(false);
+        camera.send(true);
+        assert_eq!(camera.take(), [(2, true, true), (5, true, false)]);
+    }
+
+    #[test]
+    fn after_a_discontinuity_only_a_key_frame_follows() {
+        let mut camera = Camera::new();
+        camera.send(true);
+        camera.queue.discontinuity();
+        camera.send(false);
+        camera.send(true);
+        assert_eq!(camera.take(), [(0, true, false), (2, true, false)]);
+    }
+}
