@@ -1,10 +1,13 @@
 //! Draws a screen: a backend-neutral plan, and two executors that must agree, `cpu` and `gpu`.
 
+pub mod color;
+pub mod cpu;
 pub mod plan;
 
 use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
+pub use cpu::CpuCompositor;
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
 
 /// Draws plans onto its own persistent canvas (BT.709, limited range, 4:2:0). What a plan does not
