@@ -2,13 +2,17 @@
 
 pub mod color;
 pub mod cpu;
+mod damage;
 pub mod plan;
+pub mod snapshot;
+pub mod text;
 
 use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
 pub use cpu::CpuCompositor;
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
+pub use text::TextRenderer;
 
 /// Draws plans onto its own persistent canvas (BT.709, limited range, 4:2:0). What a plan does not
 /// touch stays as it was.
