@@ -30,7 +30,7 @@ impl Painter<'_> {
 
     /// A dark plate that makes text readable over any picture.
     pub(super) fn plate(&mut self, rect: PixelRect) {
-        self.fill(rect, Yuv::BLACK, 168);
+        self.fill(rect, Yuv::BLACK, 190);
     }
 
     /// A text in the middle of `rect`, if all of it fits.
