@@ -259,7 +259,6 @@ fn view(tile: &Tile, status: TileStatus, version: u64, age: u64, flags: Flags) -
         degraded: flags.1.then_some("key frames only"),
         picture: flags.2.then(|| live(tile, version).picture).flatten(),
         name: "Chaussée d’Ixelles / Elsenesteenweg, façade nº 12",
-        ..TileView::EMPTY
     }
 }
 
