@@ -5,6 +5,8 @@ mod meter;
 pub mod sites;
 pub mod state;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 pub mod watchdog;
 
 use std::fmt;

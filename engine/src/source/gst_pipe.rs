@@ -42,9 +42,11 @@ impl Drop for Pipeline {
         let stop = move || {
             let _ = pipeline.set_state(gst::State::Null);
         };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(stop)),
-            Err(_) => stop(),
+        // Not the runtime's blocking pool: a runtime that ends throws away what waits there, and a
+        // pipeline that is freed while it plays aborts the process.
+        if let Err(error) = std::thread::Builder::new().name("vt-gst-stop".into()).spawn(stop) {
+            tracing::error!("cannot start a thread to stop a pipeline: {error}");
+            let _ = self.0.set_state(gst::State::Null);
         }
     }
 }

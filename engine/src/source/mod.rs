@@ -9,6 +9,9 @@ mod rtsp;
 mod rtsp_gst;
 pub mod secrets;
 #[cfg(test)]
+#[path = "tests.rs"]
+mod source_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 pub mod uri;
 
