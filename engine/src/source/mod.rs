@@ -5,6 +5,7 @@ pub mod grant;
 mod gst_pipe;
 mod gst_uri;
 pub mod nal;
+pub mod probe;
 mod rtsp;
 mod rtsp_gst;
 pub mod secrets;
@@ -189,22 +190,34 @@ impl Source {
         if grant.withdrawn().is_cancelled() {
             return refused("the right to see it was withdrawn");
         }
-        let run = Run { camera, sink: &sink, clock };
-        let result = tokio::select! {
-            biased;
-            () = grant.withdrawn().cancelled() => refused("the right to see it was withdrawn"),
-            () = shutdown.cancelled() => Ok(()),
-            result = self.connect(&run) => result,
+        let told_to_stop = async {
+            tokio::select! {
+                biased;
+                () = grant.withdrawn().cancelled() => refused("the right to see it was withdrawn"),
+                () = shutdown.cancelled() => Ok(()),
+            }
         };
+        let run = Run { camera, sink: &sink, clock };
+        let result = self.connect(&run, told_to_stop).await;
         sink.discontinuity();
         result
     }
 
-    async fn connect(&self, run: &Run<'_>) -> Result<()> {
+    async fn connect(&self, run: &Run<'_>, told_to_stop: impl Future<Output = Result<()>>) -> Result<()> {
         match (self.config.uri.kind(), self.config.client) {
-            (UriKind::Rtsp, RtspClient::Auto) => rtsp::run(&self.config, &self.history, run).await,
-            (UriKind::Rtsp | UriKind::Rtsps, _) => rtsp_gst::run(&self.config, &self.history, run).await,
-            _ => gst_uri::run(&self.config, run).await,
+            (UriKind::Rtsp, RtspClient::Auto) => {
+                rtsp::run(&self.config, &self.history, run, told_to_stop).await
+            }
+            (UriKind::Rtsp | UriKind::Rtsps, _) => tokio::select! {
+                biased;
+                stopped = told_to_stop => stopped,
+                ended = rtsp_gst::run(&self.config, &self.history, run) => ended,
+            },
+            _ => tokio::select! {
+                biased;
+                stopped = told_to_stop => stopped,
+                ended = gst_uri::run(&self.config, run) => ended,
+            },
         }
     }
 }

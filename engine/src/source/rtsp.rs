@@ -25,21 +25,37 @@ const TEARDOWN_WAIT: Duration = Duration::from_millis(500);
 /// Damaged packets in a row, without a picture between them, that end a session.
 const DAMAGE_LIMIT: u32 = 200;
 
-pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>) -> Result<()> {
+pub(super) async fn run(
+    config: &SourceConfig,
+    history: &History,
+    run: &Run<'_>,
+    told_to_stop: impl Future<Output = Result<()>>,
+) -> Result<()> {
     let group = Arc::new(SessionGroup::default());
-    let fail = |e: retina::Error| explain(&e, config, history, run);
-    let result = async {
-        let session = describe(config, &group).await.map_err(fail)?;
-        if config.login().is_some() {
-            history.login_accepted();
-        }
-        let stream = Chosen::among(&session, config, run)?;
-        let session = setup_and_play(session, &stream, config).await.map_err(fail)?;
-        receive(session, stream, fail, run).await
-    }
-    .await;
+    let result = tokio::select! {
+        biased;
+        stopped = told_to_stop => stopped,
+        ended = run_session(config, history, run, &group) => ended,
+    };
+    // The session is dropped by now, and retina says goodbye in the background.
     let _ = tokio::time::timeout(TEARDOWN_WAIT, group.await_teardown()).await;
     result
+}
+
+async fn run_session(
+    config: &SourceConfig,
+    history: &History,
+    run: &Run<'_>,
+    group: &Arc<SessionGroup>,
+) -> Result<()> {
+    let fail = |e: retina::Error| explain(&e, config, history, run);
+    let session = describe(config, group).await.map_err(fail)?;
+    if config.login().is_some() {
+        history.login_accepted();
+    }
+    let stream = Chosen::among(&session, config, run)?;
+    let session = setup_and_play(session, &stream, config).await.map_err(fail)?;
+    receive(session, stream, fail, run).await
 }
 
 async fn describe(

@@ -386,11 +386,10 @@ impl GstServer {
                         );
                     }
                     rtsp.mount_points().expect("a server has mount points").add_factory("/live", factory);
-                    let source = rtsp.attach(Some(&context)).expect("a free port");
+                    let _source = rtsp.attach(Some(&context)).expect("a free port");
                     let port = u16::try_from(rtsp.bound_port()).expect("a port");
                     report.send((port, main_loop.clone())).expect("the test waits");
                     main_loop.run();
-                    source.remove();
                 })
                 .expect("a context of its own");
         });

@@ -86,6 +86,9 @@ impl CameraUri {
         };
         // FFmpeg's `udp://@group:port` has an empty user: it means no more than `udp://group:port`.
         let text = if kind == UriKind::Udp { text.replacen("://@", "://", 1) } else { text.to_owned() };
+        // `srt://:9000?mode=listener` listens on every address.
+        let any_host = matches!(kind, UriKind::Udp | UriKind::Srt);
+        let text = if any_host { text.replacen("://:", "://0.0.0.0:", 1) } else { text };
         let mut url = Url::parse(&text).map_err(|e| {
             let hint = "percent-encode `@ : / # ? %` in a user name or password, or use a secrets file";
             config(format!("{scheme}://…"), format!("not a valid address ({e}); {hint}"))
@@ -94,8 +97,7 @@ impl CameraUri {
             let path = url.to_file_path().map_err(|()| config("file://…", "not a path on this machine"))?;
             return Ok(CameraUri::file(path));
         }
-        let host_needed = kind != UriKind::Udp && kind != UriKind::Srt;
-        if host_needed && url.host_str().is_none_or(str::is_empty) {
+        if url.host_str().is_none_or(str::is_empty) {
             return Err(config(format!("{scheme}://…"), "the host is missing"));
         }
         let login = split_login(&mut url)?;
@@ -283,22 +285,22 @@ fn redact_url(url: &Url) -> String {
     if let Some(port) = url.port() {
         out.push_str(&format!(":{port}"));
     }
-    // Some cameras take `/user=admin&password=…&channel=1.sdp` as a path.
+    // Some cameras take `/user=admin&password=…&channel=1.sdp` as a path; and what stands before an
+    // `@` in a path may be the rest of a password whose `/` was not encoded.
     let secret = |segment: &str| {
         let lower = segment.to_ascii_lowercase();
-        ["@", "pass", "pwd", "user=", "token", "key="].iter().any(|word| lower.contains(word))
+        ["pass", "pwd", "user=", "token", "key="].iter().any(|word| lower.contains(word))
     };
-    let path: Vec<&str> = url.path().split('/').map(|s| if secret(s) { "…" } else { s }).collect();
+    let (hidden, path) = url.path().rsplit_once('@').map_or((false, url.path()), |(_, rest)| (true, rest));
+    let path: Vec<&str> = path.split('/').map(|s| if secret(s) { "…" } else { s }).collect();
+    if hidden {
+        out.push_str("/…");
+    }
     out.push_str(&path.join("/"));
     if let Some(query) = url.query().filter(|q| !q.is_empty()) {
-        let shown: Vec<String> = query
-            .split('&')
-            .map(|pair| match pair.split_once('=') {
-                Some((key, _)) if !is_harmless(key) => format!("{key}=…"),
-                None if !is_harmless(pair) => "…".to_owned(),
-                _ => pair.to_owned(),
-            })
-            .collect();
+        let harmless = |pair: &&str| is_harmless(pair.split('=').next().unwrap_or_default());
+        let shown: Vec<&str> =
+            query.split('&').map(|pair| if harmless(&pair) { pair } else { "…" }).collect();
         out.push('?');
         out.push_str(&shown.join("&"));
     }
