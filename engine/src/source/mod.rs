@@ -72,7 +72,7 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RtspClient {
-    /// retina, and GStreamer for `rtsps://`.
+    /// retina; GStreamer for `rtsps://`, and after retina did not understand a camera's description.
     #[default]
     Auto,
     /// GStreamer's rtspsrc, for cameras that retina does not understand.
@@ -152,6 +152,8 @@ struct History {
     refusals: AtomicU32,
     /// The camera accepted this login at least once.
     accepted: AtomicBool,
+    /// retina did not understand the camera's description: GStreamer is asked from now on.
+    not_for_retina: AtomicBool,
 }
 
 /// What one run needs besides its configuration.
@@ -204,11 +206,10 @@ impl Source {
     }
 
     async fn connect(&self, run: &Run<'_>, told_to_stop: impl Future<Output = Result<()>>) -> Result<()> {
-        match (self.config.uri.kind(), self.config.client) {
-            (UriKind::Rtsp, RtspClient::Auto) => {
-                rtsp::run(&self.config, &self.history, run, told_to_stop).await
-            }
-            (UriKind::Rtsp | UriKind::Rtsps, _) => tokio::select! {
+        let use_retina = self.config.client == RtspClient::Auto && !self.history.not_for_retina.load(Relaxed);
+        match self.config.uri.kind() {
+            UriKind::Rtsp if use_retina => rtsp::run(&self.config, &self.history, run, told_to_stop).await,
+            UriKind::Rtsp | UriKind::Rtsps => tokio::select! {
                 biased;
                 stopped = told_to_stop => stopped,
                 ended = rtsp_gst::run(&self.config, &self.history, run) => ended,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -312,7 +313,13 @@ fn explain(error: &retina::Error, config: &SourceConfig, history: &History, run:
     let detail = config.uri.scrub(first_line, config.login());
     let (kind, message) = match error.status_code() {
         // The answer was fine, its content was not.
-        Some(200..=299) => (ErrorKind::Corrupt, "describes its stream in a way that is not understood here"),
+        Some(200..=299) => {
+            history.not_for_retina.store(true, Relaxed);
+            (
+                ErrorKind::Corrupt,
+                "describes its stream in a way that retina does not understand; GStreamer is next",
+            )
+        }
         Some(status) => explain_status(status, config.login().is_some(), history),
         None if text.starts_with("Unable to connect") => (ErrorKind::Unreachable, "cannot be reached"),
         None if text.starts_with("Error ") => (ErrorKind::Unreachable, "the connection was lost"),

@@ -319,6 +319,159 @@ fn recorded_descriptions_are_understood_or_refused_clearly() {
     assert!(played.len() >= 15, "{} of {}", played.len(), played.len() + refused.len());
 }
 
+#[test]
+fn what_retina_does_not_understand_goes_to_gstreamer() {
+    let units = clip("libx264", "160x120", &[]);
+    let sdp = SDP_H264_BARE.replace("t=0 0", "t=now-");
+    let script = Script { pause: Duration::from_millis(20), ..Script::of(&sdp, &units) };
+    let camera = ScriptedCamera::start(vec![script]);
+    let source = Source::new(config(&camera.uri()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let recorder = Recorder::new();
+    let first = runtime.block_on(run_on(&source, &recorder, 1, LIMIT)).expect_err("not for retina");
+    assert_eq!(first.kind(), ErrorKind::Corrupt, "{first}");
+    runtime.block_on(run_on(&source, &recorder, 20, LIMIT)).expect("GStreamer understands it");
+    let recorded = recorder.get();
+    assert!(recorded.units.len() >= 20, "{}", recorded.units.len());
+    assert_eq!(recorded.descriptions[0].client, "gstreamer");
+}
+
+fn file_config(path: &Path, loop_file: bool) -> SourceConfig {
+    SourceConfig { loop_file, ..SourceConfig::new(CameraUri::file(path)) }
+}
+
+/// Number of packets and of key frames in a file's first video stream, by FFmpeg's demuxer.
+fn counted_by_ffprobe(path: &Path) -> (usize, usize) {
+    let out = std::process::Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=flags", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .expect("ffprobe is installed");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    (text.lines().filter(|l| l.contains('_')).count(), text.lines().filter(|l| l.starts_with('K')).count())
+}
+
+#[test]
+fn files_of_each_kind_give_their_first_pictures() {
+    for (path, codec, size) in [
+        ("footage/iacv_camera1.mp4", Codec::H264, (352, 288)),
+        ("footage/intel_bottle-detection.mp4", Codec::H264, (640, 360)),
+        ("footage/bgslibrary_video03.avi", Codec::Mpeg4, (320, 240)),
+        ("footage/kvs_h265_640x360.h265", Codec::H265, (640, 360)),
+        ("footage/libvpl_cars_320x240.h264", Codec::H264, (320, 240)),
+        ("camera-streams/axis_test_h264.mp4", Codec::H264, (480, 640)),
+    ] {
+        let Some(file) = shared(path) else { continue };
+        let (result, recorded) = run_source(file_config(&file, true), 12, LIMIT);
+        assert!(result.is_ok(), "{path}: {result:?}");
+        assert!(recorded.units.len() >= 12, "{path}: {}", recorded.units.len());
+        let p = recorded.parameters.last().expect("parameters");
+        assert_eq!((p.codec, (p.width, p.height)), (codec, size), "{path}");
+        assert!(recorded.units[0].random_access, "{path}");
+    }
+}
+
+#[test]
+fn a_short_file_is_played_at_its_speed_to_its_end_and_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (name, format) in [
+        ("a.mp4", "mp4"),
+        ("a.mkv", "matroska"),
+        ("a.ts", "mpegts"),
+        ("a.h264", "h264"),
+        ("a.mjpeg.avi", "avi"),
+    ] {
+        let path = dir.path().join(name);
+        let codec = if format == "avi" { "mjpeg" } else { "libx264" };
+        let done = std::process::Command::new("ffmpeg")
+            .args([
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "testsrc2=size=160x120:rate=25:duration=0.8",
+                "-c:v",
+                codec,
+            ])
+            .args([
+                "-pix_fmt",
+                if codec == "mjpeg" { "yuvj420p" } else { "yuv420p" },
+                "-g",
+                "10",
+                "-f",
+                format,
+            ])
+            .arg(&path)
+            .status()
+            .expect("ffmpeg is installed");
+        assert!(done.success(), "{name}");
+        let (packets, keys) = counted_by_ffprobe(&path);
+        let begin = std::time::Instant::now();
+        let (result, recorded) = run_source(file_config(&path, false), usize::MAX, LIMIT);
+        let took = begin.elapsed();
+        assert!(result.is_ok(), "{name}: {result:?}");
+        assert_eq!(recorded.units.len(), packets, "{name}: units");
+        assert_eq!(recorded.units.iter().filter(|u| u.random_access).count(), keys, "{name}: key frames");
+        assert!(took >= Duration::from_millis(700), "{name} was rushed through in {took:?}");
+        let (result, recorded) = run_source(file_config(&path, true), 2 * packets + 1, LIMIT);
+        assert!(
+            result.is_ok() && recorded.units.len() > 2 * packets,
+            "{name}: {} {result:?}",
+            recorded.units.len()
+        );
+        let (first, again) = (recorded.units[0].pts, recorded.units[packets].pts);
+        let pass = (again.0 - first.0) as f64 / 1e9;
+        assert!((0.7..1.0).contains(&pass), "{name}: the second pass begins {pass} s after the first");
+        assert!(recorded.units[packets].random_access, "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_video_is_refused() {
+    let (result, _) = run_source(file_config(Path::new("no/such/clip.mp4"), true), 1, LIMIT);
+    assert_eq!(result.map_err(|e| e.kind()), Err(ErrorKind::Io));
+    let (result, _) = run_source(file_config(Path::new("Cargo.toml"), true), 1, LIMIT);
+    let error = result.expect_err("no video");
+    assert!(matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Corrupt), "{error:?}");
+}
+
+/// `launch` feeds a listener or caller of ours; its pipeline ends with the test.
+fn received_from(launch: &str, uri: &str) -> Recorded {
+    gstreamer::init().expect("GStreamer");
+    use gstreamer::prelude::*;
+    let sender = gstreamer::parse::launch(launch).expect("a pipeline");
+    sender.set_state(gstreamer::State::Playing).expect("it plays");
+    let (result, recorded) = run_source(config(uri), 30, LIMIT);
+    sender.set_state(gstreamer::State::Null).expect("it stops");
+    assert!(result.is_ok(), "{uri}: {result:?}");
+    recorded
+}
+
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port()
+}
+
+const TS: &str = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+    x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! h264parse config-interval=-1 ! mpegtsmux alignment=7 !";
+
+#[test]
+fn mpeg_ts_over_srt_and_udp() {
+    let port = free_port();
+    let launch = format!("{TS} srtsink uri=srt://127.0.0.1:{port}?mode=listener wait-for-connection=false");
+    let recorded = received_from(&launch, &format!("srt://127.0.0.1:{port}?mode=caller&latency=20"));
+    assert_eq!(recorded.parameters.last().map(|p| (p.codec, p.width)), Some((Codec::H264, 320)));
+    assert!(recorded.units.len() >= 30 && recorded.descriptions[0].carried_by == "SRT");
+
+    let port = free_port();
+    let recorded = received_from(
+        &format!("{TS} udpsink host=127.0.0.1 port={port}"),
+        &format!("udp://127.0.0.1:{port}"),
+    );
+    assert_eq!(recorded.parameters.last().map(|p| (p.codec, p.width)), Some((Codec::H264, 320)));
+    assert!(recorded.units.len() >= 30);
+}
+
 /// Whole recorded conversations, as far as they fit together.
 #[test]
 fn recorded_conversations_are_played() {
