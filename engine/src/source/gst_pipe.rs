@@ -108,17 +108,22 @@ struct State {
 struct Timeline {
     base: i64,
     end: i64,
+    again: bool,
 }
 
 impl Timeline {
     fn place(&mut self, pts: i64, duration: i64) -> i64 {
+        // A container's first timestamp need not be zero: MPEG-TS starts above one second.
+        if std::mem::take(&mut self.again) {
+            self.base = self.end.saturating_sub(pts);
+        }
         let placed = self.base.saturating_add(pts);
         self.end = self.end.max(placed.saturating_add(duration));
         placed
     }
 
     fn start_again(&mut self) {
-        self.base = self.end;
+        self.again = true;
     }
 }
 
