@@ -101,21 +101,27 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, tail: &Arc<Tail>) -> Result<
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let codec = caps.structure(0).and_then(encoding_of).as_deref().and_then(codec_of);
     let Some(codec) = codec else { return Ok(()) };
-    let (depay, name) = match codec {
-        Codec::H265 => ("rtph265depay", "video/x-h265"),
-        _ => ("rtph264depay", "video/x-h264"),
+    // Length-prefixed and whole, as the RTP marker says: in a byte stream the parser would cut a
+    // picture of several slices in two where a camera repeats its parameter sets between them.
+    let (depay, name, whole) = match codec {
+        Codec::H265 => ("rtph265depay", "video/x-h265", "video/x-h265,stream-format=hvc1,alignment=au"),
+        _ => ("rtph264depay", "video/x-h264", "video/x-h264,stream-format=avc,alignment=au"),
     };
     if tail.take(name, None).is_none() {
         return Ok(());
     }
     let internal = |e: String| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
-    let depay = element(depay)?;
-    pipeline.add(&depay).map_err(|e| internal(e.to_string()))?;
-    let (entry, exit) = (depay.static_pad("sink"), depay.static_pad("src"));
+    let (depay, filter) = (element(depay)?, element("capsfilter")?);
+    filter.set_property("caps", whole.parse::<gst::Caps>().map_err(|e| internal(e.to_string()))?);
+    pipeline.add_many([&depay, &filter]).map_err(|e| internal(e.to_string()))?;
+    depay.link(&filter).map_err(|e| internal(e.to_string()))?;
+    let (entry, exit) = (depay.static_pad("sink"), filter.static_pad("src"));
     let (entry, exit) =
-        (entry.expect("a depayloader has two pads"), exit.expect("a depayloader has two pads"));
+        (entry.expect("a depayloader has a sink pad"), exit.expect("a filter has a source pad"));
     tail.attach(pipeline, &exit, codec)?;
-    depay.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
+    for element in [&filter, &depay] {
+        element.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
+    }
     pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
 }
 
