@@ -2,12 +2,31 @@
 //! alive is the work of [`crate::ingest`].
 
 pub mod grant;
+mod gst_pipe;
+mod gst_uri;
+pub mod nal;
+pub mod probe;
+mod rtsp;
+mod rtsp_gst;
+pub mod secrets;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod source_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod uri;
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
-use crate::media::{AccessUnit, VideoParameters};
+use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
+use crate::media::{AccessUnit, CameraId, VideoParameters};
 
-pub use grant::Grant;
+pub use grant::{Authority, Grant};
+pub use secrets::Secrets;
+pub use uri::{CameraUri, Login, UriKind};
 
 /// Takes what a source gives. Every call returns at once (invariant 1).
 pub trait UnitSink: Send + Sync {
@@ -17,6 +36,25 @@ pub trait UnitSink: Send + Sync {
     fn unit(&self, unit: AccessUnit);
     /// The connection ended: what comes next starts anew, with a random-access unit.
     fn discontinuity(&self);
+    /// What was learned while connecting, before the first unit: for probes and reports.
+    fn described(&self, _description: &StreamDescription) {}
+}
+
+/// What a source says of itself beside its video parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StreamDescription {
+    /// Who speaks the protocol here: `retina`, `gstreamer`.
+    pub client: &'static str,
+    /// How it comes: `RTP over TCP`, `RTP over UDP`, `file`, `SRT`, …
+    pub carried_by: String,
+    /// What the server calls itself, where it says so.
+    pub server: Option<String>,
+    /// All streams that are offered, the chosen one first: `video h264`, `audio mpeg4-generic`.
+    pub streams: Vec<String>,
+    /// The codec's profile and level: `avc1.640028`, `main`, …
+    pub profile: Option<String>,
+    /// Parameter sets came with the description (SDP, container), before any picture.
+    pub parameter_sets_outside: bool,
 }
 
 /// How RTP is carried.
@@ -34,7 +72,7 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RtspClient {
-    /// retina, and GStreamer for `rtsps://`.
+    /// retina; GStreamer for `rtsps://`, and after retina did not understand a camera's description.
     #[default]
     Auto,
     /// GStreamer's rtspsrc, for cameras that retina does not understand.
@@ -53,5 +91,201 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Patience { connect: Duration::from_secs(10), silence: Duration::from_secs(5) }
+    }
+}
+
+/// What to open, and how.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Where it is.
+    pub uri: CameraUri,
+    /// How RTP is carried (`rtsp://`, `rtsps://`).
+    pub transport: Transport,
+    /// Which client speaks RTSP.
+    pub client: RtspClient,
+    /// How long to wait; kept by [`crate::ingest`].
+    pub patience: Patience,
+    /// A file starts again when it ends.
+    pub loop_file: bool,
+    /// Takes the place of the login in the address.
+    pub login: Option<Login>,
+    /// `rtsps://` and `https://`: take a certificate that no authority signed, as most cameras have.
+    pub any_certificate: bool,
+    /// Sources of one site share the site's rate of new connections; the host where none is named.
+    pub site: Option<String>,
+}
+
+impl SourceConfig {
+    /// The defaults: TCP, retina, files looped, the login of the address.
+    pub fn new(uri: CameraUri) -> SourceConfig {
+        SourceConfig {
+            uri,
+            transport: Transport::default(),
+            client: RtspClient::default(),
+            patience: Patience::default(),
+            loop_file: true,
+            login: None,
+            any_certificate: false,
+            site: None,
+        }
+    }
+
+    /// The login to use.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref().or(self.uri.login())
+    }
+}
+
+/// One camera or file, ready to run.
+///
+/// Guards invariant 4: it runs with a [`Grant`] for its camera only, and ends when that is withdrawn.
+#[derive(Debug)]
+pub struct Source {
+    config: SourceConfig,
+    history: History,
+}
+
+/// What earlier runs learned: it tells a wrong password from a camera that is full.
+#[derive(Debug, Default)]
+struct History {
+    /// How often the login was refused since it was last accepted.
+    refusals: AtomicU32,
+    /// The camera accepted this login at least once.
+    accepted: AtomicBool,
+    /// retina did not understand the camera's description: GStreamer is asked from now on.
+    not_for_retina: AtomicBool,
+}
+
+/// What one run needs besides its configuration.
+pub(crate) struct Run<'a> {
+    camera: &'a CameraId,
+    sink: &'a Arc<dyn UnitSink>,
+    clock: &'a SharedClock,
+}
+
+impl Source {
+    /// A source that is not connected yet.
+    pub fn new(config: SourceConfig) -> Source {
+        Source { config, history: History::default() }
+    }
+
+    /// What it opens, and how.
+    pub fn config(&self) -> &SourceConfig {
+        &self.config
+    }
+
+    /// Connects and hands on access units until the stream ends. `Ok` at the end of a file and on
+    /// shutdown; else the error says why it ended: a live stream that ends is `Unreachable`. Dropping
+    /// the future closes the connection too. Needs a tokio runtime with time and I/O.
+    pub async fn run(
+        &self,
+        camera: &CameraId,
+        grant: &Grant,
+        sink: Arc<dyn UnitSink>,
+        clock: &SharedClock,
+        shutdown: &Shutdown,
+    ) -> Result<()> {
+        let refused = |why| Err(Error::new(ErrorKind::NotGranted, camera.to_string(), why));
+        if grant.camera() != camera {
+            return refused("the grant is for another camera");
+        }
+        if grant.withdrawn().is_cancelled() {
+            return refused("the right to see it was withdrawn");
+        }
+        let told_to_stop = async {
+            tokio::select! {
+                biased;
+                () = grant.withdrawn().cancelled() => refused("the right to see it was withdrawn"),
+                () = shutdown.cancelled() => Ok(()),
+            }
+        };
+        let run = Run { camera, sink: &sink, clock };
+        let result = self.connect(&run, told_to_stop).await;
+        sink.discontinuity();
+        result
+    }
+
+    async fn connect(&self, run: &Run<'_>, told_to_stop: impl Future<Output = Result<()>>) -> Result<()> {
+        let use_retina = self.config.client == RtspClient::Auto && !self.history.not_for_retina.load(Relaxed);
+        match self.config.uri.kind() {
+            UriKind::Rtsp if use_retina => rtsp::run(&self.config, &self.history, run, told_to_stop).await,
+            UriKind::Rtsp | UriKind::Rtsps => tokio::select! {
+                biased;
+                stopped = told_to_stop => stopped,
+                ended = rtsp_gst::run(&self.config, &self.history, run) => ended,
+            },
+            _ => tokio::select! {
+                biased;
+                stopped = told_to_stop => stopped,
+                ended = gst_uri::run(&self.config, run) => ended,
+            },
+        }
+    }
+}
+
+/// A 401 after the same login was accepted before: how many in a row are taken for a camera that
+/// has no session left, before the password is taken to have been changed.
+const REFUSALS_UNTIL_PASSWORD_IS_WRONG: u32 = 3;
+
+impl History {
+    fn login_accepted(&self) {
+        self.accepted.store(true, Relaxed);
+        self.refusals.store(0, Relaxed);
+    }
+
+    /// What a refused login means: several cameras answer 401 when they have no session left.
+    fn login_refused(&self, has_login: bool) -> (ErrorKind, &'static str) {
+        let refusals = self.refusals.fetch_add(1, Relaxed).saturating_add(1);
+        if !has_login {
+            (ErrorKind::Credentials, "asks for a user name and a password; give them in the secrets file")
+        } else if self.accepted.load(Relaxed) && refusals <= REFUSALS_UNTIL_PASSWORD_IS_WRONG {
+            (ErrorKind::SessionLimit, "refuses a login that it accepted before; it may have no session left")
+        } else {
+            (ErrorKind::Credentials, "refuses the user name or password; correct them in the secrets file")
+        }
+    }
+}
+
+/// What an RTSP status code means for the person who can act.
+fn explain_status(status: u16, has_login: bool, history: &History) -> (ErrorKind, &'static str) {
+    match status {
+        401 => history.login_refused(has_login),
+        403 => (ErrorKind::Credentials, "forbids this stream to this user; check the user's rights"),
+        404 => (ErrorKind::Unreachable, "has no stream at this path; check the path"),
+        453 | 486 | 503 => (ErrorKind::SessionLimit, "has no session left; close another viewer"),
+        415 | 551 => (ErrorKind::Unsupported, "does not offer this stream in a way that is understood here"),
+        461 => {
+            (ErrorKind::Unsupported, "does not send over this transport; choose the other one (tcp or udp)")
+        }
+        _ => (ErrorKind::Unreachable, "answered with an error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_camera_is_told_from_a_wrong_password() {
+        let fresh = History::default();
+        assert_eq!(explain_status(401, false, &fresh).0, ErrorKind::Credentials);
+        assert_eq!(explain_status(401, true, &fresh).0, ErrorKind::Credentials);
+        let known = History::default();
+        known.login_accepted();
+        let kinds: Vec<ErrorKind> = (0..4).map(|_| explain_status(401, true, &known).0).collect();
+        assert_eq!(kinds[..3], [ErrorKind::SessionLimit; 3]);
+        assert_eq!(kinds[3], ErrorKind::Credentials, "the password was changed after all");
+        known.login_accepted();
+        assert_eq!(explain_status(401, true, &known).0, ErrorKind::SessionLimit);
+        assert_eq!(explain_status(453, true, &fresh).0, ErrorKind::SessionLimit);
+        assert_eq!(explain_status(503, true, &fresh).0, ErrorKind::SessionLimit);
+    }
+
+    #[test]
+    fn no_configuration_prints_its_login() {
+        let uri = CameraUri::parse("rtsp://admin:hunter2@10.0.0.1/live?token=hunter2").expect("valid");
+        let login = Login { user: "op".into(), password: "hunter2".into() };
+        let source = Source::new(SourceConfig { login: Some(login), ..SourceConfig::new(uri) });
+        assert!(!format!("{source:?} {:?}", source.config()).contains("hunter2"));
     }
 }

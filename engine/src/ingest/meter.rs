@@ -1,0 +1,249 @@
+//! Counts what a camera sends on its way to its sink, and keeps the newest key frame.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::state::{IngestStatus, SourceState};
+use super::watchdog::Observed;
+use crate::base::{Counter, Error, ErrorKind, Moment, SharedClock};
+use crate::media::{AccessUnit, VideoParameters};
+use crate::source::{StreamDescription, UnitSink};
+
+/// What is known of one camera, over all its runs.
+pub(super) struct Meter {
+    sink: Arc<dyn UnitSink>,
+    clock: SharedClock,
+    units: Counter,
+    bytes: Counter,
+    skipped: Counter,
+    lost_events: Counter,
+    reconnects: Counter,
+    /// Nanoseconds plus one; zero where none has arrived.
+    last_arrival: AtomicU64,
+    /// The run whose units are taken; 0 where none is.
+    current: AtomicU64,
+    slow: Mutex<Slow>,
+}
+
+/// What changes seldom.
+#[derive(Default)]
+struct Slow {
+    state: SourceState,
+    since: Moment,
+    parameters: Option<VideoParameters>,
+    last_error: Option<String>,
+    error_kind: Option<ErrorKind>,
+    newest_key: Option<AccessUnit>,
+    closed: bool,
+}
+
+impl Meter {
+    pub(super) fn new(sink: Arc<dyn UnitSink>, clock: SharedClock) -> Arc<Meter> {
+        let slow = Slow { since: clock.now(), ..Slow::default() };
+        Arc::new(Meter {
+            sink,
+            clock,
+            units: Counter::default(),
+            bytes: Counter::default(),
+            skipped: Counter::default(),
+            lost_events: Counter::default(),
+            reconnects: Counter::default(),
+            last_arrival: AtomicU64::new(0),
+            current: AtomicU64::new(0),
+            slow: Mutex::new(slow),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slow> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sink of the next run; that of the run before takes no more.
+    pub(super) fn begin_run(self: &Arc<Self>, number: u64) -> Arc<RunSink> {
+        if number > 1 {
+            self.reconnects.add_one();
+        }
+        let slow = self.lock();
+        if !slow.closed {
+            self.current.store(number, Ordering::SeqCst);
+        }
+        drop(slow);
+        Arc::new(RunSink {
+            meter: self.clone(),
+            number,
+            started: self.clock.now(),
+            last_arrival: AtomicU64::new(0),
+            has_key_frame: AtomicBool::new(false),
+            live: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes no units from now on, whoever sends them.
+    pub(super) fn end_run(&self) {
+        self.current.store(0, Ordering::SeqCst);
+    }
+
+    /// For good.
+    pub(super) fn close(&self) {
+        let mut slow = self.lock();
+        slow.closed = true;
+        slow.newest_key = None;
+        self.end_run();
+    }
+
+    pub(super) fn set_state(&self, state: SourceState) {
+        let now = self.clock.now();
+        let mut slow = self.lock();
+        if slow.state != state {
+            slow.state = state;
+            slow.since = now;
+        }
+    }
+
+    /// Notes a failed run; the camera is offline or refused from now on, or as before where it was
+    /// so for the same reason.
+    pub(super) fn failed(&self, error: &Error) {
+        let reason = error.message().to_owned();
+        let refused = matches!(error.kind(), ErrorKind::Credentials | ErrorKind::NotGranted);
+        let now = self.clock.now();
+        let wall_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+        let mut slow = self.lock();
+        slow.last_error = Some(error.to_string());
+        slow.error_kind = Some(error.kind());
+        let state = match (&slow.state, refused) {
+            (_, true) => SourceState::Refused { reason },
+            // It was offline before this attempt: it is so since then.
+            (SourceState::Offline { since_ms, .. }, false) => {
+                SourceState::Offline { since_ms: *since_ms, reason }
+            }
+            _ => SourceState::Offline { since_ms: wall_ms, reason },
+        };
+        if std::mem::discriminant(&slow.state) != std::mem::discriminant(&state) {
+            slow.since = now;
+        }
+        slow.state = state;
+    }
+
+    pub(super) fn ended(&self, reason: &str) {
+        let since_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
+        self.set_state(SourceState::Offline { since_ms, reason: reason.to_owned() });
+    }
+
+    pub(super) fn newest_key_unit(&self) -> Option<AccessUnit> {
+        self.lock().newest_key.clone()
+    }
+
+    pub(super) fn status(&self) -> IngestStatus {
+        let slow = self.lock();
+        IngestStatus {
+            state: slow.state.clone(),
+            since: slow.since,
+            units: self.units.get(),
+            bytes: self.bytes.get(),
+            skipped: self.skipped.get(),
+            lost_events: self.lost_events.get(),
+            reconnects: self.reconnects.get(),
+            last_arrival: load(&self.last_arrival),
+            parameters: slow.parameters.clone(),
+            last_error: slow.last_error.clone(),
+            error_kind: slow.error_kind,
+        }
+    }
+}
+
+fn load(moment: &AtomicU64) -> Option<Moment> {
+    moment.load(Ordering::SeqCst).checked_sub(1).map(Moment)
+}
+
+fn store(moment: &AtomicU64, at: Moment) {
+    moment.store(at.0.saturating_add(1), Ordering::SeqCst);
+}
+
+/// Takes the units of one run and hands them on while the run is the current one: a pipeline that
+/// is still being stopped cannot mix its last units with those of its successor (invariant 5).
+/// It lets nothing through before the first random-access unit.
+pub(super) struct RunSink {
+    meter: Arc<Meter>,
+    number: u64,
+    started: Moment,
+    last_arrival: AtomicU64,
+    has_key_frame: AtomicBool,
+    live: AtomicBool,
+}
+
+impl RunSink {
+    fn is_current(&self) -> bool {
+        self.meter.current.load(Ordering::SeqCst) == self.number
+    }
+
+    pub(super) fn observed(&self) -> Observed {
+        Observed {
+            started: self.started,
+            last_arrival: load(&self.last_arrival),
+            has_key_frame: self.has_key_frame.load(Ordering::SeqCst),
+        }
+    }
+
+    /// From the start of the run to its last unit, where any was handed on.
+    pub(super) fn delivered_for(&self) -> Duration {
+        let has_key_frame = self.has_key_frame.load(Ordering::SeqCst);
+        load(&self.last_arrival)
+            .filter(|_| has_key_frame)
+            .map_or(Duration::ZERO, |last| last.since(self.started))
+    }
+
+    /// The watchdog saw packets stop.
+    pub(super) fn stalled(&self) {
+        if self.is_current() && self.live.swap(false, Ordering::SeqCst) {
+            self.meter.set_state(SourceState::Stalled);
+        }
+    }
+}
+
+impl UnitSink for RunSink {
+    fn parameters(&self, parameters: &VideoParameters) {
+        if self.is_current() {
+            self.meter.lock().parameters = Some(parameters.clone());
+            self.meter.sink.parameters(parameters);
+        }
+    }
+
+    fn unit(&self, unit: AccessUnit) {
+        if !self.is_current() {
+            return;
+        }
+        let meter = &self.meter;
+        store(&self.last_arrival, unit.arrival);
+        store(&meter.last_arrival, unit.arrival);
+        if unit.loss {
+            meter.lost_events.add_one();
+        }
+        if unit.random_access {
+            self.has_key_frame.store(true, Ordering::SeqCst);
+            meter.lock().newest_key = Some(unit.clone());
+        } else if !self.has_key_frame.load(Ordering::SeqCst) {
+            meter.skipped.add_one();
+            return;
+        }
+        if !self.live.swap(true, Ordering::SeqCst) {
+            meter.set_state(SourceState::Live);
+        }
+        meter.units.add_one();
+        meter.bytes.add(unit.data.len() as u64);
+        meter.sink.unit(unit);
+    }
+
+    fn discontinuity(&self) {
+        if self.is_current() {
+            self.meter.end_run();
+            self.meter.sink.discontinuity();
+        }
+    }
+
+    fn described(&self, description: &StreamDescription) {
+        if self.is_current() {
+            self.meter.sink.described(description);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! What the GStreamer sources share: the tail of a pipeline that turns encoded buffers into access
+//! units, and the care of a pipeline that must never block a caller.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::{AppSink, AppSinkCallbacks};
+
+use super::nal::Classifier;
+use super::{Run, StreamDescription, UnitSink};
+use crate::base::{Error, ErrorKind, Result, SharedClock};
+use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+
+/// How a raw stream without timestamps or a frame rate is played: 25 pictures per second.
+const ASSUMED_FRAME: Duration = Duration::from_millis(40);
+
+/// Starts the library; says what is missing where it cannot.
+pub(super) fn init() -> Result<()> {
+    gst::init().map_err(|e| Error::new(ErrorKind::Missing, "GStreamer", "cannot start").caused_by(e))
+}
+
+/// An element, or an error that says what to install.
+pub(super) fn element(name: &'static str) -> Result<gst::Element> {
+    gst::ElementFactory::make(name).build().map_err(|e| {
+        let message = "this GStreamer element is missing; `vitrail doctor` says what to install";
+        Error::new(ErrorKind::Missing, name, message).caused_by(e)
+    })
+}
+
+/// A pipeline that is stopped on a thread of its own when it is dropped: closing a connection can
+/// take seconds (TEARDOWN, a linger on a dead network), and whoever drops it must not wait.
+pub(super) struct Pipeline(pub gst::Pipeline);
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let pipeline = self.0.clone();
+        let stop = move || {
+            let _ = pipeline.set_state(gst::State::Null);
+        };
+        // Not the runtime's blocking pool: a runtime that ends throws away what waits there, and a
+        // pipeline that is freed while it plays aborts the process.
+        if let Err(error) = std::thread::Builder::new().name("vt-gst-stop".into()).spawn(stop) {
+            tracing::error!("cannot start a thread to stop a pipeline: {error}");
+            let _ = self.0.set_state(gst::State::Null);
+        }
+    }
+}
+
+impl Pipeline {
+    /// Plays until the end of the stream (`Ok`) or an error, which `explain` puts in our words.
+    pub(super) async fn play(&self, explain: impl Fn(&gst::message::Error) -> Error) -> Result<()> {
+        let bus = self.0.bus().expect("a pipeline has a bus");
+        let mut messages = bus.stream();
+        let pipeline = self.0.clone();
+        // A file is opened and a connection made within the change of state.
+        let started = tokio::task::spawn_blocking(move || pipeline.set_state(gst::State::Playing));
+        let started = started.await.is_ok_and(|change| change.is_ok());
+        if !started && !bus.have_pending() {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "GStreamer",
+                "a pipeline did not start and does not say why",
+            ));
+        }
+        while let Some(message) = messages.next().await {
+            match message.view() {
+                gst::MessageView::Eos(_) => return Ok(()),
+                gst::MessageView::Error(error) => return Err(explain(error)),
+                gst::MessageView::Latency(_) => {
+                    let _ = self.0.recalculate_latency();
+                }
+                _ => {}
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "GStreamer", "the bus of a pipeline was closed"))
+    }
+}
+
+/// The end of the pipelines of one source: it takes the first video stream that is offered and
+/// hands on its access units.
+pub(super) struct Tail {
+    sink: Arc<dyn UnitSink>,
+    clock: SharedClock,
+    /// Units come at their own time (files); else as soon as they are there.
+    paced: bool,
+    taken: AtomicBool,
+    units: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    description: StreamDescription,
+    classifier: Option<Classifier>,
+    known: Option<VideoParameters>,
+    caps: Option<gst::Caps>,
+    timeline: Timeline,
+    started: bool,
+}
+
+/// Keeps time going forward when a file starts again.
+#[derive(Default)]
+struct Timeline {
+    base: i64,
+    end: i64,
+    again: bool,
+}
+
+impl Timeline {
+    fn place(&mut self, pts: i64, duration: i64) -> i64 {
+        // A container's first timestamp need not be zero: MPEG-TS starts above one second.
+        if std::mem::take(&mut self.again) {
+            self.base = self.end.saturating_sub(pts);
+        }
+        let placed = self.base.saturating_add(pts);
+        self.end = self.end.max(placed.saturating_add(duration));
+        placed
+    }
+
+    fn start_again(&mut self) {
+        self.again = true;
+    }
+}
+
+impl Tail {
+    pub(super) fn new(run: &Run<'_>, description: StreamDescription, paced: bool) -> Arc<Tail> {
+        Arc::new(Tail {
+            sink: run.sink.clone(),
+            clock: run.clock.clone(),
+            paced,
+            taken: AtomicBool::new(false),
+            units: AtomicU64::new(0),
+            state: Mutex::new(State { description, ..State::default() }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Units handed on so far.
+    pub(super) fn units(&self) -> u64 {
+        self.units.load(Ordering::Relaxed)
+    }
+
+    /// True once a stream was taken.
+    pub(super) fn has_stream(&self) -> bool {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Names of the streams that were offered, the taken one first.
+    pub(super) fn offered(&self) -> Vec<String> {
+        self.lock().description.streams.clone()
+    }
+
+    /// Notes a stream that is not taken.
+    pub(super) fn note_offer(&self, name: String) {
+        self.lock().description.streams.push(name);
+    }
+
+    /// Gets ready for the next pass of a file.
+    pub(super) fn start_again(&self) {
+        self.taken.store(false, Ordering::SeqCst);
+        let mut state = self.lock();
+        state.timeline.start_again();
+        state.caps = None;
+        state.description.streams.clear();
+    }
+
+    /// True where this caller may take the stream: it is a video that is understood, and the first.
+    pub(super) fn take(&self, caps_name: &str, mpeg_version: Option<i32>) -> Option<Codec> {
+        let codec = match (caps_name, mpeg_version) {
+            ("video/x-h264", _) => Codec::H264,
+            ("video/x-h265", _) => Codec::H265,
+            ("image/jpeg", _) => Codec::Mjpeg,
+            ("video/mpeg", Some(4)) => Codec::Mpeg4,
+            _ => return None,
+        };
+        (!self.taken.swap(true, Ordering::SeqCst)).then_some(codec)
+    }
+
+    /// Builds parser and sink behind `pad` and links them.
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+        codec: Codec,
+    ) -> Result<()> {
+        let mut chain = Vec::new();
+        let (parser, caps) = match codec {
+            Codec::H264 => (Some("h264parse"), "video/x-h264,stream-format=byte-stream,alignment=au"),
+            Codec::H265 => (Some("h265parse"), "video/x-h265,stream-format=byte-stream,alignment=au"),
+            Codec::Mpeg4 => (Some("mpeg4videoparse"), "video/mpeg,mpegversion=4,systemstream=false"),
+            Codec::Mjpeg => (None, "image/jpeg"),
+        };
+        if let Some(name) = parser {
+            let parser = element(name)?;
+            // Parameter sets with every random-access unit.
+            parser.set_property("config-interval", -1);
+            chain.push(parser);
+        }
+        let sink = self.clone().app_sink(caps.parse().map_err(internal)?);
+        chain.push(sink.upcast());
+        pipeline.add_many(&chain).map_err(internal)?;
+        gst::Element::link_many(&chain).map_err(internal)?;
+        {
+            let mut state = self.lock();
+            state.classifier = Some(Classifier::new(codec));
+        }
+        for element in chain.iter().rev() {
+            element.sync_state_with_parent().map_err(internal)?;
+        }
+        let entry = chain[0].static_pad("sink").expect("parsers and sinks have a sink pad");
+        pad.link(&entry).map_err(internal)?;
+        Ok(())
+    }
+
+    fn app_sink(self: Arc<Self>, caps: gst::Caps) -> AppSink {
+        let sink = AppSink::builder().caps(&caps).sync(self.paced).max_buffers(8).build();
+        sink.set_property("enable-last-sample", false);
+        if self.paced {
+            let entry = sink.static_pad("sink").expect("a sink has a sink pad");
+            add_missing_timestamps(&entry);
+        }
+        let callbacks = AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                self.hand_on(&sample);
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build();
+        sink.set_callbacks(callbacks);
+        sink
+    }
+
+    fn hand_on(&self, sample: &gst::Sample) {
+        let arrival = self.clock.now();
+        let Some(buffer) = sample.buffer_owned() else { return };
+        let mut state = self.lock();
+        if let Some(caps) = sample.caps_owned() {
+            self.learn(&mut state, caps);
+        }
+        let lost =
+            buffer.flags().contains(gst::BufferFlags::DISCONT) && std::mem::replace(&mut state.started, true);
+        let pts = buffer.pts().or(buffer.dts()).map_or(state.timeline.end, |t| signed(t.nseconds()));
+        let duration = buffer.duration().map_or(0, |d| signed(d.nseconds()));
+        let pts = state.timeline.place(pts, duration);
+        let Ok(map) = buffer.into_mapped_buffer_readable() else { return };
+        let data = Bytes::from_owner(map);
+        let Some(class) = state.classifier.as_mut().map(|c| c.classify(&data)) else { return };
+        drop(state);
+        if !class.picture {
+            return;
+        }
+        self.units.fetch_add(1, Ordering::Relaxed);
+        self.sink.unit(AccessUnit {
+            pts: Pts(pts),
+            arrival,
+            captured: None,
+            random_access: class.random_access,
+            disposable: class.disposable,
+            // A file that starts again lost nothing.
+            loss: lost && !self.paced,
+            data,
+        });
+    }
+
+    fn learn(&self, state: &mut State, caps: gst::Caps) {
+        if state.caps.as_ref() == Some(&caps) {
+            return;
+        }
+        let codec = state.classifier.as_ref().map_or(Codec::H264, Classifier::codec);
+        let parameters = caps.structure(0).map(|s| parameters_of(codec, s));
+        if state.known.is_none() {
+            state.description.profile = caps.structure(0).and_then(|s| s.get::<String>("profile").ok());
+            state.description.parameter_sets_outside =
+                parameters.as_ref().is_some_and(|p| !p.extradata.is_empty());
+            self.sink.described(&state.description);
+        }
+        if let Some(parameters) = parameters.filter(|p| state.known.as_ref() != Some(p)) {
+            self.sink.parameters(&parameters);
+            state.known = Some(parameters);
+        }
+        state.caps = Some(caps);
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Internal, "GStreamer", "a pipeline cannot be built").caused_by(error.to_string())
+}
+
+fn signed(nanos: u64) -> i64 {
+    i64::try_from(nanos).unwrap_or(i64::MAX)
+}
+
+/// Raw H.264 and H.265 files may have no timestamps at all: number their pictures, so that they are
+/// played at the speed of their frame rate and not at once.
+fn add_missing_timestamps(pad: &gst::Pad) {
+    let count = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let Some(buffer) = info.buffer_mut() {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            if buffer.pts().is_none() && buffer.dts().is_none() {
+                let rate = pad.current_caps().and_then(|c| frame_rate(c.structure(0)?));
+                let frame = rate.map_or(ASSUMED_FRAME, |r| Duration::from_secs_f64(1.0 / r.as_f64()));
+                let at = frame.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+                let buffer = buffer.make_mut();
+                buffer.set_pts(gst::ClockTime::try_from(at).ok());
+                buffer.set_duration(gst::ClockTime::try_from(frame).ok());
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn ratio(s: &gst::StructureRef, field: &str) -> Option<Ratio> {
+    let f = s.get::<gst::Fraction>(field).ok()?;
+    Ratio::new(u32::try_from(f.numer()).ok()?, u32::try_from(f.denom()).ok()?)
+}
+
+fn frame_rate(s: &gst::StructureRef) -> Option<Ratio> {
+    ratio(s, "framerate")
+}
+
+fn parameters_of(codec: Codec, s: &gst::StructureRef) -> VideoParameters {
+    let size = |field| s.get::<i32>(field).ok().and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+    let codec_data =
+        s.get::<gst::Buffer>("codec_data").ok().and_then(|b| b.into_mapped_buffer_readable().ok());
+    VideoParameters {
+        codec,
+        width: size("width"),
+        height: size("height"),
+        pixel_aspect: ratio(s, "pixel-aspect-ratio").unwrap_or(Ratio::ONE),
+        frame_rate: frame_rate(s),
+        extradata: codec_data.map(|m| Bytes::copy_from_slice(&m)).unwrap_or_default(),
+    }
+}
+
+/// What kind of trouble a pipeline's error is.
+pub(super) fn kind_of(error: &gst::glib::Error) -> ErrorKind {
+    use gst::{CoreError, ResourceError, StreamError};
+    if let Some(e) = error.kind::<ResourceError>() {
+        return match e {
+            ResourceError::NotAuthorized => ErrorKind::Credentials,
+            ResourceError::NoSpaceLeft => ErrorKind::Io,
+            _ => ErrorKind::Unreachable,
+        };
+    }
+    if let Some(e) = error.kind::<StreamError>() {
+        return match e {
+            StreamError::TypeNotFound
+            | StreamError::WrongType
+            | StreamError::CodecNotFound
+            | StreamError::NotImplemented => ErrorKind::Unsupported,
+            StreamError::DecryptNokey | StreamError::Decrypt => ErrorKind::Credentials,
+            _ => ErrorKind::Corrupt,
+        };
+    }
+    match error.kind::<CoreError>() {
+        Some(CoreError::MissingPlugin) => ErrorKind::Missing,
+        _ => ErrorKind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_when_a_file_starts_again() {
+        let mut timeline = Timeline::default();
+        let first: Vec<i64> = [0, 120, 40, 80].iter().map(|t| timeline.place(*t, 40)).collect();
+        timeline.start_again();
+        let second: Vec<i64> = [0, 120, 40, 80].iter().map(|t| timeline.place(*t, 40)).collect();
+        assert_eq!(first, [0, 120, 40, 80]);
+        assert_eq!(second, [160, 280, 200, 240]);
+    }
+}

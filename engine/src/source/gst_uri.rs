@@ -1,0 +1,168 @@
+//! Files, SRT, HTTP and MPEG-TS over UDP through GStreamer: the first video stream, as it is encoded.
+
+use std::sync::{Arc, Weak};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
+use super::{Run, SourceConfig, StreamDescription, UriKind};
+use crate::base::{Error, ErrorKind, Result};
+
+pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
+    init()?;
+    let is_file = config.uri.kind() == UriKind::File;
+    let uri = gst_uri(config, run)?;
+    let tail = Tail::new(
+        run,
+        describe(config.uri.kind()),
+        matches!(config.uri.kind(), UriKind::File | UriKind::Http),
+    );
+    loop {
+        let before = tail.units();
+        let pipeline = build(config, &uri, &tail)?;
+        pipeline.play(|e| explain(e, config, &tail, run)).await?;
+        let subject = run.camera.to_string();
+        if tail.units() == before {
+            let message = format!("{} holds no picture", config.uri);
+            return Err(Error::new(ErrorKind::Corrupt, subject, message));
+        }
+        if !is_file {
+            return Err(Error::new(ErrorKind::Unreachable, subject, "ended the stream"));
+        }
+        if !config.loop_file {
+            return Ok(());
+        }
+        tail.start_again();
+    }
+}
+
+fn describe(kind: UriKind) -> StreamDescription {
+    let carried_by = match kind {
+        UriKind::Srt => "SRT",
+        UriKind::Http => "HTTP",
+        UriKind::Udp => "MPEG-TS over UDP",
+        _ => "file",
+    };
+    StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() }
+}
+
+/// The address as GStreamer takes it. It may hold secrets (an SRT pass phrase): never print it.
+fn gst_uri(config: &SourceConfig, run: &Run<'_>) -> Result<String> {
+    if let Some(path) = config.uri.path() {
+        let bad = |e: std::io::Error| {
+            let message = format!("{} cannot be read; check the path", path.display());
+            Error::new(ErrorKind::Io, run.camera.to_string(), message).caused_by(e)
+        };
+        let path = path.canonicalize().map_err(bad)?;
+        std::fs::File::open(&path).map_err(bad)?;
+        let uri = gst::glib::filename_to_uri(&path, None).map_err(|e| {
+            Error::new(ErrorKind::Config, run.camera.to_string(), "its path cannot be used")
+                .caused_by(e.to_string())
+        })?;
+        return Ok(uri.to_string());
+    }
+    Ok(config.uri.url().map(ToString::to_string).unwrap_or_default())
+}
+
+/// `urisourcebin ! parsebin`, and [`Tail::attach`] behind the first video.
+fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline> {
+    let pipeline = gst::Pipeline::new();
+    let (source, parse) = (element("urisourcebin")?, element("parsebin")?);
+    source.set_property("uri", uri);
+    let internal =
+        |e: gst::glib::BoolError| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
+    pipeline.add_many([&source, &parse]).map_err(internal)?;
+
+    let login = config.login().cloned();
+    let any_certificate = config.any_certificate;
+    source.connect("source-setup", false, move |args| {
+        let element = args.get(1).and_then(|v| v.get::<gst::Element>().ok())?;
+        if let Some(login) = login.as_ref().filter(|_| element.has_property("user-id")) {
+            element.set_property("user-id", &login.user);
+            element.set_property("user-pw", &login.password);
+        }
+        if any_certificate && element.has_property("ssl-strict") {
+            element.set_property("ssl-strict", false);
+        }
+        None
+    });
+    let into = parse.downgrade();
+    source.connect_pad_added(move |_, pad| {
+        let entry = into.upgrade().and_then(|parse| parse.static_pad("sink"));
+        if let Some(entry) = entry.filter(|e| !e.is_linked()) {
+            let _ = pad.link(&entry);
+        }
+    });
+    let (weak, offered_to) = (pipeline.downgrade(), tail.clone());
+    parse.connect_pad_added(move |parse, pad| offer(&weak.upgrade(), parse, pad, &offered_to));
+    let tail = Arc::downgrade(tail);
+    parse.connect_no_more_pads(move |parse| complain_without_video(parse, &tail));
+    Ok(Pipeline(pipeline))
+}
+
+fn offer(pipeline: &Option<gst::Pipeline>, parse: &gst::Element, pad: &gst::Pad, tail: &Arc<Tail>) {
+    let Some(pipeline) = pipeline else { return };
+    let Some(caps) = pad.current_caps().or_else(|| Some(pad.query_caps(None))).filter(|c| !c.is_empty())
+    else {
+        return;
+    };
+    let Some(structure) = caps.structure(0) else { return };
+    let name = structure.name().to_string();
+    let taken = tail.take(&name, structure.get::<i32>("mpegversion").ok());
+    tail.note_offer(name);
+    let linked = match taken {
+        Some(codec) => tail.attach(pipeline, pad, codec),
+        None => swallow(pipeline, pad),
+    };
+    if let Err(error) = linked {
+        gst::element_error!(parse, gst::CoreError::Pad, ("{}", error));
+    }
+}
+
+/// What is not shown is read and thrown away: an unlinked stream can stop a demuxer.
+fn swallow(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
+    let sink = element("fakesink")?;
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    let internal = |e: String| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
+    pipeline.add(&sink).map_err(|e| internal(e.to_string()))?;
+    sink.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
+    let entry = sink.static_pad("sink").expect("a sink has a sink pad");
+    pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
+}
+
+fn complain_without_video(parse: &gst::Element, tail: &Weak<Tail>) {
+    if tail.upgrade().is_some_and(|tail| !tail.has_stream()) {
+        gst::element_error!(parse, gst::StreamError::WrongType, ("no video that is understood"));
+    }
+}
+
+fn explain(error: &gst::message::Error, config: &SourceConfig, tail: &Tail, run: &Run<'_>) -> Error {
+    let cause = error.error();
+    let detail = config.uri.scrub(&cause.to_string(), config.login());
+    let offered = tail.offered();
+    let file = config.uri.kind() == UriKind::File;
+    let (kind, message) = match kind_of(&cause) {
+        ErrorKind::Unsupported if offered.is_empty() => {
+            (ErrorKind::Unsupported, "is in no format that is understood here".to_owned())
+        }
+        ErrorKind::Unsupported => {
+            let message =
+                format!("holds no H.264, H.265, MPEG-4 or MJPEG video, only: {}", offered.join(", "));
+            (ErrorKind::Unsupported, message)
+        }
+        ErrorKind::Credentials => {
+            (ErrorKind::Credentials, "refuses the user name, password or pass phrase".to_owned())
+        }
+        ErrorKind::Unreachable if file => (ErrorKind::Io, "cannot be read".to_owned()),
+        ErrorKind::Unreachable => {
+            (ErrorKind::Unreachable, "cannot be reached, or ended the stream".to_owned())
+        }
+        ErrorKind::Missing => {
+            (ErrorKind::Missing, "needs a GStreamer element that is missing; run `vitrail doctor`".to_owned())
+        }
+        kind => (kind, "cannot be read on".to_owned()),
+    };
+    Error::new(kind, run.camera.to_string(), message).caused_by(detail)
+}

@@ -1,0 +1,244 @@
+//! What an access unit's NAL units say of it, without decoding: can decoding start here, may it
+//! be dropped, does it bring its parameter sets (ITU-T H.264 and H.265, clauses 7.3 and 7.4).
+
+use crate::media::Codec;
+
+/// What an access unit is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnitClass {
+    /// It holds at least one coded slice.
+    pub picture: bool,
+    /// Decoding can start here: IDR or recovery point 0 (H.264), IRAP (H.265).
+    pub random_access: bool,
+    /// No other picture refers to it.
+    pub disposable: bool,
+    /// It holds a sequence parameter set.
+    pub parameter_sets: bool,
+}
+
+/// Reads the NAL unit headers of one stream's access units; remembers how many temporal
+/// sub-layers the last H.265 sequence parameter set announced.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    codec: Codec,
+    highest_sublayer: u8,
+}
+
+impl Classifier {
+    /// For a stream of this codec.
+    pub fn new(codec: Codec) -> Classifier {
+        Classifier { codec, highest_sublayer: 0 }
+    }
+
+    /// Which stream it reads.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Reads one access unit, in Annex B for H.264 and H.265.
+    pub fn classify(&mut self, data: &[u8]) -> UnitClass {
+        match self.codec {
+            Codec::H264 => classify_h264(data),
+            Codec::H265 => self.classify_h265(data),
+            Codec::Mjpeg => {
+                UnitClass { picture: true, random_access: true, disposable: true, parameter_sets: false }
+            }
+            Codec::Mpeg4 => classify_mpeg4(data),
+        }
+    }
+
+    fn classify_h265(&mut self, data: &[u8]) -> UnitClass {
+        let mut class = UnitClass { disposable: true, random_access: true, ..Default::default() };
+        for nal in nal_units(data) {
+            let [first, second, ..] = *nal else { continue };
+            let (kind, sublayer) = ((first >> 1) & 0x3f, (second & 7).saturating_sub(1));
+            match kind {
+                // A slice: types 0 to 15 are no IRAP; even ones are sub-layer non-reference.
+                0..=15 => {
+                    class.picture = true;
+                    class.random_access = false;
+                    class.disposable &= kind % 2 == 0 && sublayer >= self.highest_sublayer;
+                }
+                16..=23 => {
+                    class.picture = true;
+                    class.disposable = false;
+                }
+                33 => {
+                    class.parameter_sets = true;
+                    // sps_video_parameter_set_id u(4), sps_max_sub_layers_minus1 u(3)
+                    self.highest_sublayer = nal.get(2).map_or(0, |b| (b >> 1) & 7);
+                }
+                _ => {}
+            }
+        }
+        class.random_access &= class.picture;
+        class.disposable &= class.picture;
+        class
+    }
+}
+
+fn classify_h264(data: &[u8]) -> UnitClass {
+    let mut class = UnitClass { disposable: true, random_access: true, ..Default::default() };
+    let mut recovery_point = false;
+    for nal in nal_units(data) {
+        let (reference, kind) = (nal[0] & 0x60 != 0, nal[0] & 0x1f);
+        match kind {
+            1..=5 => {
+                class.picture = true;
+                class.random_access &= kind == 5;
+                class.disposable &= !reference;
+            }
+            6 => recovery_point |= has_recovery_point_now(&nal[1..]),
+            7 => class.parameter_sets = true,
+            _ => {}
+        }
+    }
+    class.random_access = class.picture && (class.random_access || recovery_point);
+    class.disposable &= class.picture;
+    class
+}
+
+/// True where an SEI holds a recovery point message (payload type 6) whose `recovery_frame_cnt`
+/// is 0: the first bit of ue(v) is set.
+fn has_recovery_point_now(mut sei: &[u8]) -> bool {
+    fn number(sei: &mut &[u8]) -> Option<usize> {
+        let mut value = 0;
+        loop {
+            let (&byte, rest) = sei.split_first()?;
+            *sei = rest;
+            value += usize::from(byte);
+            if byte != 0xff {
+                return Some(value);
+            }
+        }
+    }
+    while sei.len() > 2 {
+        let (Some(kind), Some(size)) = (number(&mut sei), number(&mut sei)) else { return false };
+        if kind == 6 {
+            return sei.first().is_some_and(|b| b & 0x80 != 0);
+        }
+        sei = sei.get(size..).unwrap_or_default();
+    }
+    false
+}
+
+/// MPEG-4 part 2: `vop_coding_type` follows the VOP start code B6: 0 is intra, 2 is bidirectional.
+fn classify_mpeg4(data: &[u8]) -> UnitClass {
+    let mut class = UnitClass::default();
+    for i in 0..data.len().saturating_sub(4) {
+        if data[i..i + 3] != [0, 0, 1] {
+            continue;
+        }
+        match data[i + 3] {
+            0x20..=0x2f => class.parameter_sets = true,
+            0xb6 => {
+                let coding = data[i + 4] >> 6;
+                return UnitClass {
+                    picture: true,
+                    random_access: coding == 0,
+                    disposable: coding == 2,
+                    ..class
+                };
+            }
+            _ => {}
+        }
+    }
+    class
+}
+
+/// The NAL units of an Annex B byte stream, without start codes; empty ones are left out.
+pub fn nal_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = next_start_code(data, 0).map(|(_, after)| after);
+    std::iter::from_fn(move || {
+        loop {
+            let from = start?;
+            let next = next_start_code(data, from);
+            start = next.map(|(_, after)| after);
+            let end = next.map_or(data.len(), |(at, _)| at);
+            let mut nal = &data[from..end];
+            while let [rest @ .., 0] = nal {
+                nal = rest;
+            }
+            if !nal.is_empty() {
+                return Some(nal);
+            }
+        }
+    })
+}
+
+/// Where the next `00 00 01` begins and ends.
+fn next_start_code(data: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut i = from + 2;
+    while i < data.len() {
+        // The third byte decides how far to go on: Boyer and Moore's idea on three bytes.
+        match data[i] {
+            1 if data[i - 1] == 0 && data[i - 2] == 0 => return Some((i - 2, i + 1)),
+            0 => i += 1,
+            _ => i += 3,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn h264(data: &[u8]) -> UnitClass {
+        Classifier::new(Codec::H264).classify(data)
+    }
+
+    #[test]
+    fn h264_units_are_told_apart() {
+        let idr = h264(&[0, 0, 0, 1, 0x67, 0x42, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 0x88]);
+        assert_eq!(
+            idr,
+            UnitClass { picture: true, random_access: true, disposable: false, parameter_sets: true }
+        );
+        let p = h264(&[0, 0, 0, 1, 0x41, 0x9a]);
+        assert_eq!(p, UnitClass { picture: true, ..Default::default() });
+        let b = h264(&[0, 0, 0, 1, 0x01, 0x9e]);
+        assert!(b.disposable && !b.random_access);
+        let recovery = [0, 0, 0, 1, 0x06, 6, 1, 0xc4, 0x80, 0, 0, 0, 1, 0x41, 0x9a];
+        assert!(h264(&recovery).random_access, "recovery point with recovery_frame_cnt 0");
+        let later = [0, 0, 0, 1, 0x06, 6, 1, 0x44, 0x80, 0, 0, 0, 1, 0x41, 0x9a];
+        assert!(!h264(&later).random_access, "recovery_frame_cnt 1 or more");
+        assert_eq!(h264(&[0, 0, 0, 1, 0x06, 5, 1, 0xff, 0x80]), UnitClass::default(), "an SEI alone");
+    }
+
+    #[test]
+    fn h265_units_are_told_apart() {
+        let mut c = Classifier::new(Codec::H265);
+        let nal = |kind: u8, sublayer: u8| vec![0, 0, 0, 1, kind << 1, sublayer + 1, 0xaf];
+        assert!(c.classify(&nal(19, 0)).random_access, "IDR_W_RADL");
+        assert!(c.classify(&nal(21, 0)).random_access, "CRA");
+        assert!(c.classify(&nal(0, 0)).disposable, "TRAIL_N of the only sub-layer");
+        assert!(!c.classify(&nal(1, 0)).disposable, "TRAIL_R");
+        // An SPS with sps_max_sub_layers_minus1 = 1.
+        let sps = [0, 0, 0, 1, 33 << 1, 1, 0b0000_0010, 1];
+        assert!(c.classify(&sps).parameter_sets);
+        assert!(!c.classify(&nal(0, 0)).disposable, "TSA and TRAIL of layer 1 may refer to it");
+        assert!(c.classify(&nal(2, 1)).disposable, "TSA_N at the highest sub-layer");
+    }
+
+    #[test]
+    fn mpeg4_vops_are_told_apart() {
+        let vop = |coding: u8| classify_mpeg4(&[0, 0, 1, 0xb6, coding << 6, 0, 0]);
+        assert!(vop(0).random_access && !vop(1).random_access && vop(2).disposable);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_lost_and_none_panic(data in prop::collection::vec(prop::sample::select(vec![0u8, 0, 0, 1, 1, 6, 0x65, 0xff]), 0..80)) {
+            for codec in [Codec::H264, Codec::H265, Codec::Mpeg4, Codec::Mjpeg] {
+                Classifier::new(codec).classify(&data);
+            }
+            let naive = data.windows(3).filter(|w| *w == [0, 0, 1]).count();
+            prop_assert!(nal_units(&data).count() <= naive);
+            let kept: usize = nal_units(&data).map(|n| n.iter().filter(|b| **b > 1).count()).sum();
+            let first = data.windows(3).position(|w| w == [0, 0, 1]).map_or(data.len(), |p| p + 3);
+            prop_assert_eq!(kept, data[first..].iter().filter(|b| **b > 1).count());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `rtsps://`, and cameras that retina does not understand, through GStreamer's rtspsrc. It takes
+//! several threads a camera: the exception, not the rule.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
+use super::{History, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
+use crate::base::{Error, ErrorKind, Result};
+use crate::media::Codec;
+
+pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>) -> Result<()> {
+    init()?;
+    let secure = config.uri.kind() == UriKind::Rtsps;
+    let carried_by = match config.transport {
+        Transport::Tcp if secure => "RTP over TLS",
+        Transport::Tcp => "RTP over TCP",
+        Transport::Udp => "RTP over UDP",
+    };
+    let description =
+        StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() };
+    let tail = Tail::new(run, description, false);
+    let pipeline = build(config, &tail)?;
+    let result = pipeline.play(|e| explain(e, config, history, &tail, run)).await;
+    if tail.units() > 0 && config.login().is_some() {
+        history.login_accepted();
+    }
+    result?;
+    Err(Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream"))
+}
+
+/// `rtspsrc ! depayloader`, and [`Tail::attach`] behind it.
+fn build(config: &SourceConfig, tail: &Arc<Tail>) -> Result<Pipeline> {
+    let pipeline = gst::Pipeline::new();
+    let source = element("rtspsrc")?;
+    let url = config.uri.url().map(ToString::to_string).unwrap_or_default();
+    source.set_property("location", url);
+    source.set_property("latency", 0_u32);
+    source.set_property_from_str(
+        "protocols",
+        match config.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        },
+    );
+    source.set_property("user-agent", concat!("vitrail/", env!("CARGO_PKG_VERSION")));
+    source
+        .set_property("tcp-timeout", u64::try_from(config.patience.connect.as_micros()).unwrap_or(u64::MAX));
+    if let Some(login) = config.login() {
+        source.set_property("user-id", &login.user);
+        source.set_property("user-pw", &login.password);
+    }
+    if config.any_certificate {
+        source.set_property_from_str("tls-validation-flags", "0");
+    }
+    choose_first_video(&source, tail);
+    let (weak, tail) = (pipeline.downgrade(), tail.clone());
+    source.connect_pad_added(move |source, pad| {
+        let Some(pipeline) = weak.upgrade() else { return };
+        if let Err(error) = attach(&pipeline, pad, &tail) {
+            gst::element_error!(source, gst::CoreError::Pad, ("{}", error));
+        }
+    });
+    pipeline
+        .add(&source)
+        .map_err(|e| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e))?;
+    Ok(Pipeline(pipeline))
+}
+
+/// Only the first H.264 or H.265 stream is set up: no audio is asked for.
+fn choose_first_video(source: &gst::Element, tail: &Arc<Tail>) {
+    let tail = tail.clone();
+    let chosen = AtomicBool::new(false);
+    source.connect("select-stream", false, move |args| {
+        let caps = args.get(2).and_then(|v| v.get::<gst::Caps>().ok());
+        let encoding = caps.as_ref().and_then(|c| encoding_of(c.structure(0)?));
+        let media = caps.as_ref().and_then(|c| c.structure(0)?.get::<String>("media").ok());
+        let name = format!("{} {}", media.as_deref().unwrap_or("?"), encoding.as_deref().unwrap_or("?"));
+        let wanted = encoding.as_deref().and_then(codec_of).is_some() && !chosen.swap(true, Ordering::SeqCst);
+        tail.note_offer(name.to_ascii_lowercase());
+        Some(wanted.to_value())
+    });
+}
+
+fn encoding_of(s: &gst::StructureRef) -> Option<String> {
+    s.get::<String>("encoding-name").ok()
+}
+
+fn codec_of(encoding: &str) -> Option<Codec> {
+    match encoding {
+        "H264" => Some(Codec::H264),
+        "H265" => Some(Codec::H265),
+        _ => None,
+    }
+}
+
+fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, tail: &Arc<Tail>) -> Result<()> {
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let codec = caps.structure(0).and_then(encoding_of).as_deref().and_then(codec_of);
+    let Some(codec) = codec else { return Ok(()) };
+    // Length-prefixed and whole, as the RTP marker says: in a byte stream the parser would cut a
+    // picture of several slices in two where a camera repeats its parameter sets between them.
+    let (depay, name, whole) = match codec {
+        Codec::H265 => ("rtph265depay", "video/x-h265", "video/x-h265,stream-format=hvc1,alignment=au"),
+        _ => ("rtph264depay", "video/x-h264", "video/x-h264,stream-format=avc,alignment=au"),
+    };
+    if tail.take(name, None).is_none() {
+        return Ok(());
+    }
+    let internal = |e: String| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
+    let (depay, filter) = (element(depay)?, element("capsfilter")?);
+    filter.set_property("caps", whole.parse::<gst::Caps>().map_err(|e| internal(e.to_string()))?);
+    pipeline.add_many([&depay, &filter]).map_err(|e| internal(e.to_string()))?;
+    depay.link(&filter).map_err(|e| internal(e.to_string()))?;
+    let (entry, exit) = (depay.static_pad("sink"), filter.static_pad("src"));
+    let (entry, exit) =
+        (entry.expect("a depayloader has a sink pad"), exit.expect("a filter has a source pad"));
+    tail.attach(pipeline, &exit, codec)?;
+    for element in [&filter, &depay] {
+        element.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
+    }
+    pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
+}
+
+fn explain(
+    error: &gst::message::Error,
+    config: &SourceConfig,
+    history: &History,
+    tail: &Tail,
+    run: &Run<'_>,
+) -> Error {
+    let cause = error.error();
+    let detail = config.uri.scrub(&cause.to_string(), config.login());
+    let status = error.details().and_then(|d| d.get::<u32>("rtsp-status-code").ok());
+    let offered = tail.offered();
+    let (kind, message) = match status.and_then(|s| u16::try_from(s).ok()) {
+        Some(status) => {
+            let (kind, message) = explain_status(status, config.login().is_some(), history);
+            (kind, message.to_owned())
+        }
+        None if !offered.is_empty() && !tail.has_stream() => {
+            let message =
+                format!("offers no H.264 or H.265 video that can be had, only: {}", offered.join(", "));
+            (ErrorKind::Unsupported, message)
+        }
+        None => match kind_of(&cause) {
+            ErrorKind::Credentials => {
+                let (kind, message) = history.login_refused(config.login().is_some());
+                (kind, message.to_owned())
+            }
+            ErrorKind::Unreachable => {
+                (ErrorKind::Unreachable, "cannot be reached, or the connection was lost".into())
+            }
+            kind => (kind, "cannot be received".into()),
+        },
+    };
+    Error::new(kind, run.camera.to_string(), message).caused_by(detail)
+}
