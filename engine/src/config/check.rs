@@ -12,7 +12,7 @@ use super::leaf::{ClockCorner, GridSize, Named, OrNever, PixelSize, text_ratio};
 use super::read::{At, join};
 use super::report::{ConfigErrors, Report, did_you_mean, quoted};
 use super::scene::check_scene;
-use super::wall::{CameraSpec, CameraUri, EncoderSpec, LimitSpec, OverlaySpec, WallSpec};
+use super::wall::{CameraSpec, EncoderSpec, LimitSpec, OverlaySpec, UriText, WallSpec};
 use super::wire::{CameraTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable};
 use crate::composite::Yuv;
 use crate::encode::Rate;
@@ -23,7 +23,7 @@ use crate::source::Patience;
 /// 8,000 of them and keeps a wrong file (a recording) out of memory.
 const MAX_FILE: u64 = 16 << 20;
 /// Addresses that a source understands.
-const CAMERA_SCHEMES: [&str; 7] = ["rtsp", "rtsps", "http", "https", "srt", "udp", "file"];
+const CAMERA_SCHEMES: [&str; 9] = ["rtsp", "rtsps", "http", "https", "srt", "udp", "file", "rtspt", "rtspu"];
 const FRAME_RATES: RangeInclusive<f64> = 1.0..=120.0;
 
 impl WallSpec {
@@ -294,13 +294,13 @@ fn check_cameras(tables: &[CameraTable], places: &mut Places, report: &mut Repor
     cameras
 }
 
-fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> BTreeMap<String, CameraUri> {
+fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> BTreeMap<String, UriText> {
     let mut profiles = BTreeMap::new();
     let named = table.profiles.as_ref().map(|p| &p.value);
     if let Some(Named(named)) = named {
         for (name, uri) in named {
             check_camera_uri(uri, &format!("{}.profiles.{name}", table.path), report);
-            profiles.insert(name.clone(), CameraUri::new(&*uri.value));
+            profiles.insert(name.clone(), UriText::new(&*uri.value));
         }
     }
     match (&table.uri, profiles.contains_key("main")) {
@@ -314,7 +314,7 @@ fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> BTreeMap<Stri
                     "they mean the same: keep one",
                 );
             }
-            profiles.insert("main".into(), CameraUri::new(&*uri.value));
+            profiles.insert("main".into(), UriText::new(&*uri.value));
         }
         (None, true) => {}
         (None, false)
@@ -332,13 +332,16 @@ fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> BTreeMap<Stri
 /// Refuses what no source can open. Says nothing of the address but its scheme: the rest may hold
 /// a login.
 fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
-    let schemes = || format!("one of {}", CAMERA_SCHEMES.join(", "));
+    if ["/", "./", "../"].iter().any(|start| uri.value.starts_with(start)) {
+        return; // a file on this machine
+    }
+    let schemes = || format!("one of {}", CAMERA_SCHEMES[..7].join(", "));
     let Some((scheme, _)) = uri.value.split_once("://") else {
         report.add_with(
             &uri.span,
             key,
             "is no address",
-            format!("it begins with a scheme and ://, {}", schemes()),
+            format!("it begins with a scheme and ://, {}; or with / or ./ for a file", schemes()),
         );
         return;
     };
@@ -357,12 +360,13 @@ fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
             report.add_with(&uri.span, key, "names no file", "write file:///FOLDER/FILE");
         }
         Ok(url) if url.scheme() != "file" && url.host_str().is_none_or(str::is_empty) => {
-            // SRT listeners and multicast receivers have an address without a host: `srt://:7001`.
-            if !matches!(url.scheme(), "srt" | "udp") || url.port().is_none() {
+            // SRT listeners and datagram receivers have an address without a host: `srt://:7001`.
+            if !matches!(url.scheme(), "srt" | "udp") {
                 report.add_with(&uri.span, key, "names no host", "write scheme://HOST:PORT/PATH");
             }
         }
         Ok(_) => {}
+        Err(url::ParseError::EmptyHost) if matches!(scheme, "srt" | "udp") => {}
         Err(error) => report.add_with(
             &uri.span,
             key,
@@ -373,7 +377,10 @@ fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
 }
 
 /// A name from an address: host and plain path, or the name of a file. Never a login or a query.
-fn name_from(uri: &CameraUri) -> Option<String> {
+fn name_from(uri: &UriText) -> Option<String> {
+    if !uri.expose().contains("://") {
+        return Path::new(uri.expose()).file_name().map(|name| name.to_string_lossy().into_owned());
+    }
     let url = url::Url::parse(uri.expose()).ok()?;
     let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let parts: Vec<&str> = url.path_segments()?.filter(|p| !p.is_empty()).collect();

@@ -1,7 +1,7 @@
 //! A wall written down: TOML, checked before anything starts.
 //!
-//! `wire` names every key of a wall file, `read` takes them from TOML with their places, `check`
-//! and `scene` turn them into a [`WallSpec`], and `report` says what is wrong: all of it at once,
+//! `wire` names every key of a wall file, `read` takes them from TOML with their places, `check`,
+//! `scene` and `tiles` turn them into a [`WallSpec`], and `report` says what is wrong: all of it at once,
 //! each with file, line, column, key and remedy. Nothing is guessed: an unknown key or a wrong
 //! value refuses the wall.
 
@@ -10,6 +10,7 @@ mod leaf;
 mod read;
 mod report;
 mod scene;
+mod tiles;
 mod wall;
 mod wire;
 
@@ -20,7 +21,7 @@ mod tests;
 
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{
-    CameraSpec, CameraUri, Corner, EncoderSpec, Language, LimitSpec, OutputText, OverlaySpec, ScreenOutputs,
+    CameraSpec, Corner, EncoderSpec, Language, LimitSpec, OutputText, OverlaySpec, ScreenOutputs, UriText,
     WallSpec,
 };
 pub use wire::{Key, TABLES, Table};

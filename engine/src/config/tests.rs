@@ -289,7 +289,7 @@ fn a_wall_without_a_file_is_refused_in_terms_of_options() {
     );
     assert_eq!(
         said(1, 1, &["h/1"], &[]),
-        "camera 1: is no address; it begins with a scheme and ://, one of rtsp, rtsps, http, https, srt, udp, file"
+        "camera 1: is no address; it begins with a scheme and ://, one of rtsp, rtsps, http, https, srt, udp, file; or with / or ./ for a file"
     );
 }
 
@@ -311,4 +311,39 @@ fn files_that_are_no_walls() {
     assert!(WallSpec::load(&path).expect_err("binary").to_string().ends_with("it is not UTF-8 text"));
     std::fs::write(&path, SMALLEST).unwrap();
     assert_eq!(WallSpec::load(&path).unwrap().cameras.len(), 1);
+}
+
+#[test]
+fn every_kind_of_camera_and_output_is_let_through() {
+    let cameras = [
+        "rtsp://h/1",
+        "rtsps://u:p@h:322/1",
+        "rtspt://h/1",
+        "RTSP://h/1",
+        "http://h/a.m3u8",
+        "https://h/x",
+        "srt://h:7001?mode=caller",
+        "srt://:7001?mode=listener",
+        "udp://239.1.2.3:5000",
+        "udp://@239.1.2.3:5000",
+        "udp://:5000",
+        "file:///clips/a.mp4",
+        "/clips/a.mp4",
+        "./a.mp4",
+        "rtsp://[::1]:554/1",
+    ];
+    let outputs = [
+        "rtsp://0.0.0.0:8600/wall",
+        "rtp://239.1.2.3:5004",
+        "srt://:7001?mode=listener",
+        "w.mkv",
+        "W.MP4",
+        "file:///w.mkv",
+        "hls/w.m3u8",
+        "display:",
+        "display:full",
+    ];
+    let wall = grid(4, 4, &cameras, &outputs).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(wall.cameras.len(), cameras.len());
+    assert_eq!(wall.outputs[0].outputs.len(), outputs.len());
 }

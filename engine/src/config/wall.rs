@@ -82,7 +82,7 @@ pub struct CameraSpec {
     /// What the label shows.
     pub name: String,
     /// Addresses by profile; `main` is always there, `sub` often.
-    pub profiles: BTreeMap<String, CameraUri>,
+    pub profiles: BTreeMap<String, UriText>,
     /// How RTP is carried.
     pub transport: Transport,
     /// Which client speaks RTSP.
@@ -99,21 +99,22 @@ pub struct CameraSpec {
 
 impl CameraSpec {
     /// The address of the main profile.
-    pub fn uri(&self) -> &CameraUri {
-        static NONE: CameraUri = CameraUri(String::new());
+    pub fn uri(&self) -> &UriText {
+        static NONE: UriText = UriText(String::new());
         // The check lets no camera through without it.
         self.profiles.get("main").unwrap_or(&NONE)
     }
 }
 
-/// An address, maybe with a login in it. Prints neither login, path nor query (invariant 7).
+/// An address as it was written, maybe with a login in it; its scheme is known to be right. Prints
+/// neither login, path nor query (invariant 7).
 #[derive(Clone, PartialEq, Eq)]
-pub struct CameraUri(String);
+pub struct UriText(String);
 
-impl CameraUri {
+impl UriText {
     /// An address.
-    pub fn new(uri: impl Into<String>) -> CameraUri {
-        CameraUri(uri.into())
+    pub fn new(uri: impl Into<String>) -> UriText {
+        UriText(uri.into())
     }
 
     /// All of it, login included: for the one who connects, never for a message.
@@ -122,7 +123,7 @@ impl CameraUri {
     }
 }
 
-impl fmt::Display for CameraUri {
+impl fmt::Display for UriText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(url) = url::Url::parse(&self.0) else { return f.write_str("…") };
         write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
@@ -133,7 +134,7 @@ impl fmt::Display for CameraUri {
     }
 }
 
-impl fmt::Debug for CameraUri {
+impl fmt::Debug for UriText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

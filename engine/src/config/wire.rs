@@ -125,7 +125,7 @@ wire! {
         id: String = "\"cam-N\", N counts cameras from 1";
         /// What its label shows.
         name: String = "the id, where one is given, else host and path of the address";
-        /// Its address: `rtsp`, `rtsps`, `http`, `https`, `srt`, `udp` or `file`.
+        /// Its address: `rtsp`, `rtsps`, `http`, `https`, `srt`, `udp` or `file`, or the path of a file that begins with `/` or `./`.
         uri: String = "needed, unless `profiles` has `main`";
         /// Addresses of its streams by profile: `main` is the largest, `sub` a smaller one.
         profiles: Named = "{ main = uri }";
