@@ -28,6 +28,9 @@ const FILE_ENDINGS: [&str; 3] = [".mkv", ".mp4", ".m3u8"];
 
 /// Where tiles can go: a screen's own layout, or a region.
 pub(super) struct Canvas<'t> {
+    /// Its table, as `region[0]`, and where that begins.
+    path: &'t str,
+    here: &'t Range<usize>,
     pub region: RegionWish,
     pub width: u32,
     pub height: u32,
@@ -67,7 +70,7 @@ pub(super) fn check_scene(
         check_cells(canvas, report);
     }
     fill_screens(&mut canvases, cameras, places, report);
-    let regions = regions_of(canvases, places);
+    let regions = regions_of(canvases, places, report);
     (Scene { screens, regions }, outputs)
 }
 
@@ -216,6 +219,8 @@ fn screen_canvas<'t>(wish: &ScreenWish, table: &'t ScreenTable, report: &mut Rep
     let broken = table.grid.is_none() && table.given.contains(&"grid")
         || table.preset.is_none() && table.given.contains(&"preset");
     Canvas {
+        path: &table.path,
+        here: &table.here,
         region: RegionWish {
             over: Over::Screen(wish.id.clone()),
             layout: layout(&table.grid, &table.preset, &table.path, report),
@@ -270,6 +275,8 @@ fn region_canvas<'t>(
         several => Over::Screens(several.iter().map(|s| s.id.clone()).collect()),
     };
     Some(Canvas {
+        path: &table.path,
+        here: &table.here,
         region: RegionWish {
             over,
             layout: layout_wish,
@@ -341,18 +348,19 @@ pub(super) fn no_such<'a>(
 }
 
 /// The regions that hold tiles or cells, in order, and their places by the solver's names.
-fn regions_of(canvases: Vec<(String, Canvas<'_>)>, places: &mut Places) -> Vec<RegionWish> {
+fn regions_of(
+    canvases: Vec<(String, Canvas<'_>)>,
+    places: &mut Places,
+    report: &Report<'_>,
+) -> Vec<RegionWish> {
     let mut regions = Vec::with_capacity(canvases.len());
     for (_, mut canvas) in canvases {
         canvas.region.tiles.extend(canvas.tiles.into_iter().map(|(wish, _)| wish));
         if canvas.region.tiles.is_empty() && canvas.region.layout == LayoutWish::Free {
             continue;
         }
-        if let Over::Screen(id) = &canvas.region.over
-            && let Some(place) = places.get(&format!("screen {id}")).cloned()
-        {
-            places.insert(format!("region {}", regions.len() + 1), place);
-        }
+        let subject = format!("region {}", regions.len() + 1);
+        remember(places, subject, canvas.path, canvas.here, report);
         regions.push(canvas.region);
     }
     regions

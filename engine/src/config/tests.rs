@@ -246,7 +246,7 @@ silence = "0.5s"
 #[test]
 fn later_errors_are_given_their_lines() {
     let text = with_wall(
-        "[[screen]]\nid = \"s\"\ngrid = \"2x2\"\noutputs = [\"rtsp://h:1/w\"]\n\n[[tile]]\nid = \"t\"\n",
+        "[[screen]]\nid = \"s\"\ngrid = \"2x2\"\noutputs = [\"rtsp://h:1/w\"]\n\n[[tile]]\nid = \"t\"\n\n[[region]]\nover = \"s\"\ngrid = \"3x3\"\n",
     );
     let wall = WallSpec::from_toml(&text, "wall.toml").unwrap();
     let error = |subject: &'static str| Error::new(ErrorKind::Config, subject, "is wrong");
@@ -255,6 +255,10 @@ fn later_errors_are_given_their_lines() {
     assert_eq!(
         wall.located(&error("region 1 (over screen s)")).to_string(),
         "wall.toml:4:1: screen[0]: is wrong"
+    );
+    assert_eq!(
+        wall.located(&error("region 2 (over screen s)")).to_string(),
+        "wall.toml:12:1: region[0]: is wrong"
     );
     assert_eq!(wall.located(&error("moon")).to_string(), "moon: is wrong");
     let output = &wall.outputs[0].outputs[0];
