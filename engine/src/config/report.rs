@@ -117,14 +117,15 @@ pub(super) struct Report<'t> {
 
 #[derive(Debug)]
 enum Source<'t> {
-    File { name: Arc<str>, text: &'t str },
+    File { name: Arc<str>, text: &'t str, lines: Vec<usize> },
     CommandLine,
 }
 
 impl<'t> Report<'t> {
     /// About a file with this text.
     pub(super) fn of_file(name: &str, text: &'t str) -> Report<'t> {
-        Report { source: Source::File { name: name.into(), text }, found: Vec::new() }
+        let lines = line_starts(text);
+        Report { source: Source::File { name: name.into(), text, lines }, found: Vec::new() }
     }
 
     /// About options and arguments: problems name those, and have no place.
@@ -159,14 +160,19 @@ impl<'t> Report<'t> {
 
     /// The place of a span.
     pub(super) fn place(&self, span: &Range<usize>) -> Option<Place> {
-        let Source::File { name, text } = &self.source else { return None };
-        let (line, column) = line_and_column(text, span.start);
+        let Source::File { name, text, lines } = &self.source else { return None };
+        let (line, column) = line_and_column(text, lines, span.start);
         Some(Place { file: name.clone(), line, column })
     }
 
     /// True as long as nothing is wrong.
     pub(super) fn is_clean(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// True where so much is wrong that nobody reads more hints.
+    pub(super) fn is_long(&self) -> bool {
+        self.found.len() >= 100
     }
 
     /// All that was found, in the order of the file.
@@ -176,18 +182,23 @@ impl<'t> Report<'t> {
     }
 }
 
+/// Where each line begins: found once, because a file of thousands of cameras asks for thousands of
+/// places.
+fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect()
+}
+
 /// Line and column, from 1, of a byte of the text; what lies past the end counts as the end.
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+fn line_and_column(text: &str, lines: &[usize], offset: usize) -> (usize, usize) {
     // A problem "at the end" must point into the last line, not below it.
     let last = text.trim_end_matches(['\n', '\r']).len();
     let mut offset = if offset >= text.len() { last } else { offset };
     while !text.is_char_boundary(offset) {
         offset -= 1;
     }
-    let before = &text[..offset];
-    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-    let in_line = before[line_start..].trim_end_matches('\r');
-    (before.matches('\n').count() + 1, in_line.chars().count() + 1)
+    let line = lines.partition_point(|start| *start <= offset);
+    let start = lines[line - 1];
+    (line, text[start..offset].trim_end_matches('\r').chars().count() + 1)
 }
 
 /// The option or argument of `vitrail wall` that stands for a key.
@@ -274,10 +285,11 @@ mod tests {
     #[test]
     fn counts_lines_and_characters() {
         let text = "a\nbé c\n";
-        assert_eq!(line_and_column(text, 0), (1, 1));
-        assert_eq!(line_and_column(text, text.find('c').expect("there")), (2, 4));
-        assert_eq!(line_and_column(text, 999), (2, 5));
-        assert_eq!(line_and_column("", 7), (1, 1));
+        let at = |text: &str, offset| line_and_column(text, &line_starts(text), offset);
+        assert_eq!(at(text, 0), (1, 1));
+        assert_eq!(at(text, text.find('c').expect("there")), (2, 4));
+        assert_eq!(at(text, 999), (2, 5));
+        assert_eq!(at("", 7), (1, 1));
     }
 
     #[test]

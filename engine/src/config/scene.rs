@@ -23,6 +23,8 @@ const MAX_SIDE: u32 = 16_384;
 const MAX_PLANE: u32 = 64 * MAX_SIDE;
 /// The most columns or rows of a grid.
 pub(super) const MAX_GRID: u32 = 64;
+/// The most screens of a wall.
+const MAX_SCREENS: usize = 256;
 /// Endings of files that a screen can be written to.
 const FILE_ENDINGS: [&str; 3] = [".mkv", ".mp4", ".m3u8"];
 
@@ -51,6 +53,14 @@ pub(super) fn check_scene(
 ) -> (Scene, Vec<ScreenOutputs>) {
     if file.screens.is_empty() && report.is_clean() {
         report.add_with(&(0..0), "screen", "no screen", "add a table [[screen]] with a grid and its outputs");
+    }
+    if let Some(surplus) = file.screens.get(MAX_SCREENS) {
+        report.add(
+            &surplus.here,
+            surplus.path.as_str(),
+            format!("is one too many: at most {MAX_SCREENS} screens"),
+        );
+        return (Scene::default(), Vec::new());
     }
     let mut taken = Taken::default();
     let screens = check_screens(&file.screens, &mut taken, places, report);
@@ -336,6 +346,9 @@ pub(super) fn no_such<'a>(
     report: &mut Report<'_>,
 ) {
     let message = format!("no {what} {}", quoted(&name.value));
+    if report.is_long() {
+        return report.add(&name.span, key, message);
+    }
     let remedy = did_you_mean(&name.value, known.clone()).unwrap_or_else(|| {
         let names: Vec<String> = known.clone().take(8).map(quoted).collect();
         match (names.len(), known.count()) {

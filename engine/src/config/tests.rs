@@ -351,3 +351,29 @@ fn every_kind_of_camera_and_output_is_let_through() {
     assert_eq!(wall.cameras.len(), cameras.len());
     assert_eq!(wall.outputs[0].outputs.len(), outputs.len());
 }
+
+#[test]
+fn thousands_of_cameras_in_one_file() {
+    let mut text = String::new();
+    for i in 0..8_000 {
+        text.push_str(&format!(
+            "[[camera]]\nid = \"c{i}\"\nuri = \"rtsp://10.0.{}.{}/1\"\n",
+            i / 250,
+            i % 250
+        ));
+    }
+    for i in 0..16 {
+        text.push_str(&format!("[[screen]]\nid = \"s{i}\"\ngrid = \"8x8\"\n"));
+    }
+    let wall = WallSpec::from_toml(&text, "wall.toml").unwrap();
+    let tiles: usize = wall.scene.regions.iter().map(|r| r.tiles.len()).sum();
+    assert_eq!((wall.cameras.len(), tiles), (8_000, 16 * 64));
+    for i in 0..8_000 {
+        text.push_str(&format!("[[tile]]\ncamera = \"camera-{i}\"\n"));
+    }
+    let errors = WallSpec::from_toml(&text, "wall.toml").unwrap_err();
+    assert_eq!(errors.problems().len(), 16_000);
+    text.push_str(&"[[screen]]\n".repeat(300));
+    let errors = WallSpec::from_toml(&text, "wall.toml").unwrap_err();
+    assert!(errors.to_string().ends_with("screen[256]: is one too many: at most 256 screens"));
+}
