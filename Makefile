@@ -1,7 +1,18 @@
-# make test: everything that must pass.  make demo: a live wall of simulated cameras.
-.PHONY: deps test lint unit
+# make demo: a live wall of simulated cameras.  make test: everything that must pass.
+# Both install what Debian 12 lacks first (with sudo where needed).
+DEMO_SECONDS ?= 60
+
+.PHONY: help deps demo test lint unit
+help:
+	@echo 'make demo [DEMO_SECONDS=60]   a live 4x4 wall of 16 simulated cameras; ends by itself or on Ctrl-C'
+	@echo 'make test                     formatting, lints and all tests, as continuous integration runs them'
+	@echo 'make deps                     install what Debian 12 lacks'
+
 deps:
 	@scripts/install-deps.sh
+
+demo: deps
+	@DEMO_SECONDS=$(DEMO_SECONDS) scripts/demo.sh
 
 lint: deps
 	cargo fmt --all --check
@@ -10,4 +21,6 @@ lint: deps
 unit: deps
 	cargo test --workspace --locked
 
-test: lint unit
+test:
+	@start=$$(date +%s); $(MAKE) --no-print-directory lint unit; status=$$?; \
+	echo "make test: $$([ $$status -eq 0 ] && echo passed || echo FAILED) after $$(( $$(date +%s) - start )) s"; exit $$status

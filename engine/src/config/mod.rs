@@ -1,1 +1,27 @@
 //! A wall written down: TOML, checked before anything starts.
+//!
+//! `wire` names every key of a wall file, `read` takes them from TOML with their places, `check`,
+//! `scene` and `tiles` turn them into a [`WallSpec`], and `report` says what is wrong: all of it at once,
+//! each with file, line, column, key and remedy. Nothing is guessed: an unknown key or a wrong
+//! value refuses the wall.
+
+mod check;
+mod leaf;
+mod read;
+mod report;
+mod scene;
+mod tiles;
+mod wall;
+mod wire;
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod tests;
+
+pub use report::{ConfigErrors, Place, Problem};
+pub use wall::{
+    CameraSpec, Corner, EncoderSpec, Language, LimitSpec, OutputText, OverlaySpec, ScreenOutputs, UriText,
+    WallSpec,
+};
+pub use wire::{Key, TABLES, Table};

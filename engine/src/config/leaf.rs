@@ -1,0 +1,444 @@
+//! The values that keys take: numbers, durations, colours, sizes, places, words of a choice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::read::{At, Leaf, wrong_type};
+use super::report::{Report, did_you_mean, quoted};
+use super::wall::{Corner, Language};
+use crate::composite::{Backend, Yuv};
+use crate::encode::EncoderChoice;
+use crate::fit::{FitMode, PixelRect, Region};
+use crate::media::{Codec, Ratio};
+use crate::scene::Preset;
+use crate::source::{RtspClient, Transport};
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+impl Leaf for String {
+    fn kind() -> String {
+        "text".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(text.to_string()),
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+impl Leaf for bool {
+    fn kind() -> String {
+        "true or false".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(yes) => Some(*yes),
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+impl Leaf for u32 {
+    fn kind() -> String {
+        "a whole number".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<u32> {
+        match value.get_ref() {
+            DeValue::Integer(number) => {
+                let read = u32::from_str_radix(number.as_str(), number.radix()).ok();
+                if read.is_none() {
+                    report.add(&value.span(), key, "is out of range: 0 to 4294967295");
+                }
+                read
+            }
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+impl Leaf for f32 {
+    fn kind() -> String {
+        "a number".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<f32> {
+        let read = match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<f32>().ok(),
+            DeValue::Float(number) => number.as_str().parse::<f32>().ok(),
+            _ => return refuse(value, key, &Self::kind(), report),
+        };
+        let finite = read.filter(|n| n.is_finite());
+        if finite.is_none() {
+            report.add(&value.span(), key, "is not a finite number");
+        }
+        finite
+    }
+}
+
+impl<T: Leaf> Leaf for Vec<At<T>> {
+    fn kind() -> String {
+        format!("a list, of each: {}", T::kind())
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Vec<At<T>>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            return refuse(value, key, &Self::kind(), report);
+        };
+        let mut list = Vec::with_capacity(items.len());
+        let mut whole = true;
+        for (i, item) in items.iter().enumerate() {
+            match T::read(item, &format!("{key}[{i}]"), report) {
+                Some(read) => list.push(At::new(read, item.span())),
+                None => whole = false,
+            }
+        }
+        whole.then_some(list)
+    }
+}
+
+/// One text or several.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OneOrMore(pub Vec<At<String>>);
+
+impl Leaf for OneOrMore {
+    fn kind() -> String {
+        "text, or a list of texts".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<OneOrMore> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(OneOrMore(vec![At::new(text.to_string(), value.span())])),
+            DeValue::Array(_) => Leaf::read(value, key, report).map(OneOrMore),
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+/// Texts by a name that the writer chooses.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Named(pub BTreeMap<String, At<String>>);
+
+impl Leaf for Named {
+    fn kind() -> String {
+        "a table of texts".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Named> {
+        let DeValue::Table(table) = value.get_ref() else {
+            return refuse(value, key, &Self::kind(), report);
+        };
+        let mut named = BTreeMap::new();
+        let mut whole = true;
+        for (name, text) in table.iter() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.get_ref().is_empty() || name.get_ref().len() > 32 || !name.get_ref().chars().all(plain) {
+                report.add(
+                    &name.span(),
+                    key,
+                    format!("{} is no name: letters, digits, - and _ only", quoted(name.get_ref())),
+                );
+                whole = false;
+                continue;
+            }
+            match String::read(text, &format!("{key}.{}", name.get_ref()), report) {
+                Some(read) => drop(named.insert(name.get_ref().to_string(), At::new(read, text.span()))),
+                None => whole = false,
+            }
+        }
+        whole.then_some(Named(named))
+    }
+}
+
+/// Exactly `N` numbers.
+fn numbers<T: Leaf + Copy, const N: usize>(
+    value: &Value<'_>,
+    key: &str,
+    kind: &str,
+    report: &mut Report<'_>,
+) -> Option<[T; N]> {
+    if !matches!(value.get_ref(), DeValue::Array(items) if items.len() == N) {
+        return match value.get_ref() {
+            DeValue::Array(items) => {
+                report.add(
+                    &value.span(),
+                    key,
+                    format!("has {} of {N} numbers, and must be {kind}", items.len()),
+                );
+                None
+            }
+            _ => refuse(value, key, kind, report),
+        };
+    }
+    let list: Vec<At<T>> = Leaf::read(value, key, report)?;
+    list.iter().map(|n| n.value).collect::<Vec<T>>().try_into().ok()
+}
+
+/// A pixel rectangle; `x + width` and `y + height` fit in `u32`.
+impl Leaf for PixelRect {
+    fn kind() -> String {
+        "[x, y, width, height] in pixels".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<PixelRect> {
+        let [x, y, width, height] = numbers::<u32, 4>(value, key, &Self::kind(), report)?;
+        if x.checked_add(width).is_none() || y.checked_add(height).is_none() {
+            report.add(&value.span(), key, "reaches beyond what pixels can count");
+            return None;
+        }
+        Some(PixelRect::new(x, y, width, height))
+    }
+}
+
+/// A part of a picture.
+impl Leaf for Region {
+    fn kind() -> String {
+        "[x, y, width, height] in fractions of the picture, 0 to 1".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Region> {
+        let [x, y, width, height] = numbers::<f32, 4>(value, key, &Self::kind(), report)?;
+        // 0.7 + 0.3 is a little more than 1 in binary.
+        let inside = |start: f32, length: f32| start >= 0.0 && length > 0.0 && start + length <= 1.0 + 1e-6;
+        if !inside(x, width) || !inside(y, height) {
+            report.add_with(
+                &value.span(),
+                key,
+                "does not lie in the picture",
+                "x and y from 0, width and height above 0, x + width and y + height at most 1",
+            );
+            return None;
+        }
+        Some(Region { x, y, width, height })
+    }
+}
+
+/// Two numbers, `AxB`, `A,B` or `[A, B]`.
+fn pair(
+    value: &Value<'_>,
+    key: &str,
+    between: char,
+    kind: &str,
+    report: &mut Report<'_>,
+) -> Option<[u32; 2]> {
+    let DeValue::String(text) = value.get_ref() else { return numbers::<u32, 2>(value, key, kind, report) };
+    let read = text
+        .split_once(between)
+        .and_then(|(a, b)| Some([a.trim().parse::<u32>().ok()?, b.trim().parse::<u32>().ok()?]));
+    if read.is_none() {
+        report.add(&value.span(), key, format!("{} is not {kind}", quoted(text)));
+    }
+    read
+}
+
+macro_rules! pairs {
+    ($($(#[$doc:meta])* $name:ident, $between:literal, $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) struct $name(pub u32, pub u32);
+        impl Leaf for $name {
+            fn kind() -> String {
+                $kind.into()
+            }
+            fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<$name> {
+                let [a, b] = pair(value, key, $between, $kind, report)?;
+                Some($name(a, b))
+            }
+        }
+    )*};
+}
+
+pairs! {
+    /// Columns and rows.
+    GridSize, 'x', "columns and rows, as \"4x4\" or [4, 4]";
+    /// Width and height in pixels.
+    PixelSize, 'x', "width and height in pixels, as \"1920x1080\" or [1920, 1080]";
+    /// A point on the wall plane.
+    Point, ',', "left and upper edge in pixels, as [1920, 0] or \"1920,0\"";
+    /// Column and row of a cell, from 0.
+    CellAt, ',', "column and row from 0, as [2, 1] or \"2,1\"";
+    /// Columns and rows of a span.
+    CellSpan, 'x', "columns and rows, as [2, 2] or \"2x2\"";
+}
+
+/// Pictures per second.
+impl Leaf for Ratio {
+    fn kind() -> String {
+        "pictures per second, as 25, 12.5 or \"30000/1001\"".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Ratio> {
+        let ratio = match value.get_ref() {
+            DeValue::Integer(number) => {
+                u32::from_str_radix(number.as_str(), number.radix()).ok().and_then(|n| Ratio::new(n, 1))
+            }
+            DeValue::Float(number) => decimal_ratio(number.as_str()),
+            DeValue::String(text) => text_ratio(text),
+            _ => return refuse(value, key, &Self::kind(), report),
+        };
+        if ratio.is_none() {
+            report.add(&value.span(), key, format!("must be {}", Self::kind()));
+        }
+        ratio
+    }
+}
+
+/// `25`, `12.5` or `30000/1001`.
+pub(super) fn text_ratio(text: &str) -> Option<Ratio> {
+    match text.split_once('/') {
+        Some((num, den)) => Ratio::new(num.trim().parse().ok()?, den.trim().parse().ok()?),
+        None => decimal_ratio(text.trim()),
+    }
+}
+
+fn decimal_ratio(text: &str) -> Option<Ratio> {
+    let number: f64 = text.parse().ok()?;
+    if !(number > 0.0 && number < 1e6) {
+        return None;
+    }
+    let thousandths = (number * 1000.0).round() as u32;
+    let divisor = gcd(thousandths, 1000);
+    Ratio::new(thousandths / divisor, 1000 / divisor)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Leaf for Duration {
+    fn kind() -> String {
+        "a duration with its unit, as \"2s\" or \"400ms\"".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Duration> {
+        let DeValue::String(text) = value.get_ref() else { return refuse(value, key, &Self::kind(), report) };
+        let read = duration(text);
+        if read.is_none() {
+            report.add(&value.span(), key, format!("{} is not {}", quoted(text), Self::kind()));
+        }
+        read
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, seconds) = if let Some(number) = text.strip_suffix("ms") {
+        (number, 0.001)
+    } else if let Some(number) = text.strip_suffix('s') {
+        (number, 1.0)
+    } else {
+        (text.strip_suffix("min")?, 60.0)
+    };
+    let number: f64 = number.trim().parse().ok()?;
+    if !(0.0..=1e9).contains(&number) {
+        return None;
+    }
+    Some(Duration::from_micros((number * seconds * 1e6).round() as u64))
+}
+
+/// A duration, or `never`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OrNever(pub Option<Duration>);
+
+impl Leaf for OrNever {
+    fn kind() -> String {
+        "a duration with its unit, as \"10s\", or \"never\"".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<OrNever> {
+        match value.get_ref() {
+            DeValue::String(text) if text == "never" => Some(OrNever(None)),
+            DeValue::String(text) => match duration(text) {
+                Some(read) => Some(OrNever(Some(read))),
+                None => {
+                    report.add(&value.span(), key, format!("{} is not {}", quoted(text), Self::kind()));
+                    None
+                }
+            },
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+impl Leaf for Yuv {
+    fn kind() -> String {
+        "a colour, as \"#rrggbb\"".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Yuv> {
+        let DeValue::String(text) = value.get_ref() else { return refuse(value, key, &Self::kind(), report) };
+        let rgb = text
+            .strip_prefix('#')
+            .filter(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let Some(rgb) = rgb else {
+            report.add(&value.span(), key, format!("{} is not {}", quoted(text), Self::kind()));
+            return None;
+        };
+        let [_, r, g, b] = rgb.to_be_bytes();
+        Some(Yuv::from_rgb(r, g, b))
+    }
+}
+
+/// Words, each standing for a value.
+fn word<T: Copy>(
+    value: &Value<'_>,
+    key: &str,
+    words: &[(&'static str, T)],
+    kind: &str,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    let DeValue::String(text) = value.get_ref() else { return refuse(value, key, kind, report) };
+    if let Some((_, found)) = words.iter().find(|(word, _)| word == text) {
+        return Some(*found);
+    }
+    let remedy =
+        did_you_mean(text, words.iter().map(|(word, _)| *word)).unwrap_or_else(|| format!("it is {kind}"));
+    report.add_with(&value.span(), key, format!("{} is unknown", quoted(text)), remedy);
+    None
+}
+
+macro_rules! words {
+    ($($type:ty: $($word:literal => $value:expr),+;)*) => {$(
+        impl Leaf for $type {
+            fn kind() -> String {
+                format!("one of {}", [$(concat!("\"", $word, "\"")),+].join(", "))
+            }
+            fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<$type> {
+                word(value, key, &[$(($word, $value)),+], &Self::kind(), report)
+            }
+        }
+    )*};
+}
+
+/// Where the clock is, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClockCorner(pub Option<Corner>);
+
+words! {
+    Transport: "tcp" => Transport::Tcp, "udp" => Transport::Udp;
+    RtspClient: "auto" => RtspClient::Auto, "gstreamer" => RtspClient::Gstreamer;
+    Backend: "auto" => Backend::Auto, "gpu" => Backend::Gpu, "cpu" => Backend::Cpu;
+    FitMode: "contain" => FitMode::Contain, "cover" => FitMode::Cover, "stretch" => FitMode::Stretch;
+    Codec: "h264" => Codec::H264, "h265" => Codec::H265;
+    EncoderChoice: "auto" => EncoderChoice::Auto, "software" => EncoderChoice::Software,
+        "nvenc" => EncoderChoice::Nvenc, "va" => EncoderChoice::Va, "qsv" => EncoderChoice::Qsv;
+    Language: "en" => Language::English, "fr" => Language::French, "nl" => Language::Dutch;
+    ClockCorner: "none" => ClockCorner(None),
+        "top-left" => ClockCorner(Some(Corner::TopLeft)),
+        "top-right" => ClockCorner(Some(Corner::TopRight)),
+        "bottom-left" => ClockCorner(Some(Corner::BottomLeft)),
+        "bottom-right" => ClockCorner(Some(Corner::BottomRight));
+    Preset: "1" => Preset::One, "2x2" => Preset::TwoByTwo, "3x3" => Preset::ThreeByThree,
+        "4x4" => Preset::FourByFour, "1+5" => Preset::OnePlusFive, "1+7" => Preset::OnePlusSeven,
+        "2+8" => Preset::TwoPlusEight, "1+12" => Preset::OnePlusTwelve;
+}
+
+/// x264's names of speed, fastest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Speed(pub &'static str);
+
+words! {
+    Speed: "ultrafast" => Speed("ultrafast"), "superfast" => Speed("superfast"),
+        "veryfast" => Speed("veryfast"), "faster" => Speed("faster"), "fast" => Speed("fast"),
+        "medium" => Speed("medium"), "slow" => Speed("slow"), "slower" => Speed("slower"),
+        "veryslow" => Speed("veryslow");
+}
+
+fn refuse<T>(value: &Value<'_>, key: &str, kind: &str, report: &mut Report<'_>) -> Option<T> {
+    wrong_type(value, key, kind, report);
+    None
+}

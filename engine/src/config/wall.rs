@@ -1,0 +1,248 @@
+//! A checked wall: what `wall.rs` builds from. Every value is within its bounds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::report::{ConfigErrors, Place, Problem};
+use crate::base::Error;
+use crate::composite::{Backend, Yuv};
+use crate::encode::{EncoderChoice, EncoderConfig, Rate};
+use crate::fit::Region;
+use crate::media::{CameraId, Codec, Ratio, ScreenId, WallId};
+use crate::scene::Scene;
+use crate::source::{Patience, RtspClient, Transport};
+
+/// A wall, checked: ids are unique, cameras and screens that are named exist, sizes are possible.
+#[derive(Clone, Debug)]
+pub struct WallSpec {
+    /// Its id.
+    pub id: WallId,
+    /// Pictures per second of every screen, 1 to 120.
+    pub frame_rate: Ratio,
+    /// What draws.
+    pub backend: Backend,
+    /// The cameras, in the order of the file.
+    pub cameras: Vec<CameraSpec>,
+    /// Screens, regions and tiles.
+    pub scene: Scene,
+    /// How every screen is compressed.
+    pub encoder: EncoderSpec,
+    /// Where every screen goes, in the order of the scene's screens.
+    pub outputs: Vec<ScreenOutputs>,
+    /// What is drawn over and around the cameras.
+    pub overlay: OverlaySpec,
+    /// When to lose patience.
+    pub limits: LimitSpec,
+    /// A file with the logins of cameras.
+    pub secrets: Option<PathBuf>,
+    /// A PNG of the first screen, written at the end.
+    pub snapshot: Option<PathBuf>,
+    pub(super) places: BTreeMap<String, (String, Place)>,
+}
+
+impl WallSpec {
+    /// Gives an error of a later check (the scene solver, an output's parser) its file, line and
+    /// key, by the error's subject: `tile ID`, `screen ID`, `region N …`, `camera ID`.
+    pub fn located(&self, error: &Error) -> ConfigErrors {
+        let found = self.places.get(error.subject()).or_else(|| {
+            let mut words = error.subject().split(' ');
+            let subject = format!("{} {}", words.next()?, words.next()?);
+            self.places.get(&subject)
+        });
+        let (key, place) = match found {
+            Some((key, place)) => (key.clone(), Some(place.clone())),
+            None => (error.subject().to_owned(), None),
+        };
+        ConfigErrors::one(Problem { place, key, message: error.message().to_owned(), remedy: None })
+    }
+
+    /// The settings of a screen's encoder.
+    pub fn encoder_config(&self, width: u32, height: u32) -> EncoderConfig {
+        let gop = (self.encoder.gop.as_secs_f64() * self.frame_rate.as_f64()).round();
+        EncoderConfig {
+            codec: self.encoder.codec,
+            choice: self.encoder.choice,
+            width,
+            height,
+            frame_rate: self.frame_rate,
+            preset: self.encoder.preset.clone(),
+            rate: self.encoder.rate,
+            gop: (gop as u32).max(1),
+        }
+    }
+}
+
+/// One camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraSpec {
+    /// Its id, unique in the wall.
+    pub id: CameraId,
+    /// What the label shows.
+    pub name: String,
+    /// Addresses by profile; `main` is always there, `sub` often.
+    pub profiles: BTreeMap<String, UriText>,
+    /// How RTP is carried.
+    pub transport: Transport,
+    /// Which client speaks RTSP.
+    pub client: RtspClient,
+    /// Cameras of one site come back together, and are then not all called at once.
+    pub site: Option<String>,
+    /// Whose camera it is.
+    pub zone: Option<String>,
+    /// Parts of the picture that are never shown.
+    pub masks: Vec<Region>,
+    /// Degrades last, in every tile.
+    pub pinned: bool,
+}
+
+impl CameraSpec {
+    /// The address of the main profile.
+    pub fn uri(&self) -> &UriText {
+        static NONE: UriText = UriText(String::new());
+        // The check lets no camera through without it.
+        self.profiles.get("main").unwrap_or(&NONE)
+    }
+}
+
+/// An address as it was written, maybe with a login in it; its scheme is known to be right. Prints
+/// neither login, path nor query (invariant 7).
+#[derive(Clone, PartialEq, Eq)]
+pub struct UriText(String);
+
+impl UriText {
+    /// An address.
+    pub fn new(uri: impl Into<String>) -> UriText {
+        UriText(uri.into())
+    }
+
+    /// All of it, login included: for the one who connects, never for a message.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UriText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(url) = url::Url::parse(&self.0) else { return f.write_str("…") };
+        write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
+        if let Some(port) = url.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str("/…")
+    }
+}
+
+impl fmt::Debug for UriText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How every screen is compressed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderSpec {
+    /// H.264 or H.265.
+    pub codec: Codec,
+    /// Which encoder.
+    pub choice: EncoderChoice,
+    /// Speed against quality, in x264's words.
+    pub preset: String,
+    /// Bits or quality.
+    pub rate: Rate,
+    /// From one regular key frame to the next, 0.1 to 60 s.
+    pub gop: Duration,
+}
+
+/// The outputs of one screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScreenOutputs {
+    /// Which screen.
+    pub screen: ScreenId,
+    /// Where it goes; empty for a screen that is only in the snapshot.
+    pub outputs: Vec<OutputText>,
+}
+
+/// Where a screen goes, as it was written. Its scheme or file extension is known to be right.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutputText {
+    pub(super) text: String,
+    pub(super) key: String,
+    pub(super) place: Option<Place>,
+}
+
+impl OutputText {
+    /// The text, login included: for the parser, never for a message.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// What its parser found wrong, with file, line and key. The message must hold no credential.
+    pub fn refused(&self, error: &Error) -> ConfigErrors {
+        ConfigErrors::one(Problem {
+            place: self.place.clone(),
+            key: self.key.clone(),
+            message: error.message().to_owned(),
+            remedy: None,
+        })
+    }
+}
+
+impl fmt::Debug for OutputText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutputText({})", self.key)
+    }
+}
+
+/// What is drawn over and around the cameras.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverlaySpec {
+    /// Names of cameras.
+    pub labels: bool,
+    /// Where the clock is, if anywhere.
+    pub clock: Option<Corner>,
+    /// Width of the border of a tile in pixels; 0 for none.
+    pub border: u32,
+    /// Its colour.
+    pub border_color: Yuv,
+    /// Between tiles, and in empty ones.
+    pub background: Yuv,
+    /// From this age on a tile says how old its picture is; `None`: it never does.
+    pub age_after: Option<Duration>,
+    /// Language of placards.
+    pub language: Language,
+}
+
+/// A corner of a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Corner {
+    TopLeft,
+    TopRight,
+    BottomLeft,
+    BottomRight,
+}
+
+/// A language of the region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Language {
+    #[default]
+    English,
+    French,
+    Dutch,
+}
+
+/// When to lose patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitSpec {
+    /// A picture older than this gives way to a placard (invariant 2), 0.1 to 60 s.
+    pub placard_after: Duration,
+    /// A picture that did not change for so long is called frozen; `None`: never.
+    pub frozen_after: Option<Duration>,
+    /// A camera whose queue holds more than this jumps to the next key frame (invariant 3).
+    pub queue: Duration,
+    /// When a connection is given up.
+    pub patience: Patience,
+}
