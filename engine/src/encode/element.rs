@@ -207,7 +207,7 @@ pub fn check(config: &EncoderConfig) -> Result<()> {
     if !matches!(config.codec, Codec::H264 | Codec::H265) {
         return wrong("codec", format!("{} cannot be encoded; write h264 or h265", config.codec));
     }
-    let size_ok = |n: u32| (16..=16384).contains(&n) && n % 2 == 0;
+    let size_ok = |n: u32| (16..=16384).contains(&n) && n.is_multiple_of(2);
     if !size_ok(config.width) || !size_ok(config.height) {
         let (w, h) = (config.width, config.height);
         return wrong("size", format!("{w}x{h} cannot be encoded; take even numbers from 16 to 16384"));

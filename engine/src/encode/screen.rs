@@ -59,7 +59,7 @@ pub struct EncodeStatus {
 pub struct ScreenEncoder {
     shared: Arc<Shared>,
     worker: Option<Worker>,
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 struct Job {
@@ -207,7 +207,7 @@ impl ScreenEncoder {
                 let _ = report.send(());
             },
         )?;
-        Ok(ScreenEncoder { shared, worker: Some(worker), ended })
+        Ok(ScreenEncoder { shared, worker: Some(worker), ended: Mutex::new(ended) })
     }
 
     /// Hands in the picture of the tick `at`. Returns at once; where two wait already, the older
@@ -245,7 +245,8 @@ impl ScreenEncoder {
     pub fn finish(mut self) -> bool {
         self.shared.mailbox.close();
         let Some(worker) = self.worker.take() else { return true };
-        match self.ended.recv_timeout(END + STUCK) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(END + STUCK);
+        match ended {
             // A panicked worker drops its end of the channel: join tells.
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => worker.join(),
             Err(mpsc::RecvTimeoutError::Timeout) => {
