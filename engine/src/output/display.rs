@@ -24,7 +24,8 @@ pub(crate) struct Display {
 }
 
 pub(crate) fn open(full: bool, screen: &ScreenId, params: &StreamParams) -> Result<Display> {
-    let sink = sink_for(std::env::var_os("WAYLAND_DISPLAY").is_some(), std::env::var_os("DISPLAY").is_some())?;
+    let sink =
+        sink_for(std::env::var_os("WAYLAND_DISPLAY").is_some(), std::env::var_os("DISPLAY").is_some())?;
     let mailbox = Mailbox::new(1, Overflow::DropOldest);
     let (shown, error) = (Arc::new(Counter::default()), Arc::new(Mutex::new(None)));
     let (inbox, count, trouble, params) = (mailbox.clone(), shown.clone(), error.clone(), params.clone());
@@ -79,12 +80,15 @@ fn start(sink: &str, full: bool, subject: String) -> Result<Window> {
         if element.has_property("fullscreen") {
             element.set_property("fullscreen", true);
         } else if sink == "ximagesink" {
-            tracing::warn!("this X11 sink has no full screen of its own: the window manager must give it one");
+            tracing::warn!(
+                "this X11 sink has no full screen of its own: the window manager must give it one"
+            );
         }
     }
     let window = Window { pipeline, source, subject };
     window.pipeline.set_state(gst::State::Playing).map_err(|e| {
-        Error::new(ErrorKind::Missing, window.subject.clone(), format!("{sink} cannot open the display")).caused_by(e)
+        Error::new(ErrorKind::Missing, window.subject.clone(), format!("{sink} cannot open the display"))
+            .caused_by(e)
     })?;
     Ok(window)
 }

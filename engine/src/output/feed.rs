@@ -65,6 +65,9 @@ impl Feed {
 
     /// Puts a unit in, or drops it where the gate is closed or a second waits already.
     pub fn push(&self, unit: &AccessUnit) {
+        if self.is_closed() {
+            return;
+        }
         let mut gate = self.gate();
         if !gate.open {
             if !unit.random_access {

@@ -16,7 +16,10 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
     let subject = path.display().to_string();
     writable(path)?;
     let mux = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {
-        format!("matroskamux min-cluster-duration=0 max-cluster-duration={}", u64::from(FRAGMENT_MS) * 1_000_000)
+        format!(
+            "matroskamux min-cluster-duration=0 max-cluster-duration={}",
+            u64::from(FRAGMENT_MS) * 1_000_000
+        )
     } else {
         format!("mp4mux fragment-duration={FRAGMENT_MS}")
     };

@@ -26,7 +26,8 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
         .and_then(|s| s.to_str())
         .ok_or_else(|| Error::new(ErrorKind::Config, subject.clone(), "its name must be UTF-8"))?;
     // The muxer formats the name: a per cent sign of the person's own is doubled.
-    let segments = playlist.with_file_name(format!("{}-%05d.ts", stem.replace('%', "%%"))).display().to_string();
+    let segments =
+        playlist.with_file_name(format!("{}-%05d.ts", stem.replace('%', "%%"))).display().to_string();
     let description = format!(
         "hlssink2 name=sink target-duration={} playlist-length={LISTED} max-files={KEPT} \
          send-keyframe-requests=false appsrc name=src ! {}parse config-interval=-1 ! sink.video",

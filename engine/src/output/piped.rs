@@ -66,7 +66,9 @@ pub(crate) fn parse(description: &str) -> Result<gst::Pipeline> {
 
 /// The sink of a parsed pipeline, called `sink`.
 pub(crate) fn sink(pipeline: &gst::Pipeline) -> Result<gst::Element> {
-    pipeline.by_name("sink").ok_or_else(|| Error::new(ErrorKind::Internal, "GStreamer", "a pipeline without sink"))
+    pipeline
+        .by_name("sink")
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "GStreamer", "a pipeline without sink"))
 }
 
 /// Caps of a screen's access units.
@@ -206,7 +208,8 @@ impl Run {
     /// Feeds one pipeline until the feed is closed and empty, then lets it end.
     fn serve(&self, playing: &Playing) -> Result<()> {
         let pipeline = &playing.0;
-        let internal = |what: &'static str| Error::new(ErrorKind::Internal, self.recipe.subject.clone(), what);
+        let internal =
+            |what: &'static str| Error::new(ErrorKind::Internal, self.recipe.subject.clone(), what);
         let source = pipeline
             .by_name("src")
             .and_then(|e| e.downcast::<gst_app::AppSrc>().ok())

@@ -16,7 +16,7 @@ const MTU: u32 = 1400;
 pub(crate) fn open(to: SocketAddr, ttl: u8, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
     let codec = short(params.codec);
     let description = format!(
-        "appsrc name=src is-live=true ! rtp{codec}pay name=pay pt=96 mtu={MTU} config-interval=-1 \
+        "appsrc name=src is-live=true ! rtp{codec}pay name=pay pt=96 mtu={MTU} config-interval=0 \
          ! udpsink name=sink sync=false async=false"
     );
     let recipe = Recipe {

@@ -84,13 +84,16 @@ impl Server {
 
     fn start(listen: SocketAddr, with_login: bool) -> Result<Server> {
         let subject = format!("rtsp://{listen}");
-        gst::init().map_err(|e| Error::new(ErrorKind::Missing, "GStreamer", "does not start").caused_by(e))?;
+        gst::init()
+            .map_err(|e| Error::new(ErrorKind::Missing, "GStreamer", "does not start").caused_by(e))?;
         // gst-rtsp-server says only that it failed; the operating system says why.
         let probe = std::net::TcpListener::bind(listen).map_err(|e| {
             let remedy = match e.kind() {
                 std::io::ErrorKind::AddrInUse => "the port is taken by another program; choose another",
                 std::io::ErrorKind::PermissionDenied => "the port needs more rights; choose one from 1024 up",
-                std::io::ErrorKind::AddrNotAvailable => "this machine does not have the address; 0.0.0.0 takes all",
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine does not have the address; 0.0.0.0 takes all"
+                }
                 _ => "cannot be listened on",
             };
             Error::new(ErrorKind::Io, subject.clone(), remedy).caused_by(e)
@@ -114,9 +117,9 @@ impl Server {
             auth
         });
         server.set_auth(auth.as_ref());
-        let mounts = server
-            .mount_points()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, subject.clone(), "a server without mount points"))?;
+        let mounts = server.mount_points().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, subject.clone(), "a server without mount points")
+        })?;
 
         let context = glib::MainContext::new();
         let main_loop = glib::MainLoop::new(Some(&context), false);
@@ -148,12 +151,17 @@ impl Server {
         let subject = format!("rtsp://{}{path}", self.bound);
         let mut taken = lock(&self.taken);
         if taken.contains_key(path) {
-            return Err(Error::new(ErrorKind::Config, subject, "another screen has this path; choose another"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                subject,
+                "another screen has this path; choose another",
+            ));
         }
         let same_user =
             |other: &Login| login.is_some_and(|l| l.user == other.user && l.password != other.password);
         if taken.values().flatten().any(same_user) {
-            let message = "the same user has another password on this address; a server knows one password a user";
+            let message =
+                "the same user has another password on this address; a server knows one password a user";
             return Err(Error::new(ErrorKind::Config, subject, message));
         }
         let viewers = Arc::new(Viewers::new(params.frame_rate, key));
@@ -172,7 +180,7 @@ impl Server {
         let factory = gst_rtsp_server::RTSPMediaFactory::new();
         factory.set_launch(&format!(
             "( appsrc name=src is-live=true format=time max-bytes=0 \
-               ! rtp{codec}pay name=pay0 pt=96 mtu={MTU} config-interval=-1 )"
+               ! rtp{codec}pay name=pay0 pt=96 mtu={MTU} config-interval=0 )"
         ));
         factory.set_shared(false);
         factory.set_latency(0);
@@ -200,12 +208,13 @@ impl Server {
     /// Takes a path off and says goodbye to its viewers.
     fn unmount(&self, path: &str, viewers: &Viewers) {
         self.mounts.remove_factory(path);
-        if let (Some(auth), Some(Some(login))) = (&self.auth, lock(&self.taken).remove(path)) {
-            let shared = lock(&self.taken).values().flatten().any(|other| other.user == login.user);
-            if !shared {
-                auth.remove_digest(&login.user);
-            }
+        let mut taken = lock(&self.taken);
+        if let (Some(Some(login)), Some(auth)) = (taken.remove(path), &self.auth)
+            && !taken.values().flatten().any(|other| other.user == login.user)
+        {
+            auth.remove_digest(&login.user);
         }
+        drop(taken);
         for viewer in viewers.all() {
             viewer.feed.close();
             let _ = viewer.source.end_of_stream();
@@ -265,8 +274,7 @@ impl Viewers {
         let Some(source) = source else { return };
         source.set_caps(Some(caps));
         let feed = Feed::new(self.rate, Backlog::Skip, self.key.clone());
-        let viewer =
-            Arc::new(Viewer { feed, source: source.clone(), pump: Mutex::default() });
+        let viewer = Arc::new(Viewer { feed, source: source.clone(), pump: Mutex::default() });
         let hungry = Arc::downgrade(&viewer);
         source.set_callbacks(
             gst_app::AppSrcCallbacks::builder()
@@ -353,7 +361,9 @@ impl Output for Mount {
     fn status(&self, status: &mut OutputStatus) {
         let viewers = self.viewers.all();
         let past = &self.viewers.past;
-        let sum = |of: fn(&Feed) -> u64, past: &Counter| past.get() + viewers.iter().map(|v| of(&v.feed)).sum::<u64>();
+        let sum = |of: fn(&Feed) -> u64, past: &Counter| {
+            past.get() + viewers.iter().map(|v| of(&v.feed)).sum::<u64>()
+        };
         status.units = sum(Feed::units, &past[0]);
         status.bytes = sum(Feed::bytes, &past[1]);
         status.dropped = sum(Feed::dropped, &past[2]);

@@ -81,7 +81,11 @@ fn network(scheme: &str, text: &str) -> Result<OutputSpec> {
             if path.len() < 2 {
                 return Err(config(subject, "lacks a path; write rtsp://HOST:PORT/PATH"));
             }
-            Ok(OutputSpec::Rtsp { listen: address(&url, Some(8554), &subject)?, path, login: login(&url, &subject)? })
+            Ok(OutputSpec::Rtsp {
+                listen: address(&url, Some(8554), &subject)?,
+                path,
+                login: login(&url, &subject)?,
+            })
         }
         "rtp" => {
             known(&["ttl"])?;
@@ -229,7 +233,8 @@ mod tests {
             assert!(text_shown == text || text == "rtsp://[::1]:554/a/b", "{text}: {text_shown}");
         }
         assert_eq!(shown("rtsp://127.0.0.1/wall"), "rtsp://127.0.0.1:8554/wall");
-        let Ok(OutputSpec::Rtsp { login: Some(login), .. }) = OutputSpec::parse("rtsp://jo:p%40ss@127.0.0.1:1/w")
+        let Ok(OutputSpec::Rtsp { login: Some(login), .. }) =
+            OutputSpec::parse("rtsp://jo:p%40ss@127.0.0.1:1/w")
         else {
             panic!("a login");
         };

@@ -15,14 +15,16 @@ const LATENCY_MS: i32 = 120;
 
 pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
     let subject = without_secrets(uri);
-    let url = Url::parse(uri).map_err(|e| Error::new(ErrorKind::Config, subject.clone(), format!("is no address: {e}")))?;
+    let url = Url::parse(uri)
+        .map_err(|e| Error::new(ErrorKind::Config, subject.clone(), format!("is no address: {e}")))?;
     let option = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
     let mode = option("mode").unwrap_or_else(|| "caller".into());
     let latency = option("latency").and_then(|ms| ms.parse().ok()).unwrap_or(LATENCY_MS);
     let texts = ["passphrase", "streamid"].map(|name| (name, option(name)));
     let key_length = option("pbkeylen");
     let host = url.host_str().filter(|h| !h.is_empty()).unwrap_or("0.0.0.0").to_owned();
-    let plain = format!("srt://{host}:{}", url.port().unwrap_or_default());
+    let port = u32::from(url.port().unwrap_or_default());
+    let plain = format!("srt://{host}:{port}");
     let codec = short(params.codec);
     let description = format!(
         "appsrc name=src is-live=true ! {codec}parse config-interval=-1 ! mpegtsmux \
@@ -38,6 +40,10 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
             sink.set_property("uri", &plain);
             sink.set_property_from_str("mode", &mode);
             sink.set_property("latency", latency);
+            if listener {
+                sink.set_property("localaddress", &host);
+                sink.set_property("localport", port);
+            }
             for (name, value) in &texts {
                 if let Some(value) = value {
                     sink.set_property(name, value);
