@@ -37,6 +37,7 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
             Ok(pipeline)
         }),
         retry: false,
+        joined: Default::default(),
         key_every: None,
         viewers: None,
     };

@@ -45,6 +45,7 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
             Ok(pipeline)
         }),
         retry: false,
+        joined: Default::default(),
         key_every: Some(SEGMENT),
         viewers: None,
     };

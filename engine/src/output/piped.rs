@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::hub::{Output, OutputState, OutputStatus, StreamParams};
 use crate::base::mailbox::Empty;
 use crate::base::thread::Worker;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Counter, Error, ErrorKind, Result};
 use crate::media::{AccessUnit, Codec};
 
 /// Access units that may wait inside GStreamer; the rest of the second waits in the feed.
@@ -20,6 +20,8 @@ const INSIDE: u64 = 3;
 const END: Duration = Duration::from_secs(4);
 /// The first and the longest wait before a failed output tries again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// A peer that joins loses what is sent before its own side of the connection is up.
+const JOIN_KEYS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1)];
 const STEP: Duration = Duration::from_millis(50);
 
 /// How to make the pipeline of an output, and what to do when it fails.
@@ -32,6 +34,8 @@ pub(crate) struct Recipe {
     pub retry: bool,
     /// Asks for a key frame whenever the last is this old.
     pub key_every: Option<Duration>,
+    /// Raised when a peer joins in the middle; it gets key frames at [`JOIN_KEYS`] after that.
+    pub joined: Arc<Counter>,
     /// How many are served, read from the sink.
     pub viewers: Option<fn(&gst::Element) -> u32>,
 }
@@ -224,7 +228,9 @@ impl Run {
         self.set(|s| s.sink = pipeline.by_name("sink"));
         let mut origin = None;
         let mut last_key = None;
+        let (mut joined, mut keys_due) = (0, Vec::new());
         loop {
+            self.welcome(&mut joined, &mut keys_due);
             if let Some(error) = self.failure(&bus) {
                 return Err(error);
             }
@@ -264,6 +270,20 @@ impl Run {
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(true)
+    }
+
+    /// Asks for the key frames that peers who joined are due.
+    fn welcome(&self, seen: &mut u64, due: &mut Vec<Instant>) {
+        let (joined, now) = (self.recipe.joined.get(), Instant::now());
+        if joined != *seen {
+            *seen = joined;
+            *due = JOIN_KEYS.iter().map(|after| now + *after).collect();
+        }
+        let waiting = due.len();
+        due.retain(|at| *at > now);
+        if due.len() < waiting {
+            self.feed.request_key();
+        }
     }
 
     fn keep_keys_coming(&self, unit: &AccessUnit, last_key: &mut Option<i64>) {

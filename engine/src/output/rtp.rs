@@ -30,6 +30,7 @@ pub(crate) fn open(to: SocketAddr, ttl: u8, params: &StreamParams, key: KeyReque
             Ok(pipeline)
         }),
         retry: true,
+        joined: Default::default(),
         key_every: None,
         viewers: None,
     };

@@ -1,5 +1,7 @@
 //! Sends a screen as MPEG-TS over SRT: calls a receiver, or listens for callers.
 
+use std::sync::Arc;
+
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use url::Url;
@@ -8,10 +10,13 @@ use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
 use super::piped::{Piped, Recipe, parse, short, sink};
 use super::spec::without_secrets;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Counter, Error, ErrorKind, Result};
 
 /// Milliseconds that SRT keeps for retransmission where the address names none: its own default.
 const LATENCY_MS: i32 = 120;
+
+/// Bytes of an SRT message in live mode: seven MPEG-TS packets.
+const MESSAGE: usize = 7 * 188;
 
 pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
     let subject = without_secrets(uri);
@@ -27,15 +32,18 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
     let plain = format!("srt://{host}:{port}");
     let codec = short(params.codec);
     let description = format!(
-        "appsrc name=src is-live=true ! {codec}parse config-interval=-1 ! mpegtsmux \
+        "appsrc name=src is-live=true ! {codec}parse config-interval=-1 ! mpegtsmux alignment=0 \
          ! srtsink name=sink sync=false async=false wait-for-connection=false"
     );
     let listener = mode == "listener";
+    let joined = Arc::new(Counter::default());
+    let callers_seen = joined.clone();
     let recipe = Recipe {
         subject,
         build: Box::new(move || {
             let pipeline = parse(&description)?;
             let sink = sink(&pipeline)?;
+            send_in_messages(&sink);
             // The address first: setting it resets the rest.
             sink.set_property("uri", &plain);
             sink.set_property_from_str("mode", &mode);
@@ -43,6 +51,12 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
             if listener {
                 sink.set_property("localaddress", &host);
                 sink.set_property("localport", port);
+                // MPEG-TS is one stream for all callers: a new one joins it at the next key frame.
+                let joined = callers_seen.clone();
+                sink.connect("caller-added", false, move |_| {
+                    joined.add_one();
+                    None
+                });
             }
             for (name, value) in &texts {
                 if let Some(value) = value {
@@ -55,11 +69,40 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
             Ok(pipeline)
         }),
         retry: true,
-        key_every: listener.then_some(std::time::Duration::from_secs(1)),
+        joined: joined,
+        key_every: None,
         viewers: listener.then_some(callers as fn(&gst::Element) -> u32),
     };
     let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
     Piped::start(recipe, params, feed)
+}
+
+/// Cuts what the muxer gives for a picture into SRT messages. srtsink sends a buffer as one message
+/// and drops what is too long; the muxer's own alignment would hold back the end of each picture
+/// until the next comes.
+fn send_in_messages(sink: &gst::Element) {
+    let Some(pad) = sink.static_pad("sink") else { return };
+    // Without flags: srtsink skips what is marked as a header, and the muxer marks key frames so,
+    // because their buffer begins with the tables.
+    let parts = gst::BufferCopyFlags::MEMORY | gst::BufferCopyFlags::TIMESTAMPS;
+    let Some(before) = pad.peer() else { return };
+    let send = move |whole: &gst::BufferRef| {
+        for from in (0..whole.size()).step_by(MESSAGE) {
+            if let Ok(part) = whole.copy_region(parts, from..whole.size().min(from + MESSAGE)) {
+                // A failed sink says so on the bus.
+                let _ = pad.chain(part);
+            }
+        }
+    };
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    before.add_probe(kinds, move |_, info| {
+        match &info.data {
+            Some(gst::PadProbeData::Buffer(whole)) => send(whole),
+            Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(&send),
+            _ => return gst::PadProbeReturn::Ok,
+        }
+        gst::PadProbeReturn::Drop
+    });
 }
 
 /// How many callers a listening sink serves.

@@ -372,7 +372,7 @@ fn srt_reaches_callers_and_calls_listeners_that_come_late() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let receive = |uri: &str| -> Child {
         Command::new("timeout")
-            .args(["20", "gst-launch-1.0", "-q", "srtsrc", &format!("uri={uri}"), "num-buffers=300", "!"])
+            .args(["4", "gst-launch-1.0", "-q", "srtsrc", &format!("uri={uri}"), "!"])
             .args(["filesink", "buffer-mode=unbuffered", &format!("location={}", file.path().display())])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -380,14 +380,14 @@ fn srt_reaches_callers_and_calls_listeners_that_come_late() {
             .unwrap()
     };
     let shows = || {
-        let (frames, _) = watch(&["-i", file.path().to_str().unwrap()], 200);
+        let (frames, _) = watch(&["-i", file.path().to_str().unwrap()], 60);
         frames
     };
     let mut child = receive(&format!("srt://127.0.0.1:{port}?mode=caller&latency=40"));
     studio.wait_until("a caller", |s| s.status(id).viewers == Some(1));
     child.wait().unwrap();
     let frames = shows();
-    assert!(frames.len() > 20, "{}", frames.len());
+    assert!(frames.len() > 20, "{} {:?}", frames.len(), studio.encoder.status());
     assert_shows_the_bar(&frames[frames.len() - 15..], 15);
 
     let port = free_udp_port();
