@@ -172,10 +172,17 @@ fn missing(elements: &[Element], encoders: &[Encoder], gstreamer: bool) -> Vec<S
     lines
 }
 
-/// Decoder elements that GStreamer ranks as hardware.
+/// Video decoders that say of themselves that they are hardware. They register only where their
+/// device is.
 fn hardware_decoders() -> Vec<String> {
-    let kind = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::HARDWARE;
-    gst::ElementFactory::factories_with_type(kind, gst::Rank::NONE).iter().map(|f| f.name().to_string()).collect()
+    gst::ElementFactory::factories_with_type(gst::ElementFactoryType::DECODER, gst::Rank::NONE)
+        .iter()
+        .filter(|factory| {
+            let class = factory.metadata("klass").unwrap_or_default();
+            ["Decoder", "Video", "Hardware"].iter().all(|word| class.contains(word))
+        })
+        .map(|factory| factory.name().to_string())
+        .collect()
 }
 
 /// The FFmpeg on the path; the libraries that the engine links come from the same packages.
@@ -224,7 +231,7 @@ fn open_files(text: &str) -> Option<(u64, u64)> {
 fn print(findings: &Findings) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
     let features = if findings.cpu_features.is_empty() { "none known".into() } else { findings.cpu_features.join(", ") };
-    println!("GStreamer          {}", findings.gstreamer);
+    println!("GStreamer          {}", findings.gstreamer.trim_start_matches("GStreamer "));
     println!("FFmpeg             {}", findings.ffmpeg.as_deref().unwrap_or("no ffmpeg on the path"));
     println!("CPU                {} cores; {features}", findings.cores);
     let gpu = |g: &Gpu| format!("{}{}", g.name, if g.software { " (software, tests only)" } else { "" });

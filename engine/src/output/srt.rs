@@ -69,7 +69,7 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
             Ok(pipeline)
         }),
         retry: true,
-        joined: joined,
+        joined,
         key_every: None,
         viewers: listener.then_some(callers as fn(&gst::Element) -> u32),
     };
