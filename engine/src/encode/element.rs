@@ -64,12 +64,13 @@ impl Candidate {
     /// An element of this kind, set up for `config`.
     pub fn make(&self, config: &EncoderConfig) -> Result<gst::Element> {
         let encoder = gst::ElementFactory::make(self.element).build().map_err(|e| {
-            Error::new(
-                ErrorKind::Missing,
-                self.element,
-                format!("install the Debian package {}", self.package),
-            )
-            .caused_by(e)
+            let package = self.package;
+            let why = if self.family == EncoderChoice::Software {
+                format!("is not installed: apt-get install {package}")
+            } else {
+                format!("is not here: no device or driver for it, or {package} is not installed")
+            };
+            Error::new(ErrorKind::Missing, self.element, why).caused_by(e)
         })?;
         for (key, value) in self.settings(config) {
             set(&encoder, key, &value);
