@@ -1,8 +1,19 @@
 //! Compresses a screen's pictures with GStreamer's encoders, at low latency.
 
+pub mod element;
+pub mod nal;
+pub mod picture;
+pub mod probe;
+pub mod screen;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::media::{AccessUnit, Codec, Ratio};
+
+pub use probe::{Working, working};
+pub use screen::{EncodeStatus, ScreenEncoder};
 
 /// Takes what an encoder gives. Returns at once (invariant 1).
 pub trait EncodedSink: Send + Sync {

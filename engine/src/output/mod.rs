@@ -1,11 +1,26 @@
 //! Delivers an encoded screen: RTSP, RTP, SRT, files, HLS, a display. One encode, many outputs,
 //! and none of them can hold up the others (invariant 1).
 
+pub mod display;
+pub mod feed;
+pub mod file;
+pub mod hls;
+pub mod hub;
+pub mod piped;
+pub mod rtp;
+pub mod rtsp;
+pub mod spec;
+pub mod srt;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where a screen goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+pub use hub::{OutputHub, OutputId, OutputState, OutputStatus, StreamParams};
+
+/// Where a screen goes. Parsed from text by [`OutputSpec::parse`]; shown without its secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub enum OutputSpec {
     /// Serve it: `rtsp://[USER:PASSWORD@]HOST:PORT/PATH`.
     Rtsp {
@@ -13,13 +28,15 @@ pub enum OutputSpec {
         listen: SocketAddr,
         /// Path, with its slash.
         path: String,
-        /// User name and password that viewers need (digest and basic).
+        /// User name and password that viewers need (digest).
         login: Option<Login>,
     },
-    /// Send RTP over UDP to one host or a multicast group: `rtp://HOST:PORT`.
+    /// Send RTP over UDP to one host or a multicast group: `rtp://HOST:PORT[?ttl=HOPS]`.
     Rtp {
         /// To whom.
         to: SocketAddr,
+        /// How many routers a multicast packet may pass; 1 stays in the network.
+        ttl: u8,
     },
     /// MPEG-TS over SRT: `srt://HOST:PORT?mode=caller|listener&latency=ms`.
     Srt {

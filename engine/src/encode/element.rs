@@ -1,0 +1,240 @@
+//! Which GStreamer elements encode, and their low-latency settings.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::{EncoderChoice, EncoderConfig, Rate};
+use crate::base::{Error, ErrorKind, Result};
+use crate::media::{Chroma, Codec};
+
+/// x264's names for speed against quality, fastest first.
+pub const PRESETS: [&str; 9] =
+    ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
+
+/// An encoder that this machine may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The element's name.
+    pub element: &'static str,
+    /// What it makes.
+    pub codec: Codec,
+    /// Whose it is; never `Auto`.
+    pub family: EncoderChoice,
+    /// The layout it takes without conversion; `None` where it takes both.
+    pub chroma: Option<Chroma>,
+    /// The Debian 12 package that brings the element.
+    pub package: &'static str,
+}
+
+const BAD: &str = "gstreamer1.0-plugins-bad";
+const UGLY: &str = "gstreamer1.0-plugins-ugly";
+const VAAPI: &str = "gstreamer1.0-vaapi";
+
+const fn candidate(
+    element: &'static str,
+    codec: Codec,
+    family: EncoderChoice,
+    chroma: Option<Chroma>,
+    package: &'static str,
+) -> Candidate {
+    Candidate { element, codec, family, chroma, package }
+}
+
+/// All encoders that the engine can drive, in order of preference.
+pub const CANDIDATES: [Candidate; 10] = [
+    candidate("nvh264enc", Codec::H264, EncoderChoice::Nvenc, None, BAD),
+    candidate("nvh265enc", Codec::H265, EncoderChoice::Nvenc, None, BAD),
+    candidate("vah264enc", Codec::H264, EncoderChoice::Va, Some(Chroma::Nv12), BAD),
+    candidate("vah265enc", Codec::H265, EncoderChoice::Va, Some(Chroma::Nv12), BAD),
+    candidate("vaapih264enc", Codec::H264, EncoderChoice::Va, Some(Chroma::Nv12), VAAPI),
+    candidate("vaapih265enc", Codec::H265, EncoderChoice::Va, Some(Chroma::Nv12), VAAPI),
+    candidate("qsvh264enc", Codec::H264, EncoderChoice::Qsv, Some(Chroma::Nv12), BAD),
+    candidate("qsvh265enc", Codec::H265, EncoderChoice::Qsv, Some(Chroma::Nv12), BAD),
+    candidate("x264enc", Codec::H264, EncoderChoice::Software, None, UGLY),
+    candidate("x265enc", Codec::H265, EncoderChoice::Software, Some(Chroma::I420), BAD),
+];
+
+impl Candidate {
+    /// How many pictures may be in the encoder at once: software gives each picture before it
+    /// takes the next, hardware works on a few.
+    pub fn depth(&self) -> usize {
+        if self.family == EncoderChoice::Software { 1 } else { 3 }
+    }
+
+    /// An element of this kind, set up for `config`.
+    pub fn make(&self, config: &EncoderConfig) -> Result<gst::Element> {
+        let encoder = gst::ElementFactory::make(self.element).build().map_err(|e| {
+            let package = self.package;
+            let why = if self.family == EncoderChoice::Software {
+                format!("is not installed: apt-get install {package}")
+            } else {
+                format!("is not here: no device or driver for it, or {package} is not installed")
+            };
+            Error::new(ErrorKind::Missing, self.element, why).caused_by(e)
+        })?;
+        for (key, value) in self.settings(config) {
+            set(&encoder, key, &value);
+        }
+        Ok(encoder)
+    }
+
+    /// Property names and values; those that this version of the element lacks are skipped.
+    fn settings(&self, config: &EncoderConfig) -> Vec<(&'static str, String)> {
+        match (self.family, self.element) {
+            (EncoderChoice::Software, "x264enc") => x264(config),
+            (EncoderChoice::Software | EncoderChoice::Auto, _) => x265(config),
+            (EncoderChoice::Nvenc, _) => nvenc(config),
+            (EncoderChoice::Va, _) => va(config),
+            (EncoderChoice::Qsv, _) => qsv(config),
+        }
+    }
+}
+
+fn x264(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("tune", "zerolatency".into()),
+        ("speed-preset", config.preset.clone()),
+        ("key-int-max", config.gop.to_string()),
+        ("bframes", "0".into()),
+        ("byte-stream", "true".into()),
+        ("aud", "true".into()),
+        // Key frames come at the interval or on request, never because a tile changed.
+        ("option-string", "scenecut=0:open-gop=0:repeat-headers=1".into()),
+    ];
+    match config.rate {
+        Rate::Kbps(kbps) => all.extend([("pass", "cbr".into()), ("bitrate", kbps.to_string())]),
+        // x264enc caps constant quality at `bitrate` unless its buffer model is off.
+        Rate::Crf(crf) => all.extend([
+            ("pass", "qual".into()),
+            ("quantizer", crf.to_string()),
+            ("vbv-buf-capacity", "0".into()),
+        ]),
+    }
+    all
+}
+
+fn x265(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let rate = match config.rate {
+        Rate::Kbps(kbps) => format!("bitrate={kbps}:vbv-maxrate={kbps}:vbv-bufsize={kbps}"),
+        Rate::Crf(crf) => format!("crf={crf}"),
+    };
+    let mut all = vec![
+        ("tune", "zerolatency".into()),
+        ("speed-preset", config.preset.clone()),
+        ("key-int-max", config.gop.to_string()),
+        ("log-level", "error".into()),
+        ("option-string", format!("{rate}:bframes=0:scenecut=0:open-gop=0:repeat-headers=1:aud=1:info=0")),
+    ];
+    if let Rate::Kbps(kbps) = config.rate {
+        all.push(("bitrate", kbps.to_string()));
+    }
+    all
+}
+
+fn nvenc(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let fast = speed(config) <= 2;
+    let mut all = vec![
+        ("preset", if fast { "low-latency-hp" } else { "low-latency-hq" }.into()),
+        ("zerolatency", "true".into()),
+        ("bframes", "0".into()),
+        ("rc-lookahead", "0".into()),
+        ("aud", "true".into()),
+        ("strict-gop", "true".into()),
+        ("gop-size", config.gop.to_string()),
+    ];
+    match config.rate {
+        Rate::Kbps(kbps) => all.extend([("rc-mode", "cbr".into()), ("bitrate", kbps.to_string())]),
+        Rate::Crf(crf) => all.extend([("rc-mode", "constqp".into()), ("qp-const", crf.to_string())]),
+    }
+    all
+}
+
+fn va(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("target-usage", (7 - speed(config).min(6)).to_string()),
+        ("quality-level", (7 - speed(config).min(6)).to_string()),
+        ("b-frames", "0".into()),
+        ("max-bframes", "0".into()),
+        ("aud", "true".into()),
+        ("key-int-max", config.gop.to_string()),
+        ("keyframe-period", config.gop.to_string()),
+    ];
+    match config.rate {
+        Rate::Kbps(kbps) => all.extend([("rate-control", "cbr".into()), ("bitrate", kbps.to_string())]),
+        Rate::Crf(crf) => all.extend([
+            ("rate-control", "cqp".into()),
+            ("qpi", crf.to_string()),
+            ("qpp", crf.to_string()),
+            ("init-qp", crf.to_string()),
+        ]),
+    }
+    all
+}
+
+fn qsv(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("low-latency", "true".into()),
+        ("target-usage", (7 - speed(config).min(6)).to_string()),
+        ("b-frames", "0".into()),
+        ("gop-size", config.gop.to_string()),
+        ("idr-interval", "0".into()),
+    ];
+    match config.rate {
+        Rate::Kbps(kbps) => all.extend([("rate-control", "cbr".into()), ("bitrate", kbps.to_string())]),
+        Rate::Crf(crf) => {
+            all.extend([("rate-control", "cqp".into()), ("qp-i", crf.to_string()), ("qp-p", crf.to_string())])
+        }
+    }
+    all
+}
+
+/// 0 for the fastest preset.
+fn speed(config: &EncoderConfig) -> usize {
+    PRESETS.iter().position(|p| *p == config.preset).unwrap_or(2)
+}
+
+/// Sets a property from text where the element has it and takes the value.
+fn set(element: &gst::Element, key: &str, text: &str) {
+    let Some(pspec) = element.find_property(key) else { return };
+    match gst::glib::Value::deserialize_with_pspec(text, &pspec) {
+        Ok(value) => element.set_property_from_value(key, &value),
+        Err(_) => tracing::warn!(element = %element.name(), key, text, "the encoder refuses a setting"),
+    }
+}
+
+/// Checks what a person wrote, before anything starts.
+pub fn check(config: &EncoderConfig) -> Result<()> {
+    let wrong = |key: &'static str, message: String| Err(Error::new(ErrorKind::Config, key, message));
+    if !matches!(config.codec, Codec::H264 | Codec::H265) {
+        return wrong("codec", format!("{} cannot be encoded; write h264 or h265", config.codec));
+    }
+    let size_ok = |n: u32| (16..=16384).contains(&n) && n.is_multiple_of(2);
+    if !size_ok(config.width) || !size_ok(config.height) {
+        let (w, h) = (config.width, config.height);
+        return wrong("size", format!("{w}x{h} cannot be encoded; take even numbers from 16 to 16384"));
+    }
+    if !(0.1..=240.0).contains(&config.frame_rate.as_f64()) {
+        return wrong("fps", format!("{} pictures a second; take 0.1 to 240", config.frame_rate.as_f64()));
+    }
+    if !PRESETS.contains(&config.preset.as_str()) {
+        return wrong(
+            "preset",
+            format!("{:?} is unknown; take one of {}", config.preset, PRESETS.join(", ")),
+        );
+    }
+    match config.rate {
+        Rate::Kbps(kbps) if !(10..=1_000_000).contains(&kbps) => {
+            wrong("bitrate", format!("{kbps} kb/s; take 10 to 1000000"))
+        }
+        Rate::Crf(crf) if crf > 51 => wrong("crf", format!("{crf}; take 0 to 51")),
+        _ if config.gop == 0 => wrong("gop", "0 pictures; take 1 or more".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The encoders that a choice may use, in order of preference.
+pub fn candidates(codec: Codec, choice: EncoderChoice) -> impl Iterator<Item = &'static Candidate> {
+    CANDIDATES
+        .iter()
+        .filter(move |c| c.codec == codec && (choice == EncoderChoice::Auto || c.family == choice))
+}

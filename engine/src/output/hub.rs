@@ -1,0 +1,210 @@
+//! Fans one encode out to all outputs of a screen.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::feed::KeyRequest;
+use super::{OutputSpec, display, file, hls, rtp, rtsp, srt};
+use crate::base::Result;
+use crate::encode::EncodedSink;
+use crate::media::{AccessUnit, Codec, Frame, Ratio, ScreenId};
+
+/// How long all outputs together may take to end.
+const END: Duration = Duration::from_secs(8);
+
+/// What the outputs of a screen need to know of its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamParams {
+    /// H.264 or H.265.
+    pub codec: Codec,
+    /// Picture width in pixels.
+    pub width: u32,
+    /// Picture height in pixels.
+    pub height: u32,
+    /// Pictures per second.
+    pub frame_rate: Ratio,
+}
+
+/// One output of a hub, for as long as the hub lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutputId(u64);
+
+/// Where an output stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputState {
+    /// Ready; nobody is served yet, or no key frame came yet.
+    Waiting,
+    /// Delivering.
+    Running,
+    /// Failed a moment ago, and tries again by itself.
+    Retrying,
+    /// Failed for good; the error says why.
+    Failed,
+    /// Ended cleanly.
+    Ended,
+}
+
+/// What an output has done so far.
+#[derive(Clone, Debug)]
+pub struct OutputStatus {
+    /// Which output.
+    pub id: OutputId,
+    /// Where it goes, without secrets.
+    pub spec: String,
+    /// `rtsp`, `rtp`, `srt`, `file`, `hls` or `display`.
+    pub kind: &'static str,
+    /// Where it stands.
+    pub state: OutputState,
+    /// What went wrong last, also where it works again.
+    pub error: Option<String>,
+    /// Access units (or pictures, to a display) handed to the network, the file or the viewers.
+    pub units: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Access units (or pictures) dropped because this output was too slow.
+    pub dropped: u64,
+    /// Viewers now, where the output knows.
+    pub viewers: Option<u32>,
+    /// Where to look, where that is more exact than `spec`: the port that was taken, …
+    pub address: String,
+    /// Session description for players, where they need one (RTP).
+    pub sdp: Option<String>,
+}
+
+/// What one kind of output can do. No call waits, but for `join`, which is bounded.
+pub(crate) trait Output: Send + Sync {
+    fn unit(&self, unit: &AccessUnit);
+    fn frame(&self, _frame: &Frame) {}
+    /// Fills in all but `id`, `spec` and `kind`.
+    fn status(&self, status: &mut OutputStatus);
+    /// Begins the end: nothing more is taken in.
+    fn end(&self);
+    /// Waits for the end, at most until `deadline`; false where it was left behind.
+    fn join(&self, deadline: Instant) -> bool;
+}
+
+/// The outputs of one screen. Guards invariant 1 (each output has its own bounded feed; what
+/// fails or stalls is that output alone) and invariant 6 (each begins with a key frame).
+pub struct OutputHub {
+    screen: ScreenId,
+    params: StreamParams,
+    key_request: KeyRequest,
+    next: AtomicU64,
+    outputs: RwLock<Vec<Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    id: OutputId,
+    spec: OutputSpec,
+    output: Arc<dyn Output>,
+}
+
+impl OutputHub {
+    /// A hub without outputs. `key_request` is called from any thread, and returns at once.
+    pub fn new(screen: ScreenId, params: StreamParams, key_request: KeyRequest) -> Arc<OutputHub> {
+        Arc::new(OutputHub {
+            screen,
+            params,
+            key_request,
+            next: AtomicU64::new(1),
+            outputs: RwLock::default(),
+        })
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.outputs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts an output. Fails where it cannot work at all: a port taken, a folder missing, no
+    /// display. What can still come right (a peer that is not there yet) is its state instead.
+    pub fn add(&self, spec: OutputSpec) -> Result<OutputId> {
+        let (params, key) = (&self.params, self.key_request.clone());
+        let output: Arc<dyn Output> = match &spec {
+            OutputSpec::Rtsp { listen, path, login } => {
+                Arc::new(rtsp::open(*listen, path, login.as_ref(), params, key)?)
+            }
+            OutputSpec::Rtp { to, ttl } => Arc::new(rtp::open(*to, *ttl, params, key)?),
+            OutputSpec::Srt { uri } => Arc::new(srt::open(uri, params, key)?),
+            OutputSpec::File { path } => Arc::new(file::open(path, params, key)?),
+            OutputSpec::Hls { playlist } => Arc::new(hls::open(playlist, params, key)?),
+            OutputSpec::Display { full } => Arc::new(display::open(*full, &self.screen, params)?),
+        };
+        let id = OutputId(self.next.fetch_add(1, Ordering::Relaxed));
+        tracing::info!(screen = %self.screen, output = %spec, "an output starts");
+        self.outputs.write().unwrap_or_else(PoisonError::into_inner).push(Entry { id, spec, output });
+        Ok(id)
+    }
+
+    /// Ends an output cleanly; false where it is unknown or did not end in time.
+    pub fn remove(&self, id: OutputId) -> bool {
+        let entry = {
+            let mut outputs = self.outputs.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(index) = outputs.iter().position(|e| e.id == id) else { return false };
+            outputs.remove(index)
+        };
+        entry.output.end();
+        entry.output.join(Instant::now() + END)
+    }
+
+    /// Shows a picture on this screen's displays, before it is encoded. Returns at once.
+    pub fn frame(&self, frame: &Frame) {
+        for entry in self.outputs.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            entry.output.frame(frame);
+        }
+    }
+
+    /// What each output has done so far, in the order they were added.
+    pub fn status(&self) -> Vec<OutputStatus> {
+        let fill = |entry: Entry| {
+            let mut status = OutputStatus {
+                id: entry.id,
+                spec: entry.spec.to_string(),
+                kind: entry.spec.kind(),
+                state: OutputState::Waiting,
+                error: None,
+                units: 0,
+                bytes: 0,
+                dropped: 0,
+                viewers: None,
+                address: entry.spec.to_string(),
+                sdp: None,
+            };
+            entry.output.status(&mut status);
+            status
+        };
+        self.entries().into_iter().map(fill).collect()
+    }
+
+    /// Ends all outputs and makes their files whole, within 8 seconds; false where one was left
+    /// behind.
+    pub fn finish(&self) -> bool {
+        let entries = self.entries();
+        entries.iter().for_each(|e| e.output.end());
+        let deadline = Instant::now() + END;
+        entries.iter().fold(true, |all, entry| {
+            let ended = entry.output.join(deadline);
+            if !ended {
+                tracing::error!(screen = %self.screen, output = %entry.spec, "did not end in time");
+            }
+            all && ended
+        })
+    }
+}
+
+impl EncodedSink for OutputHub {
+    fn unit(&self, unit: &AccessUnit) {
+        for entry in self.outputs.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            entry.output.unit(unit);
+        }
+    }
+}
+
+impl fmt::Debug for OutputHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let specs: Vec<OutputSpec> = self.entries().into_iter().map(|e| e.spec).collect();
+        f.debug_struct("OutputHub").field("screen", &self.screen).field("outputs", &specs).finish()
+    }
+}
