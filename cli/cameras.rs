@@ -1,6 +1,7 @@
 //! `vitrail cameras`: simulated cameras, until Ctrl-C or for a stated time.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ Examples:
   vitrail cameras --count 4 --clips ~/videos --login viewer:secret --listen 0.0.0.0:8554
   vitrail cameras --count 1000 --sub 320x180@10 --sub-bitrate 150k --codecs h264
   ffplay rtsp://127.0.0.1:8554/cam/1/sub
-  echo 'fault 3 silent on' | nc -N 127.0.0.1 8553      (help lists all faults)";
+  vitrail cameras --send 'fault 3 silent on'     (tells the running cameras; 'help' lists all faults)";
 
 /// Simulated RTSP cameras, each with a main and a sub stream: rtsp://HOST:PORT/cam/N/main|sub
 #[derive(Args, Debug)]
@@ -35,6 +36,9 @@ pub struct CamerasArgs {
     /// Address of the control port, which has no login: keep it on this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8553")]
     control: SocketAddr,
+    /// Send a command to the control port of cameras that run already, print the answer and end
+    #[arg(long, value_name = "COMMAND")]
+    send: Option<String>,
     /// Ask clients for this login (digest authentication)
     #[arg(long, value_name = "USER:PASSWORD", value_parser = login)]
     login: Option<Login>,
@@ -72,6 +76,9 @@ pub struct CamerasArgs {
 /// # Errors
 /// What [`Simulator::start`] says.
 pub fn run(args: CamerasArgs) -> Result<()> {
+    if let Some(command) = &args.send {
+        return send(args.control, command);
+    }
     let count = args.count;
     let limit = args.run_for;
     let stop = Arc::new(AtomicBool::new(false));
@@ -109,6 +116,28 @@ pub fn run(args: CamerasArgs) -> Result<()> {
         stats.dropped
     );
     Ok(())
+}
+
+/// Sends one command line and prints the one line of JSON that answers it.
+fn send(control: SocketAddr, command: &str) -> Result<()> {
+    let subject = control.to_string();
+    let fail = |e: std::io::Error| {
+        let what = "no cameras answer there; start them, or give their --control address";
+        Error::new(ErrorKind::Unreachable, subject.clone(), what).caused_by(e)
+    };
+    let mut socket = TcpStream::connect_timeout(&control, Duration::from_secs(5)).map_err(fail)?;
+    writeln!(socket, "{}", command.replace(['\n', '\r'], " ")).map_err(fail)?;
+    socket.shutdown(std::net::Shutdown::Write).map_err(fail)?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).map_err(fail)?;
+    let answer = answer.trim_end();
+    let parsed: serde_json::Value = serde_json::from_str(answer)
+        .map_err(|e| Error::new(ErrorKind::Corrupt, subject.clone(), "gave no JSON").caused_by(e))?;
+    println!("{answer}");
+    match parsed.get("error").and_then(|e| e.as_str()) {
+        Some(why) => Err(Error::new(ErrorKind::Config, "command", why.to_owned())),
+        None => Ok(()),
+    }
 }
 
 fn config(args: CamerasArgs) -> Result<Config> {

@@ -18,15 +18,18 @@ use crate::sent::SendLog;
 use crate::stream::{Stream, Totals};
 use crate::{Config, Profile};
 
+/// A stream of a camera.
+type Key = (u16, Profile);
+
 /// What connections, control port and schedule share.
 pub(crate) struct Cameras {
     pub config: Config,
     pub totals: Totals,
     pub log: Arc<SendLog>,
     pub shutdown: Shutdown,
-    streams: HashMap<(u16, Profile), Arc<Stream>>,
+    streams: HashMap<Key, Arc<Stream>>,
     /// Held while a stream's loop is encoded, so that it is encoded once.
-    making: HashMap<(u16, Profile), Mutex<()>>,
+    making: HashMap<Key, Mutex<()>>,
     encoders: Semaphore,
     clips: Vec<PathBuf>,
     cache: Cache,
@@ -176,8 +179,8 @@ impl Cameras {
     /// Sends every frame when it is due, until the shutdown.
     pub async fn run_schedule(self: Arc<Self>, mut started: mpsc::UnboundedReceiver<Arc<Stream>>) {
         let clock = self.config.clock.clone();
-        let mut running: HashMap<(u16, Profile), Arc<Stream>> = HashMap::new();
-        let mut due: BinaryHeap<Reverse<(Moment, (u16, Profile), u64)>> = BinaryHeap::new();
+        let mut running: HashMap<Key, Arc<Stream>> = HashMap::new();
+        let mut due: BinaryHeap<Reverse<(Moment, Key, u64)>> = BinaryHeap::new();
         loop {
             let now = clock.now();
             let wait = due.peek().map(|Reverse((moment, _, _))| moment.since(now));

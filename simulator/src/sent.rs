@@ -19,11 +19,14 @@ pub struct Sent {
     pub count: u64,
 }
 
+/// The newest sending of each frame of one loop.
+type Loop = Vec<Option<Sent>>;
+
 /// The newest sending of each frame of each loop. One entry lives until the loop comes round again,
 /// so that with loops of 10 s a code is resolved without doubt up to that age.
 #[derive(Debug, Default)]
 pub struct SendLog {
-    entries: Mutex<HashMap<(u16, crate::Profile), Vec<Option<Sent>>>>,
+    entries: Mutex<HashMap<(u16, crate::Profile), Loop>>,
 }
 
 impl SendLog {

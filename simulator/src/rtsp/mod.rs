@@ -15,6 +15,10 @@ use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::cameras::Cameras;
 
+/// Bytes that the kernel may hold for a client: a large key frame, and little more, so that a client
+/// that reads slowly is noticed.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// The pair of sockets from which all RTP and RTCP over UDP is sent.
 pub(crate) struct UdpPair {
     pub rtp: UdpSocket,
@@ -66,6 +70,7 @@ pub(crate) async fn serve(cameras: Arc<Cameras>, listener: TcpListener, udp: Arc
             Ok((socket, peer)) => {
                 cameras.totals.connections.add_one();
                 let _ = socket.set_nodelay(true);
+                let _ = socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER);
                 tokio::spawn(connection::run(cameras.clone(), socket, peer, udp.clone()));
             }
             Err(error) => {
