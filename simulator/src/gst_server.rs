@@ -48,7 +48,6 @@ impl GstServer {
             .name("gst-rtsp".to_owned())
             .spawn(move || {
                 running.run();
-                attached.remove();
                 drop(server);
             })
             .map_err(|e| wrong("cannot start a thread").caused_by(e))?;

@@ -191,10 +191,10 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, shared: &Arc<Shared>, clock:
     }
     let encoding = if rtp { kind.get::<String>("encoding-name").unwrap_or_default() } else { String::new() };
     let (depay, decoder) = match (kind.name().as_str(), encoding.as_str()) {
-        (_, "H264") => ("rtph264depay !", "h264parse ! avdec_h264 max-threads=1"),
-        (_, "H265") => ("rtph265depay !", "h265parse ! avdec_h265 max-threads=1"),
-        ("video/x-h264", _) => ("", "h264parse ! avdec_h264 max-threads=1"),
-        ("video/x-h265", _) => ("", "h265parse ! avdec_h265 max-threads=1"),
+        (_, "H264") => ("rtph264depay !", "h264parse name=parse ! avdec_h264 max-threads=1"),
+        (_, "H265") => ("rtph265depay !", "h265parse name=parse ! avdec_h265 max-threads=1"),
+        ("video/x-h264", _) => ("", "h264parse name=parse ! avdec_h264 max-threads=1"),
+        ("video/x-h265", _) => ("", "h265parse name=parse ! avdec_h265 max-threads=1"),
         _ => return Ok(()),
     };
     let bin = gst::parse::bin_from_description(
@@ -227,11 +227,21 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, shared: &Arc<Shared>, clock:
         })
         .build();
     sink.set_callbacks(callbacks);
+    let parsed = bin.by_name("parse").and_then(|parse| parse.static_pad("src"));
+    skip_to_key_frame(&parsed.ok_or_else(|| missing("parser"))?);
     pipeline.add(&bin).map_err(|e| missing("pipeline").caused_by(e))?;
     let target = bin.static_pad("sink").ok_or_else(|| missing("sink pad"))?;
     pad.link(&target).map_err(|e| missing("decoder").caused_by(e))?;
     bin.sync_state_with_parent().map_err(|e| missing("decoder").caused_by(e))?;
     Ok(())
+}
+
+/// Drops what comes before the first key frame: a decoder would make grey pictures of it.
+fn skip_to_key_frame(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::BUFFER, |_, info| match info.buffer() {
+        Some(buffer) if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) => gst::PadProbeReturn::Drop,
+        _ => gst::PadProbeReturn::Remove,
+    });
 }
 
 /// Copies the planes of an I420 sample without padding.

@@ -87,7 +87,8 @@ fn loss_and_reorder_show_in_sequence_numbers() {
     let swapped = gaps(&client.rtp(60));
     assert!(swapped.contains(&-1), "{swapped:?}");
     simulator.clear(1).unwrap();
-    client.rtp(5);
+    // What was on its way already still comes in the wrong order.
+    client.rtp(60);
     assert!(gaps(&client.rtp(40)).iter().all(|&gap| gap == 1));
 }
 
@@ -169,12 +170,14 @@ fn jump_moves_timestamps_by_an_hour_and_back() {
         let step = |w: &[Packet]| i64::from(w[1].timestamp().wrapping_sub(w[0].timestamp()) as i32);
         packets.windows(2).map(step).collect()
     };
-    client.rtp(10);
+    let mut packets = client.rtp(10);
     simulator.fault(1, Fault::Jump).unwrap();
-    let there = steps(&client.rtp(60));
+    packets.extend(client.rtp(60));
+    let there = steps(&packets);
     assert_eq!(there.iter().filter(|&&s| (hour..hour + 90_000).contains(&s)).count(), 1, "{there:?}");
     simulator.clear(1).unwrap();
-    let back = steps(&client.rtp(60));
+    packets.extend(client.rtp(60));
+    let back = steps(&packets[60..]);
     assert_eq!(back.iter().filter(|&&s| (-hour..-hour + 90_000).contains(&s)).count(), 1, "{back:?}");
 }
 

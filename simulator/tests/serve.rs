@@ -16,6 +16,8 @@ use vitrail_simulator::viewer::{Viewer, decode_clip};
 use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Pictures in a loop: 4 s at 12.5 a second, rounded up to whole GOPs of 13.
+const LOOP: u32 = 52;
 
 /// The codes of `count` pictures in a row.
 fn codes(viewer: &Viewer, count: usize) -> Vec<Code> {
@@ -44,7 +46,7 @@ fn every_codec_and_transport_delivers_every_picture() {
             let uri = simulator.uri(camera, Profile::Sub);
             let viewer = Viewer::rtsp(&uri, transport, clock.clone()).unwrap();
             let codes = codes(&viewer, 16);
-            assert_consecutive(&codes, camera, 50);
+            assert_consecutive(&codes, camera, LOOP);
             let seen = viewer.next(PATIENCE).unwrap().unwrap();
             let sent = simulator.sent(&seen.code(None).unwrap()).expect("the sending was logged");
             // It may be logged a moment after the client has it: the log is written when the write returns.
@@ -101,7 +103,7 @@ fn the_code_survives_a_wall_and_a_second_encode() {
                 assert_eq!((code.camera, code.profile), (camera, Profile::Main));
                 read += 1;
             }
-            assert_eq!(read + viewer.dropped(), 50);
+            assert_eq!(read + viewer.dropped(), u64::from(LOOP));
         }
     }
 }
@@ -125,7 +127,7 @@ fn clips_are_shown_with_their_code() {
         (vitrail_simulator::code::read(luma, 320, (320, 180), None).map(|c| c.frame), spread)
     };
     let seen = decode_clip(&clip, look).unwrap();
-    assert_eq!(seen.iter().map(|s| s.0).collect::<Vec<_>>(), (0..50).map(Some).collect::<Vec<_>>());
+    assert_eq!(seen.iter().map(|s| s.0).collect::<Vec<_>>(), (0..LOOP).map(Some).collect::<Vec<_>>());
     assert!(seen.iter().all(|s| s.1 > 100), "the clip's picture is there");
     let empty = tempfile::tempdir().unwrap();
     let refused = Simulator::start(Config { clips: Some(empty.path().to_owned()), ..small(1) });
@@ -143,10 +145,10 @@ fn a_client_that_does_not_read_harms_nobody() {
     let viewer = Viewer::rtsp(&simulator.uri(1, Profile::Sub), Transport::Tcp, clock).unwrap();
     let begun = Instant::now();
     while simulator.stats().dropped == 0 && begun.elapsed() < Duration::from_secs(25) {
-        assert_consecutive(&codes(&viewer, 10), 1, 50);
+        assert_consecutive(&codes(&viewer, 10), 1, LOOP);
     }
     assert!(simulator.stats().dropped > 0, "{:?}", simulator.stats());
-    assert_consecutive(&codes(&viewer, 10), 1, 50);
+    assert_consecutive(&codes(&viewer, 10), 1, LOOP);
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn gst_rtsp_server_serves_the_same_loops() {
     let server = GstServer::start(clips).unwrap();
     for camera in simulator.numbers() {
         let viewer = Viewer::rtsp(&server.uri(camera, Profile::Sub), Transport::Tcp, clock.clone()).unwrap();
-        assert_consecutive(&codes(&viewer, 20), camera, 50);
+        assert_consecutive(&codes(&viewer, 20), camera, LOOP);
     }
 }
 
@@ -187,6 +189,6 @@ fn the_control_port_answers_in_json() {
     assert_eq!(ask("stats")["viewers"], 1);
     let log = simulator.send_log();
     let code = |frame| Code { camera: 1, profile: Profile::Sub, frame };
-    let frame = (0..50).find(|&f| log.get(&code(f)).is_some()).expect("frames were sent");
+    let frame = (0..LOOP).find(|&f| log.get(&code(f)).is_some()).expect("frames were sent");
     assert!(ask(&format!("sent 1 {frame}"))["wall_ns"].as_u64().unwrap() > 0);
 }
