@@ -94,11 +94,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
     if let Some(control) = simulator.control() {
-        println!(
-            "faults and figures at {control}: try `echo help | nc -N {} {}`",
-            control.ip(),
-            control.port()
-        );
+        println!("faults and figures: vitrail cameras --control {control} --send help");
     }
     if count <= 32 {
         simulator.prepare_in_background(Profile::Main);

@@ -41,7 +41,7 @@ impl GstServer {
         for (camera, profile, clip) in clips {
             mounts.add_factory(&format!("/cam/{camera}/{profile}"), factory(clip));
         }
-        let attached = server.attach(Some(&context)).map_err(|e| wrong("cannot be attached").caused_by(e))?;
+        server.attach(Some(&context)).map_err(|e| wrong("cannot be attached").caused_by(e))?;
         let port = u16::try_from(server.bound_port()).map_err(|_| wrong("has no port"))?;
         let running = main_loop.clone();
         let thread = std::thread::Builder::new()
