@@ -1,14 +1,14 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
-mod probe;
+mod cameras;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Multi-camera video walls.
+/// Decodes thousands of cameras and composes them into low-latency mosaic walls.
 #[derive(Parser)]
-#[command(name = "vitrail", version, max_term_width = 100)]
+#[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,16 +16,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what cameras, files and streams send
-    Probe(probe::Args),
+    Cameras(cameras::CamerasArgs),
 }
 
 fn main() -> ExitCode {
-    let Command::Probe(args) = Cli::parse().command;
-    match probe::run(args) {
+    let result = match Cli::parse().command {
+        Command::Cameras(args) => cameras::run(args),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vitrail: {error}");
+            eprintln!("error: {error}");
             ExitCode::from(error.kind().exit_code())
         }
     }

@@ -1,0 +1,218 @@
+//! `vitrail cameras`: simulated cameras, until Ctrl-C or for a stated time.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use vitrail_engine::media::Codec;
+use vitrail_engine::{Error, ErrorKind, Result};
+use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache};
+
+const EXAMPLES: &str = "\
+Examples:
+  vitrail cameras --count 16
+  vitrail cameras --count 4 --clips ~/videos --login viewer:secret --listen 0.0.0.0:8554
+  vitrail cameras --count 1000 --sub 320x180@10 --sub-bitrate 150k --codecs h264
+  ffplay rtsp://127.0.0.1:8554/cam/1/sub
+  vitrail cameras --send 'fault 3 silent on'     (tells the running cameras; 'help' lists all faults)";
+
+/// Simulated RTSP cameras, each with a main and a sub stream: rtsp://HOST:PORT/cam/N/main|sub
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct CamerasArgs {
+    /// How many cameras, numbered from 1
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    count: u16,
+    /// Show the video files of this folder instead of built-in scenes
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
+    /// Address of the RTSP server
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8554")]
+    listen: SocketAddr,
+    /// Address of the control port, which has no login: keep it on this machine
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8553")]
+    control: SocketAddr,
+    /// Send a command to the control port of cameras that run already, print the answer and end
+    #[arg(long, value_name = "COMMAND")]
+    send: Option<String>,
+    /// Ask clients for this login (digest authentication)
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = login)]
+    login: Option<Login>,
+    /// Keep encoded loops here [default: $XDG_CACHE_HOME/vitrail or ~/.cache/vitrail]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// End after this time: 30s, 5m, 1h
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    run_for: Option<Duration>,
+    /// Size and rate of the main stream
+    #[arg(long, value_name = "WxH@FPS", default_value = "1280x720@25", value_parser = format)]
+    main: StreamSpec,
+    /// Size and rate of the sub stream
+    #[arg(long, value_name = "WxH@FPS", default_value = "640x360@12.5", value_parser = format)]
+    sub: StreamSpec,
+    /// Bit rate of the main stream: 2M, 1500k
+    #[arg(long = "bitrate", value_name = "RATE", default_value = "2M", value_parser = bitrate)]
+    main_bitrate: u32,
+    /// Bit rate of the sub stream
+    #[arg(long, value_name = "RATE", default_value = "400k", value_parser = bitrate)]
+    sub_bitrate: u32,
+    /// Codecs, dealt to the cameras in turn
+    #[arg(long, value_name = "LIST", default_value = "h264,h265", value_delimiter = ',', value_parser = codec)]
+    codecs: Vec<Codec>,
+    /// Seconds from one key frame to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    gop_seconds: f64,
+    /// Length of each loop; below 10 a frame number may be sent twice within the latency of a wall
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    loop_seconds: f64,
+}
+
+/// Runs the cameras until the time is over or the process is told to end.
+///
+/// # Errors
+/// What [`Simulator::start`] says.
+pub fn run(args: CamerasArgs) -> Result<()> {
+    if let Some(command) = &args.send {
+        return send(args.control, command);
+    }
+    let count = args.count;
+    let limit = args.run_for;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second signal ends at once, also while loops are encoded.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(|e| Error::new(ErrorKind::Internal, "signals", "cannot be handled").caused_by(e))?;
+    }
+    eprintln!("preparing {count} cameras; the first time takes a second or so for each …");
+    let begun = Instant::now();
+    let simulator = Simulator::start(config(args)?)?;
+    let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
+    println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
+    if let Some(control) = simulator.control() {
+        println!("faults and figures: vitrail cameras --control {control} --send help");
+    }
+    if count <= 32 {
+        simulator.prepare_in_background(Profile::Main);
+    }
+    let begun = Instant::now();
+    while !stop.load(Ordering::Relaxed) && limit.is_none_or(|limit| begun.elapsed() < limit) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let stats = simulator.stats();
+    eprintln!(
+        "sent {} frames, {:.1} MB to {} connections; {} frames dropped for slow clients",
+        stats.frames,
+        stats.bytes as f64 / 1e6,
+        stats.connections,
+        stats.dropped
+    );
+    Ok(())
+}
+
+/// Sends one command line and prints the one line of JSON that answers it.
+fn send(control: SocketAddr, command: &str) -> Result<()> {
+    let subject = control.to_string();
+    let fail = |e: std::io::Error| {
+        let what = "no cameras answer there; start them, or give their --control address";
+        Error::new(ErrorKind::Unreachable, subject.clone(), what).caused_by(e)
+    };
+    let mut socket = TcpStream::connect_timeout(&control, Duration::from_secs(5)).map_err(fail)?;
+    writeln!(socket, "{}", command.replace(['\n', '\r'], " ")).map_err(fail)?;
+    socket.shutdown(std::net::Shutdown::Write).map_err(fail)?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).map_err(fail)?;
+    let answer = answer.trim_end();
+    let parsed: serde_json::Value = serde_json::from_str(answer)
+        .map_err(|e| Error::new(ErrorKind::Corrupt, subject.clone(), "gave no JSON").caused_by(e))?;
+    println!("{answer}");
+    match parsed.get("error").and_then(|e| e.as_str()) {
+        Some(why) => Err(Error::new(ErrorKind::Config, "command", why.to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn config(args: CamerasArgs) -> Result<Config> {
+    let seconds = |key: &'static str, value: f64| {
+        Duration::try_from_secs_f64(value)
+            .map_err(|e| Error::new(ErrorKind::Config, key, "must be a positive number").caused_by(e))
+    };
+    Ok(Config {
+        cameras: args.count,
+        clips: args.clips,
+        listen: args.listen,
+        control: Some(args.control),
+        login: args.login,
+        cache: args.cache.unwrap_or_else(default_cache),
+        main: StreamSpec { kbps: args.main_bitrate, ..args.main },
+        sub: StreamSpec { kbps: args.sub_bitrate, ..args.sub },
+        codecs: args.codecs,
+        gop: seconds("gop-seconds", args.gop_seconds)?,
+        loop_length: seconds("loop-seconds", args.loop_seconds)?,
+        prepare: vec![Profile::Sub],
+        ..Config::default()
+    })
+}
+
+fn login(text: &str) -> Result<Login, String> {
+    Login::parse(text).ok_or_else(|| "must be USER:PASSWORD".to_owned())
+}
+
+fn format(text: &str) -> Result<StreamSpec, String> {
+    Config::default().sub.with_format(text).ok_or_else(|| "must be like 640x360@12.5".to_owned())
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    match text {
+        "h264" => Ok(Codec::H264),
+        "h265" | "hevc" => Ok(Codec::H265),
+        _ => Err("must be h264 or h265".to_owned()),
+    }
+}
+
+/// Kilobits a second, from `2M`, `400k` or bits a second.
+fn bitrate(text: &str) -> Result<u32, String> {
+    let (number, unit) = match text.trim_end_matches(|c: char| c.is_ascii_alphabetic()) {
+        number if number.len() == text.len() => (number, 1e-3),
+        number => match &text[number.len()..] {
+            "k" | "K" => (number, 1.0),
+            "M" => (number, 1000.0),
+            _ => return Err("must be like 2M, 400k or 400000".to_owned()),
+        },
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value > 0.0 && value * unit < 1e6 => Ok((value * unit).round() as u32),
+        _ => Err("must be like 2M, 400k or 400000".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "" | "s" => 1.0,
+        "ms" => 1e-3,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("must be like 30s, 5m or 1h".to_owned()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| "must be like 30s, 5m or 1h".to_owned())?;
+    Duration::try_from_secs_f64(seconds * unit).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read() {
+        assert_eq!((bitrate("2M"), bitrate("400k"), bitrate("64000")), (Ok(2000), Ok(400), Ok(64)));
+        assert!(["", "x", "-1k", "2G", "k"].iter().all(|text| bitrate(text).is_err()));
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert!(["", "s", "-3s", "3 years"].iter().all(|text| duration(text).is_err()));
+    }
+}

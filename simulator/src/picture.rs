@@ -1,0 +1,69 @@
+//! A picture to draw on: I420 in one buffer, laid out as GStreamer lays it out.
+
+use crate::code::{Code, stamp};
+
+/// An I420 picture; width a multiple of 8 and height of 2, so that no row is padded.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    data: Vec<u8>,
+}
+
+impl Picture {
+    /// A black picture.
+    pub fn new(width: u32, height: u32) -> Picture {
+        let (width, height) = (width as usize, height as usize);
+        let mut data = vec![16; width * height];
+        data.resize(width * height * 3 / 2, 128);
+        Picture { width, height, data }
+    }
+
+    /// Size in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+    /// All planes, one after the other.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+    /// All planes, to be overwritten.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+    /// The luma plane.
+    pub fn luma(&self) -> &[u8] {
+        &self.data[..self.width * self.height]
+    }
+    /// The luma plane, to be drawn on.
+    pub fn luma_mut(&mut self) -> &mut [u8] {
+        let len = self.width * self.height;
+        &mut self.data[..len]
+    }
+
+    /// Fills a rectangle, given in fractions of the picture and cut at its edges, with Y, U, V.
+    pub fn fill(&mut self, at: (f64, f64), size: (f64, f64), color: [u8; 3]) {
+        let span = |from: f64, len: f64, limit: usize| {
+            let edge = |v: f64| (v * limit as f64).round().clamp(0.0, limit as f64) as usize;
+            edge(from)..edge(from + len).max(edge(from))
+        };
+        let mut base = 0;
+        for (plane, &value) in color.iter().enumerate() {
+            let shift = usize::from(plane > 0);
+            let (w, h) = (self.width >> shift, self.height >> shift);
+            let columns = span(at.0, size.0, w);
+            for y in span(at.1, size.1, h) {
+                self.data[base + y * w..][..w][columns.clone()].fill(value);
+            }
+            base += w * h;
+        }
+    }
+
+    /// Draws the frame code.
+    pub fn stamp(&mut self, code: &Code) {
+        let (w, h) = (self.width, self.height);
+        let (luma, chroma) = self.data.split_at_mut(w * h);
+        let (u, v) = chroma.split_at_mut(w * h / 4);
+        stamp(code, (w, h), (luma, w), [(u, w / 2), (v, w / 2)]);
+    }
+}
