@@ -1,6 +1,8 @@
 //! Draws a screen: a backend-neutral plan, and two executors that must agree, `cpu` and `gpu`.
 
+pub mod gpu;
 pub mod plan;
+pub mod probe;
 
 use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
