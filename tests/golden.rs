@@ -1,0 +1,65 @@
+//! Golden pictures: the same scenes on every compositor, against references that share no code with
+//! any of them: a naive painter in `f64` (tests/golden/painter.rs), closed forms, and FFmpeg's scaler.
+//!
+//! A backend is one line in [`BACKENDS`]; a mismatch leaves PNGs in the temporary directory.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "golden/compare.rs"]
+mod compare;
+#[path = "golden/footage.rs"]
+mod footage;
+#[path = "golden/painter.rs"]
+mod painter;
+#[path = "golden/random.rs"]
+mod random;
+#[path = "golden/scenes.rs"]
+mod scenes;
+
+use compare::{Picture, Tolerance};
+use vitrail_engine::composite::gpu::GpuCompositor;
+use vitrail_engine::composite::{CompositePlan, Compositor};
+use vitrail_engine::media::FrameMeta;
+
+/// One way to draw a plan, and how far from a reference it may be.
+struct BackendUnderTest {
+    name: &'static str,
+    open: fn(u32, u32) -> Option<Box<dyn Compositor>>,
+    tolerance: Tolerance,
+}
+
+const BACKENDS: &[BackendUnderTest] = &[BackendUnderTest {
+    name: "gpu",
+    open: open_gpu,
+    tolerance: Tolerance { max_diff: 2, min_psnr: 54.0, max_bias: 0.25 },
+}];
+
+fn open_gpu(width: u32, height: u32) -> Option<Box<dyn Compositor>> {
+    match GpuCompositor::new(width, height, |_| true) {
+        Ok(gpu) => Some(Box::new(gpu)),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+/// Draws plans one after the other on one canvas of every backend; the picture after the last is
+/// compared with `want`. `reference` says how exact the reference itself is.
+fn check(scene: &str, plans: &[CompositePlan], want: &Picture, reference: Option<Tolerance>) {
+    for backend in BACKENDS {
+        let Some(mut compositor) = (backend.open)(want.width, want.height) else { continue };
+        for plan in plans {
+            compositor.compose(plan).unwrap();
+        }
+        let got = Picture::of(&compositor.picture(FrameMeta::default()).unwrap());
+        let tolerance = reference.unwrap_or(backend.tolerance);
+        match compare::compare(&got, want, tolerance) {
+            Ok(figures) => println!("{scene} on {}: {figures}", backend.name),
+            Err(mismatch) => {
+                let saved = compare::save(&format!("{scene}-{}", backend.name), &got, want);
+                panic!("{scene} on {}: {mismatch}\n{saved}", backend.name);
+            }
+        }
+    }
+}
