@@ -99,7 +99,10 @@ pub fn compare(got: &Picture, want: &Picture, tolerance: Tolerance) -> Result<Fi
 
 /// Writes what came, what is right, and their difference eight times over; says where.
 pub fn save(name: &str, got: &Picture, want: &Picture) -> String {
-    let dir = tempfile::Builder::new().prefix("vitrail-golden-").tempdir().unwrap().keep();
+    // One place a process and name: what shrinks a random plan writes over its larger forms.
+    let dir = std::env::temp_dir().join(format!("vitrail-golden-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let mut saved = format!("pictures in {}:", dir.display());
     let mut write = |kind: &str, picture: &Picture| {
         let file = dir.join(format!("{name}-{kind}.png"));
@@ -145,7 +148,7 @@ pub fn write_png(file: &std::path::Path, picture: &Picture) {
 mod proved_red {
     use super::*;
 
-    const TIGHT: Tolerance = Tolerance { max_diff: 2, min_psnr: 54.0, max_bias: 0.25 };
+    const TIGHT: Tolerance = Tolerance { max_diff: 1, min_psnr: 54.0, max_bias: 0.25 };
 
     /// A busy picture: every neighbour differs, U and V differ.
     fn busy() -> Picture {
@@ -180,9 +183,9 @@ mod proved_red {
 
     #[test]
     fn one_changed_pixel_is_red() {
-        let error = spoilt(|p| p.planes[0][64 * 5 + 9] += 3).unwrap_err();
+        let error = spoilt(|p| p.planes[0][64 * 5 + 9] += 2).unwrap_err();
         assert!(error.contains("plane Y") && error.contains("9,5"), "{error}");
-        spoilt(|p| p.planes[2][0] -= 3).unwrap_err();
+        spoilt(|p| p.planes[2][0] -= 2).unwrap_err();
     }
 
     #[test]
@@ -231,8 +234,9 @@ mod proved_red {
         let saved = save("proof", &other, &busy());
         let dir = saved.strip_prefix("pictures in ").unwrap().split_once(':').unwrap().0;
         for kind in ["got", "want", "difference"] {
-            assert!(std::path::Path::new(dir).join(format!("proof-{kind}.png")).exists(), "{saved}");
+            std::fs::remove_file(std::path::Path::new(dir).join(format!("proof-{kind}.png"))).unwrap();
         }
-        std::fs::remove_dir_all(dir).unwrap();
+        // Stays where another scene left its pictures.
+        let _ = std::fs::remove_dir(dir);
     }
 }

@@ -8,9 +8,11 @@ use vitrail_engine::fit::PixelRect;
 use vitrail_engine::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Plane, Range};
 
 use crate::check;
-use crate::compare::Picture;
+use crate::compare::{Picture, Tolerance};
 use crate::painter::{convert, paint};
 
+/// Not one sample may differ.
+const EXACT: Tolerance = Tolerance { max_diff: 0, min_psnr: 0.0, max_bias: 0.0 };
 const W: u32 = 150;
 const H: u32 = 98;
 const BLUE: Yuv = Yuv { y: 80, u: 200, v: 100 };
@@ -108,7 +110,7 @@ fn an_opaque_fill_is_exact_and_its_odd_edges_share_chroma() {
             want.planes[2][y * W as usize / 2 + x] = (128.0 - 28.0 * share + 0.5) as u8;
         }
     }
-    check("opaque fill", &[plan(vec![fill(3, 5, 7, 9, BLUE, 255)])], &want, None);
+    check("opaque fill", &[plan(vec![fill(3, 5, 7, 9, BLUE, 255)])], &want, Some(EXACT));
 }
 
 #[test]
@@ -145,9 +147,8 @@ fn equal_sizes_are_copied_bit_by_bit() {
                     want.planes[2][at] = busy(2, column, row);
                 }
             }
-            let exact = crate::Tolerance { max_diff: 0, min_psnr: 0.0, max_bias: 0.0 };
             let name = format!("copy {chroma:?} {pad} at {x},{y}");
-            check(&name, &[plan(vec![picture(frame, x, y, 86, 66)])], &want, Some(exact));
+            check(&name, &[plan(vec![picture(frame, x, y, 86, 66)])], &want, Some(EXACT));
         }
     }
 }
@@ -230,6 +231,25 @@ fn stamps_mix_by_coverage_and_alpha_and_are_clipped() {
             stamp(101, 2, (1, 1), Yuv::WHITE, 255),
         ],
     );
+}
+
+#[test]
+fn full_coverage_is_the_colour_exactly_and_none_leaves_what_is_below() {
+    let solid =
+        |coverage: u8| Arc::new(Bitmap { width: 60, height: 40, coverage: vec![coverage; 60 * 40].into() });
+    let mut want = Picture::filled(W, H, [200, 17, 240]);
+    for (row, column) in (8..48).flat_map(|row| (12..72).map(move |column| (row, column))) {
+        want.planes[0][row * W as usize + column] = BLUE.y;
+        let chroma = row / 2 * W as usize / 2 + column / 2;
+        (want.planes[1][chroma], want.planes[2][chroma]) = (BLUE.u, BLUE.v);
+    }
+    let draws = vec![
+        fill(0, 0, W, H, Yuv { y: 200, u: 17, v: 240 }, 255),
+        Draw::Stamp { x: 12, y: 8, bitmap: solid(255), color: BLUE, alpha: 255 },
+        Draw::Stamp { x: 40, y: 30, bitmap: solid(0), color: Yuv::WHITE, alpha: 255 },
+        Draw::Stamp { x: 40, y: 30, bitmap: solid(255), color: Yuv::WHITE, alpha: 0 },
+    ];
+    check("solid stamps", &[plan(draws)], &want, Some(EXACT));
 }
 
 #[test]

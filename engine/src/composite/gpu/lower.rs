@@ -287,9 +287,7 @@ pub fn refuse_large(what: &str, width: u32, height: u32) -> Result<()> {
 fn most_bytes(draw: &Draw, part: &PixelRect) -> usize {
     match draw {
         Draw::Fill { .. } => 0,
-        Draw::Picture { frame, dest } if is_copy(frame, dest) => {
-            frame_bytes(frame, part.height as usize).min(2 * frame_bytes(frame, frame.height() as usize))
-        }
+        Draw::Picture { frame, dest } if is_copy(frame, dest) => frame_bytes(frame, part.height as usize),
         Draw::Picture { frame, .. } => frame_bytes(frame, frame.height() as usize),
         Draw::Stamp { bitmap, .. } => bitmap.coverage.len() + 2 * MARGIN,
     }
@@ -297,8 +295,8 @@ fn most_bytes(draw: &Draw, part: &PixelRect) -> usize {
 
 /// At most how many bytes `rows` rows of a frame take, row padding of up to 64 bytes included.
 fn frame_bytes(frame: &Frame, rows: usize) -> usize {
-    let row = frame.width() as usize + 68;
-    2 * row * (rows + 2) + 4 * MARGIN
+    let row = frame.width() as usize + 64;
+    rows * row + (rows + 1).div_ceil(2) * (row + 72) + 4 * MARGIN
 }
 
 fn is_copy(frame: &Frame, dest: &PixelRect) -> bool {

@@ -17,8 +17,8 @@ pub use device::{AdapterInfo, adapters};
 use lower::{Batch, Upload};
 
 /// The most that one dispatch is given to read, in bytes; a plan that needs more is drawn in several.
-/// Room for a screen of 4K pictures copied as they are, several times over.
-const UPLOAD_BUDGET: usize = 64 << 20;
+/// Room for one 8K picture with padding, or a 4K screen ten times over.
+const UPLOAD_BUDGET: usize = 128 << 20;
 
 /// Layout of the canvas in its buffer, in words of four samples; the shader's `Canvas`.
 #[repr(C)]
@@ -117,7 +117,8 @@ impl GpuCompositor {
             buffer: device.buffer("readback", layout.bytes(), read),
             state: ReadbackState::Idle,
         });
-        let budget = UPLOAD_BUDGET.min(device.largest_binding());
+        // The buffer also holds the word that the shader reads past an unaligned four bytes.
+        let budget = UPLOAD_BUDGET.min(device.largest_binding()) - 16;
         let black = {
             let luma = 4 * layout.u_base as usize;
             let mut bytes = vec![Yuv::BLACK.y; luma];
@@ -192,7 +193,6 @@ impl GpuCompositor {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let mut grown = false;
         for (buffer, label, needed) in [
-            // The shader reads a word past an unaligned four bytes.
             (&mut self.pixels, "pixels", batch.bytes + 8),
             (&mut self.items, "items", size_of_val(&batch.items[..])),
             (&mut self.bins, "bins", size_of_val(&batch.bins[..])),
