@@ -115,28 +115,20 @@ fn scaled(i: u32, at: vec2<i32>) -> Source {
     return out;
 }
 
-// A conversion to the canvas's colours. Luma takes the chroma of its block of four, chroma the mean luma.
+// A conversion to the canvas's colours. Luma takes the chroma of its block of four; chroma depends on
+// chroma alone, because grey is grey in every matrix.
 fn converted(i: u32, was: Source) -> Source {
     let to_y = items[i].to_y;
     let to_u = items[i].to_u;
     let to_v = items[i].to_v;
     let shift = was.u * to_y.y + was.v * to_y.z + to_y.w;
-    let upper = vec4<f32>(
-        was.upper_left.x + was.upper_left.y, was.upper_left.z + was.upper_left.w,
-        was.upper_right.x + was.upper_right.y, was.upper_right.z + was.upper_right.w,
-    );
-    let lower = vec4<f32>(
-        was.lower_left.x + was.lower_left.y, was.lower_left.z + was.lower_left.w,
-        was.lower_right.x + was.lower_right.y, was.lower_right.z + was.lower_right.w,
-    );
-    let luma = (upper + lower) * 0.25;
     return Source(
         was.upper_left * to_y.x + shift.xxyy,
         was.upper_right * to_y.x + shift.zzww,
         was.lower_left * to_y.x + shift.xxyy,
         was.lower_right * to_y.x + shift.zzww,
-        luma * to_u.x + was.u * to_u.y + was.v * to_u.z + to_u.w,
-        luma * to_v.x + was.u * to_v.y + was.v * to_v.z + to_v.w,
+        was.u * to_u.y + was.v * to_u.z + to_u.w,
+        was.u * to_v.y + was.v * to_v.z + to_v.w,
     );
 }
 

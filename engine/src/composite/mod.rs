@@ -1,13 +1,20 @@
 //! Draws a screen: a backend-neutral plan, and two executors that must agree, `cpu` and `gpu`.
 
+pub mod color;
+pub mod cpu;
+mod damage;
 pub mod gpu;
 pub mod plan;
 pub mod probe;
+pub mod snapshot;
+pub mod text;
 
 use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
+pub use cpu::CpuCompositor;
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
+pub use text::TextRenderer;
 
 /// Draws plans onto its own persistent canvas (BT.709, limited range, 4:2:0). What a plan does not
 /// touch stays as it was.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cpu::CpuCompositor;
 use super::gpu::GpuCompositor;
 use super::{Backend, Bitmap, CompositePlan, Compositor, Draw, Yuv};
 use crate::base::{Error, ErrorKind, Result};
@@ -12,22 +13,15 @@ use crate::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Plane, Range};
 
 pub use super::gpu::{AdapterInfo, adapters};
 
-/// Makes a CPU compositor with a black canvas of this width and height.
-pub type CpuCompositor = fn(u32, u32) -> Result<Box<dyn Compositor>>;
-
 /// The compositor for a canvas of this size, and why it was chosen, for the log and for people.
 ///
 /// `Auto` takes the first hardware device that draws a known scene rightly, else the CPU; it never
 /// takes a software device. `Gpu` takes a software device where there is no other, and is refused
 /// (kind `Missing`, with what to install) where none works. `Cpu` looks at no device.
-pub fn open(
-    backend: Backend,
-    width: u32,
-    height: u32,
-    cpu: CpuCompositor,
-) -> Result<(Box<dyn Compositor>, String)> {
+pub fn open(backend: Backend, width: u32, height: u32) -> Result<(Box<dyn Compositor>, String)> {
+    let cpu = || CpuCompositor::new(width, height).map(|cpu| Box::new(cpu) as Box<dyn Compositor>);
     match backend {
-        Backend::Cpu => Ok((cpu(width, height)?, "asked for".to_owned())),
+        Backend::Cpu => Ok((cpu()?, "asked for".to_owned())),
         Backend::Gpu => choose(&adapters(), width, height).map_err(|reasons| {
             let what = "no GPU can be used; install the GPU vendor's Vulkan driver and libvulkan1 (or, to try it \
                         without a GPU, mesa-vulkan-drivers), or use the CPU backend";
@@ -39,7 +33,7 @@ pub fn open(
                 for info in software {
                     reasons += &format!("; {info} would be slower than the CPU");
                 }
-                Ok((cpu(width, height)?, reasons))
+                Ok((cpu()?, reasons))
             })
         }
     }
@@ -183,15 +177,10 @@ mod tests {
         }
     }
 
-    fn blank(width: u32, height: u32) -> Result<Box<dyn Compositor>> {
-        let frame = Frame::filled(width, height, [16, 128, 128], FrameMeta::default());
-        Ok(Box::new(Blank(frame.expect("a valid size"))))
-    }
-
     #[test]
     fn a_device_that_draws_nothing_is_found_out() {
-        let mut lazy = blank(TRIAL.width, TRIAL.height).expect("a canvas");
-        let error = verify(&mut *lazy).expect_err("nothing was drawn");
+        let black = Frame::filled(TRIAL.width, TRIAL.height, [16, 128, 128], FrameMeta::default());
+        let error = verify(&mut Blank(black.expect("a valid size"))).expect_err("nothing was drawn");
         assert!(error.to_string().contains("draws wrongly"), "{error}");
     }
 
@@ -221,20 +210,22 @@ mod tests {
 
     #[test]
     fn the_cpu_is_taken_when_asked_and_in_place_of_software_devices() {
-        let (compositor, why) = open(Backend::Cpu, 64, 32, blank).expect("opens");
-        assert_eq!((compositor.name(), why.as_str()), ("blank", "asked for"));
+        let (mut compositor, why) = open(Backend::Cpu, TRIAL.width, TRIAL.height).expect("opens");
+        assert!(compositor.name().starts_with("cpu ("), "{}", compositor.name());
+        assert_eq!(why, "asked for");
+        verify(&mut *compositor).expect("it draws rightly too");
         if adapters().iter().any(|info| !info.software) {
             println!("skipped: this machine has a GPU, so `auto` takes it");
             return;
         }
-        let (compositor, why) = open(Backend::Auto, 64, 32, blank).expect("opens");
-        assert_eq!(compositor.name(), "blank");
+        let (compositor, why) = open(Backend::Auto, 64, 32).expect("opens");
+        assert!(compositor.name().starts_with("cpu ("), "{}", compositor.name());
         assert!(why.contains("no GPU"), "{why}");
     }
 
     #[test]
     fn the_gpu_backend_takes_what_there_is_or_says_what_to_install() {
-        match open(Backend::Gpu, 64, 32, blank) {
+        match open(Backend::Gpu, 64, 32) {
             Ok((compositor, why)) => {
                 assert!(compositor.name().starts_with("gpu ("), "{}", compositor.name());
                 assert!(why.contains("trial scene"), "{why}");

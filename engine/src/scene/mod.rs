@@ -1,10 +1,17 @@
 //! From what the operator wants to solved tiles. Pure: no clock, no I/O.
 
+mod grid;
+pub mod preset;
+pub mod solve;
+#[cfg(test)]
+mod tests;
 pub mod wish;
 
 use crate::fit::{FitSpec, PixelRect};
 use crate::media::{CameraId, ScreenId};
 
+pub use preset::CellRect;
+pub use solve::{check, solve};
 pub use wish::{LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
 /// Where everything is on every screen.

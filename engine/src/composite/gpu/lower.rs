@@ -4,8 +4,8 @@
 use bytemuck::{Pod, Zeroable};
 use bytes::Bytes;
 
-use super::color;
 use crate::base::{Error, ErrorKind, Result};
+use crate::composite::color::{Affine, CANVAS};
 use crate::composite::plan::{Bitmap, CompositePlan, Draw, Yuv};
 use crate::fit::PixelRect;
 use crate::media::{Chroma, Frame};
@@ -36,7 +36,7 @@ pub struct Item {
     place: [i32; 4],
     source: [i32; 4],
     planes: [u32; 4],
-    matrix: color::Rows,
+    matrix: [[f32; 4]; 3],
 }
 
 impl Item {
@@ -332,13 +332,13 @@ fn lower_part(
 
 fn picture_item(batch: &mut Batch, kind: u32, frame: &Frame, part: PixelRect) -> Item {
     let (planes, [luma, chroma]) = batch.upload_frame(frame, part);
-    let matrix = color::to_canvas(frame.meta().color);
+    let color = frame.meta().color;
     Item {
         kind,
-        convert: matrix.is_some().into(),
+        convert: (color != CANVAS).into(),
         source: [frame.width() as i32, frame.height() as i32, luma, chroma],
         planes,
-        matrix: matrix.unwrap_or_default(),
+        matrix: rows_of(&Affine::between(color, CANVAS)),
         ..Item::default()
     }
 }
@@ -354,6 +354,12 @@ fn stamp_item(batch: &mut Batch, bitmap: &Bitmap, color: Yuv, alpha: u8) -> Item
         planes: [at, 0, 0, 0],
         ..Item::default()
     }
+}
+
+/// The map as the shader takes it: weights of Y, U and V as they are, then all that is added.
+fn rows_of(map: &Affine) -> [[f32; 4]; 3] {
+    let row = |y: f64, [u, v]: [f64; 2], add: f64| [y, u, v, add - 128.0 * (u + v)].map(|c| c as f32);
+    [row(map.y[0], [map.y[1], map.y[2]], map.y_offset), row(0.0, map.u, 128.0), row(0.0, map.v, 128.0)]
 }
 
 fn packed(color: Yuv) -> u32 {

@@ -1,6 +1,5 @@
 //! The compositor on wgpu: one upload, one dispatch and one readback a plan. See docs/design/gpu.md.
 
-mod color;
 mod device;
 mod lower;
 
