@@ -4,7 +4,13 @@ pub mod color;
 pub mod cpu;
 mod damage;
 pub mod gpu;
+mod look;
+pub mod overlay;
+mod paint;
 pub mod plan;
+pub mod planner;
+#[cfg(test)]
+mod planner_tests;
 pub mod probe;
 pub mod snapshot;
 pub mod text;
@@ -13,7 +19,9 @@ use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
 pub use cpu::CpuCompositor;
+pub use overlay::{Corner, OverlayStyle, TickView, TileStatus, TileView};
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
+pub use planner::ScreenPlanner;
 pub use text::TextRenderer;
 
 /// Draws plans onto its own persistent canvas (BT.709, limited range, 4:2:0). What a plan does not

@@ -1,0 +1,183 @@
+//! What a planner is told each tick, and how overlays look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::Yuv;
+use crate::base::Moment;
+use crate::fit::FittedFrame;
+
+/// The two times of a tick.
+#[derive(Clone, Copy, Debug)]
+pub struct TickView {
+    /// Time since the Unix epoch, for the clock on the wall.
+    pub wall: Duration,
+    /// The monotonic clock, for ages and for the alarm's flash.
+    pub monotonic: Moment,
+}
+
+/// What is known of a tile at a tick.
+#[derive(Clone, Debug)]
+pub struct TileView<'a> {
+    /// The newest picture, and a number that changes whenever the picture does.
+    pub picture: Option<(u64, FittedFrame)>,
+    /// How its camera is doing.
+    pub status: TileStatus,
+    /// How old the newest picture is; counted from its arrival where this is `None`.
+    pub age: Option<Duration>,
+    /// The camera's name; the tile's own label goes before it.
+    pub name: &'a str,
+    /// An alarm is on: the border flashes.
+    pub alarm: bool,
+    /// Why the tile shows less than it could, in a few words.
+    pub degraded: Option<&'a str>,
+}
+
+impl TileView<'_> {
+    /// A tile without a camera.
+    pub const EMPTY: TileView<'static> = TileView {
+        picture: None,
+        status: TileStatus::Empty,
+        age: None,
+        name: "",
+        alarm: false,
+        degraded: None,
+    };
+}
+
+/// How a tile's camera is doing. Only `Live` shows a picture as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TileStatus {
+    /// Pictures come.
+    Live,
+    /// Connecting, or connected and waiting for the first picture.
+    Waiting,
+    /// Connected, but packets stopped.
+    Stalled,
+    /// Packets and pictures come, but the picture does not change.
+    Frozen,
+    /// Packets come, but cannot be decoded; the reason.
+    Undecodable(Arc<str>),
+    /// Not reachable; the reason.
+    Offline(Arc<str>),
+    /// There is no right to see it; the reason. No pixel of it is drawn.
+    Refused(Arc<str>),
+    /// Connected, but not decoded.
+    Standby,
+    /// No camera.
+    Empty,
+}
+
+/// A corner of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corner {
+    /// Upper left.
+    TopLeft,
+    /// Upper right.
+    TopRight,
+    /// Lower left.
+    BottomLeft,
+    /// Lower right.
+    BottomRight,
+}
+
+/// How overlays look. The default is made for a dark room: near-black background, calm colours, and
+/// text that reads at three metres.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverlayStyle {
+    /// Between tiles.
+    pub background: Yuv,
+    /// Bars beside pictures, and empty tiles.
+    pub tile_background: Yuv,
+    /// Behind placards.
+    pub placard_background: Yuv,
+    /// Text on plates and placards.
+    pub text: Yuv,
+    /// Reasons and times on placards.
+    pub secondary_text: Yuv,
+    /// Camera names at the lower left of tiles.
+    pub labels: bool,
+    /// Height of a tile over the em of its label; the em is kept within 11 to 44 pixels.
+    pub label_share: u32,
+    /// Where the date and time stand on the screen.
+    pub clock: Option<Corner>,
+    /// Local time less UTC, in seconds: the caller keeps it right through daylight saving.
+    pub utc_offset: i32,
+    /// From this age on, a live tile shows how old its picture is.
+    pub age_from: Duration,
+    /// From this age on, a live tile is covered whatever its status says (invariant 2: an old
+    /// picture never looks live). Larger than the longest interval of key frames in use.
+    pub age_limit: Duration,
+    /// A stalled or frozen camera's last picture stays, dimmed, up to this age; zero: never.
+    pub last_picture_for: Duration,
+    /// Pixels of the line inside each tile's edge; zero: none.
+    pub border: u32,
+    /// Its colour.
+    pub border_color: Yuv,
+}
+
+impl Default for OverlayStyle {
+    fn default() -> Self {
+        OverlayStyle {
+            background: Yuv::from_rgb(10, 12, 15),
+            tile_background: Yuv::from_rgb(16, 19, 24),
+            placard_background: Yuv::from_rgb(22, 26, 33),
+            text: Yuv::from_rgb(236, 239, 244),
+            secondary_text: Yuv::from_rgb(168, 178, 191),
+            labels: true,
+            label_share: 14,
+            clock: None,
+            utc_offset: 0,
+            age_from: Duration::from_secs(5),
+            age_limit: Duration::from_secs(30),
+            last_picture_for: Duration::from_secs(60),
+            border: 0,
+            border_color: Yuv::from_rgb(52, 60, 72),
+        }
+    }
+}
+
+/// The date and time of a moment since the Unix epoch, `utc_offset` seconds east: `2026-11-24
+/// 14:03:27` (ISO 8601 with a space).
+pub fn clock_text(wall: Duration, utc_offset: i32) -> String {
+    let seconds = i64::try_from(wall.as_secs()).unwrap_or(i64::MAX / 2).saturating_add(utc_offset.into());
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}", second % 60)
+}
+
+/// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar. Years are
+/// counted from 1 March, so that the leap day comes last; 400 years have 146097 days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_at_the_edges() {
+        for (seconds, offset, text) in [
+            (0, 0, "1970-01-01 00:00:00"),
+            (951_782_399, 0, "2000-02-28 23:59:59"),
+            (951_782_400, 0, "2000-02-29 00:00:00"),
+            (1_709_251_199, 1, "2024-03-01 00:00:00"),
+            (1_735_689_599, 3600, "2025-01-01 00:59:59"),
+            (1_735_689_600, -1, "2024-12-31 23:59:59"),
+            (4_107_542_400, 0, "2100-03-01 00:00:00"),
+        ] {
+            assert_eq!(clock_text(Duration::from_secs(seconds), offset), text);
+        }
+        clock_text(Duration::MAX, i32::MAX);
+    }
+}

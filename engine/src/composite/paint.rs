@@ -1,0 +1,189 @@
+//! Draws overlays within the bounds of a tile: plates, labels, placards, borders.
+
+use super::look::Placard;
+use super::overlay::OverlayStyle;
+use super::plan::{Draw, Yuv};
+use super::planner::OuterEdges;
+use super::text::{Face, TextRenderer, TextStyle, line_height};
+use crate::fit::PixelRect;
+
+/// Adds draws that stay inside `bounds`: a text that does not fit is left out.
+pub(super) struct Painter<'a> {
+    pub bounds: PixelRect,
+    pub style: &'a OverlayStyle,
+    pub text: &'a TextRenderer,
+    pub draws: &'a mut Vec<Draw>,
+}
+
+impl Painter<'_> {
+    /// sRGB (255, 64, 48).
+    pub(super) const ALARM_BRIGHT: Yuv = Yuv { y: 99, u: 100, v: 225 };
+    /// sRGB (110, 22, 16): still red, so that the flash is a change of brightness, not of all.
+    pub(super) const ALARM_DARK: Yuv = Yuv { y: 50, u: 115, v: 168 };
+
+    pub(super) fn fill(&mut self, rect: PixelRect, color: Yuv, alpha: u8) {
+        let rect = rect.intersect(&self.bounds);
+        if !rect.is_empty() {
+            self.draws.push(Draw::Fill { rect, color, alpha });
+        }
+    }
+
+    /// A dark plate that makes text readable over any picture.
+    pub(super) fn plate(&mut self, rect: PixelRect) {
+        self.fill(rect, Yuv::BLACK, 190);
+    }
+
+    /// A text in the middle of `rect`, if all of it fits.
+    pub(super) fn centered(&mut self, text: &str, style: TextStyle, color: Yuv, rect: PixelRect) {
+        let bitmap = self.text.render(text, style);
+        let fits = bitmap.width <= rect.width && bitmap.height <= rect.height;
+        let inside = rect.intersect(&self.bounds) == rect;
+        if bitmap.width == 0 || bitmap.height == 0 || !fits || !inside {
+            return;
+        }
+        let x = (rect.x + (rect.width - bitmap.width) / 2) as i32;
+        let y = (rect.y + (rect.height - bitmap.height) / 2) as i32;
+        self.draws.push(Draw::Stamp { x, y, bitmap, color, alpha: 255 });
+    }
+
+    /// Em of the tile's label.
+    fn label_px(&self) -> u32 {
+        (self.bounds.height / self.style.label_share.max(1)).clamp(11, 44)
+    }
+
+    /// The camera's name on a plate at the lower left.
+    pub(super) fn label(&mut self, text: &str) {
+        self.mark(text, self.style.text, |bounds, width, height| {
+            (bounds.x, bounds.bottom() - height, width, height)
+        });
+    }
+
+    /// A mark on a plate at the upper left.
+    pub(super) fn mark_top_left(&mut self, text: &str) {
+        let color = super::look::Severity::Warning.color();
+        self.mark(text, color, |bounds, width, height| (bounds.x, bounds.y, width, height));
+    }
+
+    /// A mark on a plate at the lower right, above the label.
+    pub(super) fn mark_bottom_right(&mut self, text: &str) {
+        let color = super::look::Severity::Warning.color();
+        self.mark(text, color, |bounds, width, height| {
+            (bounds.right() - width, bounds.bottom() - 2 * height, width, height)
+        });
+    }
+
+    /// A text on its plate, where `place` (bounds, width, height) puts it; left out in tiles too low
+    /// for two of them.
+    fn mark(&mut self, text: &str, color: Yuv, place: impl Fn(PixelRect, u32, u32) -> (u32, u32, u32, u32)) {
+        let px = self.label_px();
+        let height = (line_height(px) + px / 8).next_multiple_of(2);
+        let padding = px * 2 / 3;
+        if text.trim().is_empty() || self.bounds.height < 2 * height || self.bounds.width < 4 * px {
+            return;
+        }
+        let max_width = self.bounds.width - padding;
+        let style = TextStyle { face: Face::Semibold, px, max_width, max_lines: 1, centered: false };
+        let width = self.text.render(text, style).width + padding;
+        let (x, y, width, height) = place(self.bounds, width, height);
+        let rect = PixelRect::new(x, y, width, height);
+        self.plate(rect);
+        self.centered(text, style, color, rect);
+    }
+
+    /// Why the tile is not live: a strip in the colour of its severity, and in the primary part title,
+    /// reason and time. Over a picture the words stand on a plate.
+    pub(super) fn placard(&mut self, placard: &Placard, primary: bool, over_picture: bool) {
+        let PixelRect { x, y, width, height } = self.bounds;
+        let color = placard.severity.color();
+        self.fill(PixelRect::new(x, y, width, (height / 72).clamp(2, 12)), color, 255);
+        if !primary {
+            return;
+        }
+        let lines = self.placard_lines(placard, color);
+        let label_height = line_height(self.label_px()) * 3 / 2;
+        let room = if height > 4 * label_height { height - label_height } else { height };
+        // The title goes in whole, the rest as far as there is room.
+        let mut block = 0;
+        let shown = lines.iter().take_while(|line| {
+            block += line.height;
+            block + 4 <= room
+        });
+        let shown = shown.count();
+        let lines = &lines[..shown];
+        let block: u32 = lines.iter().map(|line| line.height).sum();
+        let widest = lines.iter().map(|line| line.width).max().unwrap_or(0);
+        let mut top = y + (room - block) / 2;
+        if over_picture && widest > 0 {
+            let padding = height / 24;
+            let plate = PixelRect::new(
+                (x + (width - widest) / 2).saturating_sub(padding),
+                top.saturating_sub(padding),
+                widest + 2 * padding,
+                block + 2 * padding,
+            );
+            self.fill(plate, self.style.background, 214);
+        }
+        for line in lines {
+            self.centered(&line.text, line.style, line.color, PixelRect::new(x, top, width, line.height));
+            top += line.height;
+        }
+    }
+
+    fn placard_lines(&self, placard: &Placard, color: Yuv) -> Vec<Line> {
+        let max_width = self.bounds.width.saturating_sub(self.bounds.width / 8);
+        let line = |text: String, face, px, max_lines, color| {
+            let style = TextStyle { face, px, max_width, max_lines, centered: true };
+            let bitmap = self.text.render(&text, style);
+            Line { text, style, color, width: bitmap.width, height: bitmap.height }
+        };
+        // A title shrinks until it fits whole: half a title could mean something else.
+        let title_px = (self.bounds.height / 9).clamp(11, 72);
+        let title = (11..=title_px)
+            .rev()
+            .step_by(3)
+            .map(|px| line(placard.title.to_owned(), Face::Bold, px, 2, color))
+            .find(|title| title.height == line_height(title.style.px));
+        let title = title.unwrap_or_else(|| line(placard.title.to_owned(), Face::Bold, 11, 2, color));
+        let small = (self.bounds.height / 16).clamp(11, 40);
+        let mut lines = vec![title];
+        if let Some(reason) = &placard.reason {
+            lines.push(line(reason.to_string(), Face::Semibold, small, 3, self.style.text));
+        }
+        if let Some(seconds) = placard.since {
+            let time = format!("for {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+            lines.push(line(time, Face::Semibold, small, 1, self.style.secondary_text));
+        }
+        lines
+    }
+
+    /// How wide an alarm's border is.
+    pub(super) fn alarm_width(&self) -> u32 {
+        (self.bounds.height / 54).clamp(3, 16)
+    }
+
+    /// A line inside the outer edges.
+    pub(super) fn border(&mut self, outer: OuterEdges, width: u32, color: Yuv) {
+        let b = self.bounds;
+        let width = width.min(b.width / 2).min(b.height / 2);
+        let top = if outer.top { width } else { 0 };
+        let bottom = if outer.bottom { width } else { 0 };
+        let middle = b.height - top - bottom;
+        self.fill(PixelRect::new(b.x, b.y, b.width, top), color, 255);
+        self.fill(PixelRect::new(b.x, b.bottom() - bottom, b.width, bottom), color, 255);
+        if outer.left {
+            self.fill(PixelRect::new(b.x, b.y + top, width, middle), color, 255);
+        }
+        if outer.right {
+            self.fill(PixelRect::new(b.right() - width, b.y + top, width, middle), color, 255);
+        }
+    }
+}
+
+/// One text of a placard.
+struct Line {
+    text: String,
+    style: TextStyle,
+    color: Yuv,
+    width: u32,
+    height: u32,
+}
