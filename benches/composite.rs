@@ -18,7 +18,7 @@ const BT601: Colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Li
 const FULL: Colorimetry = Colorimetry { matrix: Matrix::Bt709, range: Range::Full };
 
 fn screen(width: u32, height: u32, side: u32) -> ScreenLayout {
-    let (w, h) = (width / side & !1, height / side & !1);
+    let (w, h) = ((width / side) & !1, (height / side) & !1);
     let tile = |i: u32| Tile {
         id: format!("t{i}"),
         camera: Some("c".into()),
@@ -92,7 +92,7 @@ fn composite(c: &mut Criterion) {
     }
     let mut cpu = CpuCompositor::new(1920, 1080).expect("an even size");
     let frame = picture(1920, 1080, Colorimetry::default(), 3);
-    let dest = PixelRect::new(0, 0, 480, 270 & !1);
+    let dest = PixelRect::new(0, 0, 480, 270);
     let draws = vec![Draw::Picture { frame, dest }];
     let unfitted = CompositePlan { width: 1920, height: 1080, draws, damage: vec![dest] };
     group.bench_function("unfitted 1080p into 480x270", |b| b.iter(|| cpu.compose(&unfitted)));

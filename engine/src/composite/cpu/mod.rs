@@ -23,7 +23,7 @@ use picture::Prepared;
 use pool::BufferPool;
 
 /// From this much work on (in bytes of picture to copy), a plan is drawn by all threads of rayon's
-/// pool: below it, waking them costs more than they save. Measured in `benches/composite.rs`.
+/// pool. An estimate, not measured: a 1080p wall of plain copies (0.5 ms) stays on the calling thread.
 const PARALLEL_WORK: u64 = 4 << 20;
 
 /// Draws plans with the CPU's SIMD.
