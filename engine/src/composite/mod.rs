@@ -3,6 +3,7 @@
 pub mod color;
 pub mod cpu;
 mod damage;
+pub mod gpu;
 mod look;
 pub mod overlay;
 mod paint;
@@ -10,6 +11,7 @@ pub mod plan;
 pub mod planner;
 #[cfg(test)]
 mod planner_tests;
+pub mod probe;
 pub mod snapshot;
 pub mod text;
 
