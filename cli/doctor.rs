@@ -122,7 +122,13 @@ fn examine(gpus: Vec<Gpu>) -> Findings {
     let has = |name: &str| started.is_ok() && gst::ElementFactory::find(name).is_some();
     let elements: Vec<Element> = ELEMENTS
         .into_iter()
-        .map(|(name, purpose, package, needed)| Element { name, purpose, package, needed, present: has(name) })
+        .map(|(name, purpose, package, needed)| Element {
+            name,
+            purpose,
+            package,
+            needed,
+            present: has(name),
+        })
         .collect();
     let encoders: Vec<Encoder> = working()
         .into_iter()
@@ -230,7 +236,8 @@ fn open_files(text: &str) -> Option<(u64, u64)> {
 
 fn print(findings: &Findings) {
     let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-    let features = if findings.cpu_features.is_empty() { "none known".into() } else { findings.cpu_features.join(", ") };
+    let features =
+        if findings.cpu_features.is_empty() { "none known".into() } else { findings.cpu_features.join(", ") };
     println!("GStreamer          {}", findings.gstreamer.trim_start_matches("GStreamer "));
     println!("FFmpeg             {}", findings.ffmpeg.as_deref().unwrap_or("no ffmpeg on the path"));
     println!("CPU                {} cores; {features}", findings.cores);
@@ -241,14 +248,21 @@ fn print(findings: &Findings) {
     let limits = &findings.limits;
     println!(
         "open files         {} now, {} at most: about {} cameras now, {} at most",
-        limits.open_files_soft, limits.open_files_hard, limits.cameras_within_soft, limits.cameras_within_hard
+        limits.open_files_soft,
+        limits.open_files_hard,
+        limits.cameras_within_soft,
+        limits.cameras_within_hard
     );
     if limits.open_files_soft < limits.open_files_hard {
-        println!("                   raise it: ulimit -n {}, or LimitNOFILE= of the service", limits.open_files_hard);
+        println!(
+            "                   raise it: ulimit -n {}, or LimitNOFILE= of the service",
+            limits.open_files_hard
+        );
     }
     println!("encoders");
     for encoder in &findings.encoders {
-        let state = if encoder.works { "works" } else { encoder.trouble.as_deref().unwrap_or("does not work") };
+        let state =
+            if encoder.works { "works" } else { encoder.trouble.as_deref().unwrap_or("does not work") };
         println!("  {:<14} {:<6} {state}", encoder.element, encoder.codec);
     }
     println!("GStreamer elements");
@@ -259,7 +273,10 @@ fn print(findings: &Findings) {
     for line in &findings.missing {
         println!("missing: {line}");
     }
-    println!("{}", if findings.can_run_a_wall { "A wall can run here." } else { "A wall cannot run here yet." });
+    println!(
+        "{}",
+        if findings.can_run_a_wall { "A wall can run here." } else { "A wall cannot run here yet." }
+    );
 }
 
 #[cfg(test)]
@@ -268,7 +285,8 @@ mod tests {
 
     #[test]
     fn reads_the_limit_of_open_files() {
-        let text = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024    524288   files\n";
+        let text =
+            "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024    524288   files\n";
         assert_eq!(open_files(text), Some((1024, 524_288)));
         assert_eq!(open_files("Max open files   1024   unlimited   files"), Some((1024, u64::MAX)));
         assert_eq!(open_files(""), None);
@@ -279,7 +297,9 @@ mod tests {
         let gone = Element { name: "x264enc", purpose: "H.264", package: UGLY, needed: true, present: false };
         let lines = missing(&[gone], &[], true);
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("x264enc") && lines[0].contains("apt-get install gstreamer1.0-plugins-ugly"));
+        assert!(
+            lines[0].contains("x264enc") && lines[0].contains("apt-get install gstreamer1.0-plugins-ugly")
+        );
     }
 
     #[test]

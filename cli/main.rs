@@ -1,33 +1,68 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
 mod cameras;
+mod doctor;
+mod parse;
+mod probe;
+mod terminal;
+mod wall;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Decodes thousands of cameras and composes them into low-latency mosaic walls.
+/// Multi-camera video walls: decode many cameras, compose them, encode the wall.
+///
+/// Exit codes: 0 done, 1 fault, 2 wrong configuration or arguments, 3 a part of this machine is
+/// missing, 4 file or network trouble, 5 not permitted.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "vitrail", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as
+    /// `warn,vitrail_engine::ingest=debug`
+    #[arg(long, global = true, env = "VITRAIL_LOG", default_value = "info", value_name = "LEVEL")]
+    log: String,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show cameras on a wall of one or more screens
+    Wall(wall::Args),
+    /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
+    /// Say what cameras, files and streams send
+    Probe(probe::Args),
+    /// Say what this machine has, what is missing and how to install it
+    Doctor(doctor::DoctorArgs),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    let terminal = terminal::Terminal::new();
+    if let Err(error) = terminal.log_to_stderr(&cli.log) {
+        eprintln!("vitrail: {error}");
+        return ExitCode::from(2);
+    }
+    let outcome = match cli.command {
+        Command::Wall(args) => wall::run(args, &terminal),
         Command::Cameras(args) => cameras::run(args),
+        Command::Probe(args) => probe::run(args),
+        Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };
-    match result {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("vitrail: {error}");
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// The GPUs that a compositor could use, as the doctor shows them.
+fn gpus() -> Vec<doctor::Gpu> {
+    let found = vitrail_engine::composite::probe::adapters();
+    found.into_iter().map(|info| doctor::Gpu { name: info.to_string(), software: info.software }).collect()
 }

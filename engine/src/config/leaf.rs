@@ -8,7 +8,8 @@ use toml::de::DeValue;
 
 use super::read::{At, Leaf, wrong_type};
 use super::report::{Report, did_you_mean, quoted};
-use super::wall::{Corner, Language};
+use super::wall::Language;
+use crate::composite::Corner;
 use crate::composite::{Backend, Yuv};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};

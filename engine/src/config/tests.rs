@@ -233,7 +233,10 @@ silence = "0.5s"
         (crate::media::Codec::H265, crate::encode::EncoderChoice::Va)
     );
     let overlay = &wall.overlay;
-    assert_eq!((overlay.labels, overlay.clock, overlay.border), (false, Some(Corner::TopRight), 4));
+    assert_eq!(
+        (overlay.labels, overlay.clock, overlay.border),
+        (false, Some(crate::composite::Corner::TopRight), 4)
+    );
     assert_eq!(overlay.border_color, crate::composite::Yuv::from_rgb(255, 0, 0));
     assert_eq!(overlay.background, crate::composite::Yuv::WHITE);
     assert_eq!((overlay.age_after, overlay.language), (None, Language::Dutch));

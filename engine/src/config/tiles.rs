@@ -122,7 +122,7 @@ fn placement(table: &TileTable, canvas: &Canvas<'_>, report: &mut Report<'_>) ->
             let (column, row) = (cell.value.0, cell.value.1);
             if let LayoutWish::Grid { columns: all_columns, rows: all_rows } = canvas.region.layout {
                 let outside =
-                    |start: u32, length: u32, all: u32| u64::from(start) + u64::from(length) > all.into();
+                    |start: u32, length: u32, all: u32| u64::from(start) + u64::from(length) > u64::from(all);
                 if outside(column, columns, all_columns) || outside(row, rows, all_rows) {
                     report.add_with(
                         &cell.span,

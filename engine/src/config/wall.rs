@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
-use crate::composite::{Backend, Yuv};
+use crate::composite::{Backend, Corner, Yuv};
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
 use crate::fit::Region;
 use crate::media::{CameraId, Codec, Ratio, ScreenId, WallId};
@@ -56,6 +56,26 @@ impl WallSpec {
             None => (error.subject().to_owned(), None),
         };
         ConfigErrors::one(Problem { place, key, message: error.message().to_owned(), remedy: None })
+    }
+
+    /// Sends the wall elsewhere than its file says. Refused where there are several screens: an
+    /// output belongs to one.
+    pub fn replace_outputs(&mut self, outputs: &[String]) -> Result<(), ConfigErrors> {
+        let [screen] = self.outputs.as_mut_slice() else {
+            return Err(ConfigErrors::one(Problem {
+                place: None,
+                key: "--out".into(),
+                message: format!("the wall has {} screens, and an output belongs to one", self.outputs.len()),
+                remedy: Some("write outputs = [\"…\"] under each [[screen]] of the wall file".into()),
+            }));
+        };
+        let text = |(i, text): (usize, &String)| OutputText {
+            text: text.clone(),
+            key: format!("--out {}", i + 1),
+            place: None,
+        };
+        screen.outputs = outputs.iter().enumerate().map(text).collect();
+        Ok(())
     }
 
     /// The settings of a screen's encoder.
@@ -212,16 +232,6 @@ pub struct OverlaySpec {
     pub age_after: Option<Duration>,
     /// Language of placards.
     pub language: Language,
-}
-
-/// A corner of a screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Corner {
-    TopLeft,
-    TopRight,
-    BottomLeft,
-    BottomRight,
 }
 
 /// A language of the region.

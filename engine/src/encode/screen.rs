@@ -46,8 +46,8 @@ pub struct EncodeStatus {
     pub bytes: u64,
     /// Random-access units handed out.
     pub key_frames: u64,
-    /// From submission to output, median and 95th percentile; `None` before the first picture.
-    pub encode_time: Option<(Duration, Duration)>,
+    /// From submission to output.
+    pub encode_time: Histogram,
     /// Pictures that wait now.
     pub queue: usize,
 }
@@ -236,7 +236,7 @@ impl ScreenEncoder {
             dropped: shared.dropped.get() + shared.mailbox.dropped(),
             bytes: shared.bytes.get(),
             key_frames: shared.key_frames.get(),
-            encode_time: inside.times.quantile(0.5).zip(inside.times.quantile(0.95)),
+            encode_time: inside.times.clone(),
             queue: shared.mailbox.len(),
         }
     }

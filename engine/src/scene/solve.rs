@@ -254,7 +254,8 @@ fn free_rect(tile: &TileWish, area: PixelRect) -> Result<PixelRect> {
     if [x, y, width, height].iter().any(|v| v % 2 != 0) {
         return Err(wrong(tile_name(tile), format!("is {shown}; all four numbers must be even")));
     }
-    let inside = |start: u32, length: u32, limit: u32| u64::from(start) + u64::from(length) <= limit.into();
+    let inside =
+        |start: u32, length: u32, limit: u32| u64::from(start) + u64::from(length) <= u64::from(limit);
     if !inside(x, width, area.width) || !inside(y, height, area.height) {
         return Err(wrong(
             tile_name(tile),

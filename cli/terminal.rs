@@ -1,0 +1,101 @@
+//! The terminal: a status line that log lines do not tear, and Ctrl-C.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use vitrail_engine::base::Shutdown;
+use vitrail_engine::{Error, ErrorKind};
+
+/// stderr, shared between log lines and a status line.
+#[derive(Clone)]
+pub struct Terminal {
+    bars: MultiProgress,
+}
+
+impl Terminal {
+    /// The process's stderr.
+    pub fn new() -> Terminal {
+        Terminal { bars: MultiProgress::new() }
+    }
+
+    /// A status line below the log; hidden where stderr is not a terminal.
+    pub fn status_line(&self) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let bar = if std::io::stderr().is_terminal() { self.bars.add(bar) } else { bar };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar
+    }
+
+    /// Sends what rooms log to stderr.
+    pub fn log_to_stderr(&self, filter: &str) -> Result<(), Error> {
+        let not_a_filter =
+            |e| Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e);
+        let filter = EnvFilter::try_new(filter).map_err(not_a_filter)?;
+        // retina logs addresses as they are, passwords in their queries included.
+        let Ok(silent) = "retina=off".parse() else { unreachable!("a constant that is a directive") };
+        let filter = filter.add_directive(silent);
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .with_writer(self.clone())
+            .init();
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Terminal {
+    type Writer = Terminal;
+    fn make_writer(&'a self) -> Terminal {
+        self.clone()
+    }
+}
+
+impl Write for Terminal {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.bars.suspend(|| std::io::stderr().write(line))
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// A shutdown that Ctrl-C or SIGTERM triggers; a second one ends the process at once.
+pub fn shutdown_on_signal() -> Result<Shutdown, Error> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let shutdown = Shutdown::new();
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|e| Error::new(ErrorKind::Internal, "signals", "cannot be caught").caused_by(e))?;
+    let token = shutdown.clone();
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if token.is_cancelled() {
+                    std::process::exit(128 + signal);
+                }
+                tracing::info!("ending; once more to end at once");
+                token.cancel();
+            }
+        })
+        .map_err(|e| Error::new(ErrorKind::Io, "signals", "cannot start a thread").caused_by(e))?;
+    Ok(shutdown)
+}
+
+/// Waits until `shutdown` is triggered, at most `limit`; true if it was.
+pub fn wait(shutdown: &Shutdown, limit: Duration) -> bool {
+    let deadline = std::time::Instant::now() + limit;
+    while !shutdown.is_cancelled() {
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+    true
+}

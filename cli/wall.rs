@@ -1,0 +1,223 @@
+//! `vitrail wall`: a live wall from a file, or from URIs on the command line.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use vitrail_engine::base::SystemClock;
+use vitrail_engine::composite::Backend;
+use vitrail_engine::config::WallSpec;
+use vitrail_engine::media::Ratio;
+use vitrail_engine::source::grant::Authority;
+use vitrail_engine::wall::{Wall, WallReport};
+use vitrail_engine::{Error, ErrorKind, Result};
+
+use crate::parse;
+use crate::terminal::{self, Terminal};
+
+/// Show cameras on a wall of one or more screens.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  vitrail wall pipelines/wall-4x4.toml
+  vitrail wall pipelines/wall-4x4.toml --for 60s --report wall.json --snapshot wall.png
+  vitrail wall --grid 2x2 --out rtsp://127.0.0.1:8600/wall rtsp://10.0.0.11/main rtsp://10.0.0.12/main
+  vitrail wall --size 3840x2160 --fps 12.5 --out wall.mkv --out srt://:9000?mode=listener rtsp://…
+
+Watch an RTSP output with:  ffplay -fflags nobuffer rtsp://127.0.0.1:8600/wall
+Keep passwords out of the command line: put them into a secrets file, see docs/ref/sources.md.")]
+pub struct Args {
+    /// A wall file (.toml), or the cameras' URIs and files
+    #[arg(required = true, value_name = "WALL.toml | URI…")]
+    inputs: Vec<String>,
+    /// Columns x rows for cameras given as URIs [default: the smallest square that holds them]
+    #[arg(long, value_parser = parse::pair, value_name = "CxR")]
+    grid: Option<(u32, u32)>,
+    /// Pixels of the screen, for cameras given as URIs
+    #[arg(long, value_parser = parse::pair, default_value = "1920x1080", value_name = "WxH")]
+    size: (u32, u32),
+    /// Pictures per second, for cameras given as URIs
+    #[arg(long, value_parser = parse::frame_rate, default_value = "25")]
+    fps: Ratio,
+    /// Where the wall goes: rtsp://, rtp://, srt://, a .mp4 or .mkv file, a .m3u8 playlist, display:
+    /// (may be repeated) [default: rtsp://127.0.0.1:8600/wall]
+    #[arg(long, value_name = "URI|FILE")]
+    out: Vec<String>,
+    /// What composes: auto, gpu or cpu [default: as the wall file says, else auto]
+    #[arg(long, value_parser = backend)]
+    backend: Option<Backend>,
+    /// End after this time, such as 30s or 5m [default: run until Ctrl-C]
+    #[arg(long = "for", value_parser = parse::duration, value_name = "TIME")]
+    limit: Option<Duration>,
+    /// Write a report (JSON) at the end
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+    /// Write a picture of the first screen, every two seconds and at the end
+    #[arg(long, value_name = "FILE.png")]
+    snapshot: Option<PathBuf>,
+    /// Passwords by camera or host, readable by its owner only
+    #[arg(long, value_name = "FILE.toml")]
+    secrets: Option<PathBuf>,
+}
+
+fn backend(text: &str) -> std::result::Result<Backend, String> {
+    match text {
+        "auto" => Ok(Backend::Auto),
+        "gpu" => Ok(Backend::Gpu),
+        "cpu" => Ok(Backend::Cpu),
+        _ => Err("choose auto, gpu or cpu".into()),
+    }
+}
+
+/// Runs the wall until its time is over or a signal comes.
+pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
+    let spec = specify(&args)?;
+    let shutdown = terminal::shutdown_on_signal()?;
+    let wall = Wall::start(spec, &Authority::owner(), SystemClock::shared())?;
+    for line in wall.where_to_look() {
+        tracing::info!("{line}");
+    }
+    let status = terminal.status_line();
+    let end = args.limit.map(|limit| Instant::now() + limit);
+    let mut second = 0u64;
+    loop {
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() || terminal::wait(&shutdown, left.min(Duration::from_secs(1))) {
+            break;
+        }
+        second += 1;
+        status.set_message(status_text(&wall.report()));
+        status.tick();
+        if second.is_multiple_of(2) {
+            save_snapshot(&wall, &args)?;
+        }
+    }
+    status.finish_and_clear();
+    save_snapshot(&wall, &args)?;
+    let report = wall.stop();
+    println!("{}", summary(&report));
+    if let Some(path) = &args.report {
+        let text = serde_json::to_string_pretty(&report).map_err(|e| {
+            Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e)
+        })?;
+        write(path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn specify(args: &Args) -> Result<WallSpec> {
+    let from_file = args.grid.is_none() && matches!(args.inputs.as_slice(), [one] if one.ends_with(".toml"));
+    let mut spec = if from_file {
+        WallSpec::load(&args.inputs[0])?
+    } else {
+        let side = (args.inputs.len() as f64).sqrt().ceil() as u32;
+        let (columns, rows) = args.grid.unwrap_or((side, side));
+        let default = ["rtsp://127.0.0.1:8600/wall".to_owned()];
+        let outs = if args.out.is_empty() { &default[..] } else { &args.out[..] };
+        WallSpec::grid(columns, rows, args.size.0, args.size.1, args.fps, &args.inputs, outs)?
+    };
+    if from_file && !args.out.is_empty() {
+        spec.replace_outputs(&args.out)?;
+    }
+    if let Some(backend) = args.backend {
+        spec.backend = backend;
+    }
+    if let Some(secrets) = &args.secrets {
+        spec.secrets = Some(secrets.clone());
+    }
+    Ok(spec)
+}
+
+fn save_snapshot(wall: &Wall, args: &Args) -> Result<()> {
+    let Some(path) = &args.snapshot else { return Ok(()) };
+    match wall.snapshot() {
+        Some(png) => write(path, &png?),
+        None => Ok(()),
+    }
+}
+
+/// Writes beside the target and renames, so that nobody reads half a file.
+fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+    let failed = |e: std::io::Error| {
+        Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
+    };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    std::fs::write(&beside, bytes).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
+}
+
+fn status_text(report: &WallReport) -> String {
+    let live = report.cameras.iter().filter(|c| c.state == "live").count();
+    let dropped: u64 = report.cameras.iter().map(|c| c.dropped.late + c.dropped.corrupt).sum();
+    let viewers: u32 = report.screens.iter().flat_map(|s| &s.outputs).filter_map(|o| o.viewers).sum();
+    let fps = report.screens.first().map(|s| s.fps).unwrap_or_default();
+    format!(
+        "{:>5.0} s  {live}/{} live  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB",
+        report.elapsed_s,
+        report.cameras.len(),
+        report.latency.from_arrival.p95_ms,
+        report.process.resident_bytes as f64 / 1e6,
+    )
+}
+
+fn summary(report: &WallReport) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let width = report.cameras.iter().map(|c| c.id.chars().count()).max().unwrap_or(6).max(6);
+    let _ = writeln!(
+        text,
+        "{:width$}  {:12} {:9} {:>11} {:>8} {:>8} {:>8} {:>7} {:>5}",
+        "camera", "state", "codec", "size", "received", "decoded", "shown", "dropped", "again"
+    );
+    for camera in &report.cameras {
+        let d = &camera.dropped;
+        let _ = writeln!(
+            text,
+            "{:width$}  {:12} {:9} {:>11} {:>8} {:>8} {:>8} {:>7} {:>5}  {}",
+            camera.id,
+            camera.state,
+            camera.codec.as_deref().unwrap_or("-"),
+            format!("{}x{}", camera.width, camera.height),
+            camera.received,
+            camera.decoded,
+            camera.shown,
+            d.late + d.corrupt + d.waiting_for_key,
+            camera.reconnects,
+            camera.reason.as_deref().unwrap_or(""),
+        );
+    }
+    for screen in &report.screens {
+        let _ = writeln!(
+            text,
+            "screen {}  {}x{} at {:.2} fps, {} pictures, {} missed, {} dropped; cadence p99 {:.1} ms, \
+             compose p95 {:.1} ms, encode p95 {:.1} ms ({}, {})",
+            screen.id,
+            screen.width,
+            screen.height,
+            screen.fps,
+            screen.frames,
+            screen.missed,
+            screen.dropped,
+            screen.cadence_error.p99_ms,
+            screen.compose.p95_ms,
+            screen.encode.p95_ms,
+            screen.compositor,
+            screen.encoder,
+        );
+    }
+    let l = &report.latency;
+    let best = if l.from_capture.count > 0 { &l.from_capture } else { &l.from_arrival };
+    let _ = write!(
+        text,
+        "latency {} to encoded wall: p50 {:.0} ms, p95 {:.0} ms, p99 {:.0} ms; {:.1} CPU seconds in {:.1} s, \
+         peak {:.0} MB, {} threads",
+        if l.from_capture.count > 0 { "camera" } else { "arrival" },
+        best.p50_ms,
+        best.p95_ms,
+        best.p99_ms,
+        report.process.cpu_s,
+        report.elapsed_s,
+        report.process.peak_bytes as f64 / 1e6,
+        report.process.threads,
+    );
+    text
+}

@@ -1,0 +1,80 @@
+//! When a screen's next picture is due (invariant 6: a wall keeps its cadence whatever happens).
+
+use std::time::Duration;
+
+use crate::base::Moment;
+use crate::media::{Pts, Ratio};
+
+/// The due times of pictures at a fixed rate, free of drift.
+#[derive(Clone, Debug)]
+pub struct Cadence {
+    origin: Moment,
+    rate: Ratio,
+    next: u64,
+}
+
+/// One picture that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// Counts from 0; grows by more than one where pictures were missed.
+    pub index: u64,
+    /// When it is due.
+    pub due: Moment,
+    /// Its time on the screen's own timeline.
+    pub pts: Pts,
+    /// How many pictures before it were missed because the screen was late.
+    pub missed: u64,
+}
+
+impl Cadence {
+    /// `rate` pictures a second, the first at `origin`.
+    pub fn new(origin: Moment, rate: Ratio) -> Cadence {
+        Cadence { origin, rate, next: 0 }
+    }
+
+    fn offset(&self, index: u64) -> Duration {
+        let nanos = u128::from(index) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// The next tick as seen at `now`: the first whose successor is not due yet, so that a late
+    /// screen catches up by missing pictures and never by sending them in a burst.
+    pub fn next(&mut self, now: Moment) -> Tick {
+        let wanted = self.next;
+        let elapsed = now.since(self.origin).as_nanos();
+        let current = elapsed * u128::from(self.rate.num) / (1_000_000_000 * u128::from(self.rate.den));
+        let index = wanted.max(u64::try_from(current).unwrap_or(u64::MAX));
+        self.next = index + 1;
+        let offset = self.offset(index);
+        Tick { index, due: self.origin + offset, pts: Pts::from_duration(offset), missed: index - wanted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NTSC: Ratio = Ratio { num: 30_000, den: 1001 };
+
+    #[test]
+    fn a_day_does_not_drift() {
+        let mut cadence = Cadence::new(Moment(0), NTSC);
+        let mut last = Moment(0);
+        for _ in 0..30_000 * 60 {
+            last = cadence.next(last).due;
+        }
+        let exact = Duration::from_secs_f64((30_000.0 * 60.0 - 1.0) * 1001.0 / 30_000.0);
+        let error = last.since(Moment(0)).abs_diff(exact);
+        assert!(error < Duration::from_micros(1), "{error:?}");
+    }
+
+    #[test]
+    fn a_late_screen_misses_pictures_and_says_how_many() {
+        let mut cadence = Cadence::new(Moment(0), Ratio { num: 25, den: 1 });
+        assert_eq!(cadence.next(Moment(0)).index, 0);
+        let late = cadence.next(Moment(0) + Duration::from_millis(165));
+        assert_eq!((late.index, late.missed, late.due), (4, 3, Moment(160_000_000)));
+        let on_time = cadence.next(Moment(0) + Duration::from_millis(170));
+        assert_eq!((on_time.index, on_time.missed), (5, 0));
+    }
+}

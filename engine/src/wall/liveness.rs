@@ -1,0 +1,128 @@
+//! Whether what a tile would show is live, and if not, what is wrong (invariant 2). Pure.
+
+use std::time::Duration;
+
+use crate::base::Moment;
+use crate::composite::TileStatus;
+use crate::ingest::SourceState;
+
+/// When a picture is too old, and when it has been the same for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivenessLimits {
+    /// The oldest picture that counts as live.
+    pub age: Duration,
+    /// How long a picture may stay unchanged; `None` for cameras that show still scenes.
+    pub freeze: Option<Duration>,
+}
+
+impl Default for LivenessLimits {
+    fn default() -> Self {
+        LivenessLimits { age: Duration::from_secs(2), freeze: Some(Duration::from_secs(10)) }
+    }
+}
+
+/// What is known of one camera at a tick.
+#[derive(Clone, Debug)]
+pub struct Signs<'a> {
+    /// How the connection stands.
+    pub connection: &'a SourceState,
+    /// When the newest access unit arrived.
+    pub last_unit: Option<Moment>,
+    /// Why pictures cannot be decoded, while that is so.
+    pub decode_error: Option<&'a str>,
+    /// When the picture that would be shown arrived.
+    pub picture: Option<Moment>,
+    /// When the picture last differed from the one before.
+    pub last_change: Option<Moment>,
+}
+
+/// Tells the faults apart: no connection, packets stopped, decoding stopped, picture unchanged.
+pub fn judge(now: Moment, signs: &Signs<'_>, limits: &LivenessLimits) -> TileStatus {
+    if let SourceState::Refused { reason } = signs.connection {
+        return TileStatus::Refused(reason.as_str().into());
+    }
+    let fresh = |at: Option<Moment>| at.is_some_and(|at| now.since(at) <= limits.age);
+    if fresh(signs.picture) {
+        let unchanged = |limit| signs.last_change.is_some_and(|at| now.since(at) > limit);
+        return if limits.freeze.is_some_and(unchanged) { TileStatus::Frozen } else { TileStatus::Live };
+    }
+    if let SourceState::Offline { reason, .. } = signs.connection {
+        return TileStatus::Offline(reason.as_str().into());
+    }
+    if fresh(signs.last_unit) {
+        if let Some(reason) = signs.decode_error {
+            return TileStatus::Undecodable(reason.into());
+        }
+        if signs.picture.is_some() {
+            return TileStatus::Undecodable("data arrives, but no picture comes of it".into());
+        }
+        return TileStatus::Waiting;
+    }
+    match (signs.connection, signs.picture.or(signs.last_unit)) {
+        (SourceState::Standby, _) => TileStatus::Standby,
+        (_, Some(_)) => TileStatus::Stalled,
+        (_, None) => TileStatus::Waiting,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Moment {
+        Moment(ms * 1_000_000)
+    }
+
+    fn signs(connection: &SourceState) -> Signs<'_> {
+        Signs { connection, last_unit: None, decode_error: None, picture: None, last_change: None }
+    }
+
+    #[test]
+    fn three_faults_are_told_apart() {
+        let limits = LivenessLimits::default();
+        let live = SourceState::Live;
+        let now = at(60_000);
+        let healthy = Signs {
+            last_unit: Some(at(59_950)),
+            picture: Some(at(59_950)),
+            last_change: Some(at(59_900)),
+            ..signs(&live)
+        };
+        assert_eq!(judge(now, &healthy, &limits), TileStatus::Live);
+
+        let packets_stopped =
+            Signs { last_unit: Some(at(57_000)), picture: Some(at(57_000)), ..healthy.clone() };
+        assert_eq!(judge(now, &packets_stopped, &limits), TileStatus::Stalled);
+
+        let decoding_stopped =
+            Signs { picture: Some(at(57_000)), decode_error: Some("damaged"), ..healthy.clone() };
+        assert_eq!(judge(now, &decoding_stopped, &limits), TileStatus::Undecodable("damaged".into()));
+
+        let unchanged = Signs { last_change: Some(at(49_000)), ..healthy.clone() };
+        assert_eq!(judge(now, &unchanged, &limits), TileStatus::Frozen);
+        let still_scene = LivenessLimits { freeze: None, ..limits };
+        assert_eq!(judge(now, &unchanged, &still_scene), TileStatus::Live);
+    }
+
+    #[test]
+    fn the_age_limit_is_the_last_moment_that_counts_as_live() {
+        let limits = LivenessLimits::default();
+        let live = SourceState::Live;
+        let picture = |ms| Signs { picture: Some(at(ms)), last_change: Some(at(ms)), ..signs(&live) };
+        assert_eq!(judge(at(3_000), &picture(1_000), &limits), TileStatus::Live);
+        assert_eq!(judge(Moment(3_000_000_001), &picture(1_000), &limits), TileStatus::Stalled);
+    }
+
+    #[test]
+    fn without_any_picture_the_connection_speaks() {
+        let limits = LivenessLimits::default();
+        assert_eq!(judge(at(9_000), &signs(&SourceState::Connecting), &limits), TileStatus::Waiting);
+        let refused = SourceState::Refused { reason: "agreement suspended".into() };
+        let with_picture = Signs { picture: Some(at(9_000)), ..signs(&refused) };
+        assert_eq!(
+            judge(at(9_000), &with_picture, &limits),
+            TileStatus::Refused("agreement suspended".into()),
+            "a refusal hides even a fresh picture"
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! Wires the rooms for a live wall: the only place, beside offline jobs, that sees all of them.
+
+mod cadence;
+mod camera;
+mod latency;
+pub mod liveness;
+pub mod report;
+mod screen;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::composite::{OverlayStyle, TextRenderer, snapshot};
+use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
+use crate::decode::{DecodePool, PoolConfig};
+use crate::ingest::Ingest;
+use crate::media::{CameraId, Frame, ScreenId};
+use crate::output::OutputSpec;
+use crate::scene::{self, Layout, Scene};
+use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
+use crate::store::FrameStore;
+
+use camera::{Camera, Rooms, wanted};
+use latency::LatencyMeter;
+use liveness::LivenessLimits;
+use screen::{Cameras, Command, Screen, ScreenParts};
+
+pub use report::{CameraReport, ProcessReport, ScreenReport, Spread, WallReport};
+
+/// Pictures of a tile at most this many lines high come from the camera's sub-stream, if it has one.
+const SUB_STREAM_LINES: u32 = 480;
+/// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
+const STORE_BYTES: u64 = 1 << 30;
+
+/// A live wall.
+pub struct Wall {
+    spec: WallSpec,
+    started: Moment,
+    clock: SharedClock,
+    shutdown: Shutdown,
+    screens: Vec<Screen>,
+    cameras: Cameras,
+    meter: Arc<LatencyMeter>,
+    ingest: Ingest,
+    pool: DecodePool,
+    store: Arc<FrameStore>,
+}
+
+impl Wall {
+    /// Starts a wall: screens first, so that they show placards while cameras connect. Fails only
+    /// on what is known to be wrong before a camera is asked (invariant 6).
+    pub fn start(spec: WallSpec, authority: &Authority, clock: SharedClock) -> Result<Wall> {
+        let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
+        let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
+        let shutdown = Shutdown::new();
+        let store = Arc::new(FrameStore::new(STORE_BYTES));
+        let cameras: Cameras = Arc::new(Mutex::new(Arc::new(HashMap::new())));
+        let meter = LatencyMeter::new(clock.clone());
+        let pool = DecodePool::start(
+            PoolConfig { queue_bound: spec.limits.queue, ..PoolConfig::default() },
+            clock.clone(),
+        )?;
+        let ingest = Ingest::start(clock.clone(), &shutdown)?;
+        let mut wall = Wall {
+            started: clock.now(),
+            spec,
+            clock,
+            shutdown,
+            screens: Vec::new(),
+            cameras,
+            meter,
+            ingest,
+            pool,
+            store,
+        };
+        wall.start_screens(&layout)?;
+        wall.open_cameras(&layout, authority, &secrets)?;
+        Ok(wall)
+    }
+
+    fn start_screens(&mut self, layout: &Layout) -> Result<()> {
+        let text = Arc::new(TextRenderer::new());
+        for screen in &layout.screens {
+            self.screens.push(Screen::start(ScreenParts {
+                layout: screen.clone(),
+                backend: self.spec.backend,
+                style: style(&self.spec.overlay),
+                text: text.clone(),
+                encoder: self.spec.encoder_config(screen.width, screen.height),
+                outputs: self.outputs_of(&screen.id)?,
+                store: self.store.clone(),
+                cameras: self.cameras.clone(),
+                meter: self.meter.clone(),
+                clock: self.clock.clone(),
+            })?);
+        }
+        Ok(())
+    }
+
+    fn open_cameras(&self, layout: &Layout, authority: &Authority, secrets: &Secrets) -> Result<()> {
+        let mut wanted = wanted(layout);
+        let rooms = Rooms { ingest: &self.ingest, pool: &self.pool, store: &self.store, clock: &self.clock };
+        let mut open = HashMap::new();
+        for camera in &self.spec.cameras {
+            let Some(specs) = wanted.remove(&camera.id) else { continue };
+            let lines = specs.iter().map(|s| s.height).max().unwrap_or_default();
+            let profile = profile(camera, lines);
+            let config = source(camera, profile, &self.spec.limits, secrets)?;
+            let grant = authority.grant(&camera.id);
+            let limits =
+                LivenessLimits { age: self.spec.limits.placard_after, freeze: self.spec.limits.frozen_after };
+            let camera = Camera::open(&rooms, camera, profile, config, specs, limits, grant);
+            open.insert(camera.id.clone(), Arc::new(camera));
+        }
+        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(open);
+        Ok(())
+    }
+
+    fn outputs_of(&self, screen: &ScreenId) -> Result<Vec<OutputSpec>> {
+        let listed = self.spec.outputs.iter().filter(|o| o.screen == *screen).flat_map(|o| &o.outputs);
+        let parse = |text: &OutputText| {
+            text.expose().parse::<OutputSpec>().map_err(|e| Error::from(text.refused(&e)))
+        };
+        listed.map(parse).collect()
+    }
+
+    fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows another scene on the same screens, from the next tick on. Its cameras must be open.
+    pub fn apply(&mut self, scene: &Scene) -> Result<()> {
+        let layout = scene::solve(scene)?;
+        let same = layout.screens.len() == self.screens.len()
+            && layout.screens.iter().zip(&self.screens).all(|(new, old)| {
+                (&new.id, new.width, new.height) == (&old.layout.id, old.layout.width, old.layout.height)
+            });
+        if !same {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "scene",
+                "has other screens than the wall; start it anew",
+            ));
+        }
+        let mut wanted = wanted(&layout);
+        for (id, camera) in self.cameras().iter() {
+            camera.set_wanted(wanted.remove(id).unwrap_or_default());
+        }
+        for (screen, new) in self.screens.iter_mut().zip(layout.screens) {
+            screen.layout = new.clone();
+            screen.send(Command::Layout(new));
+        }
+        Ok(())
+    }
+
+    /// Flashes the tiles of these cameras; all others stop flashing.
+    pub fn set_alarms(&self, cameras: &[CameraId]) {
+        for screen in &self.screens {
+            screen.send(Command::Alarms(cameras.to_vec()));
+        }
+    }
+
+    /// One line for each output: where and how to look at it.
+    pub fn where_to_look(&self) -> Vec<String> {
+        let line = |screen: &Screen| {
+            let outputs = screen.hub.status();
+            outputs
+                .into_iter()
+                .map(|o| format!("screen {}: {}", screen.layout.id, o.spec))
+                .collect::<Vec<_>>()
+        };
+        self.screens.iter().flat_map(line).collect()
+    }
+
+    /// The first screen as a PNG; `None` before its first picture.
+    pub fn snapshot(&self) -> Option<Result<Vec<u8>>> {
+        self.newest(0).map(|frame| snapshot::to_png(&frame))
+    }
+
+    /// The newest canvas of a screen, by its place in the scene.
+    pub fn newest(&self, screen: usize) -> Option<Frame> {
+        self.screens.get(screen)?.newest()
+    }
+
+    /// What is counted so far.
+    pub fn report(&self) -> WallReport {
+        let now = self.clock.now();
+        let cameras = self.cameras();
+        let in_order = self.spec.cameras.iter().filter_map(|spec| cameras.get(&spec.id));
+        WallReport {
+            version: env!("CARGO_PKG_VERSION"),
+            wall: self.spec.id.to_string(),
+            elapsed_s: now.since(self.started).as_secs_f64(),
+            at_unix_s: self.clock.wall().as_secs_f64(),
+            cameras: in_order.map(|camera| camera.report(now)).collect(),
+            screens: self.screens.iter().map(Screen::report).collect(),
+            latency: self.meter.report(),
+            process: ProcessReport::now(),
+        }
+    }
+
+    /// Ends cleanly: cameras are told, files are finished. Returns the last report.
+    pub fn stop(mut self) -> WallReport {
+        let cameras = self.report().cameras;
+        self.shutdown.cancel();
+        for screen in &mut self.screens {
+            screen.stop();
+        }
+        WallReport { cameras, ..self.report() }
+    }
+}
+
+/// What to open of a camera.
+fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secrets) -> Result<SourceConfig> {
+    let text = camera.profiles.get(profile).unwrap_or(camera.uri());
+    let uri = CameraUri::parse(text.expose())?;
+    Ok(SourceConfig {
+        transport: camera.transport,
+        client: camera.client,
+        patience: limits.patience,
+        login: secrets.login(&camera.id, &uri),
+        site: camera.site.clone(),
+        ..SourceConfig::new(uri)
+    })
+}
+
+/// How overlays look.
+fn style(spec: &OverlaySpec) -> OverlayStyle {
+    OverlayStyle {
+        background: spec.background,
+        labels: spec.labels,
+        clock: spec.clock,
+        age_from: spec.age_after.unwrap_or(Duration::MAX),
+        border: spec.border,
+        border_color: spec.border_color,
+        ..OverlayStyle::default()
+    }
+}
+
+/// Which of a camera's streams a tile of this many lines deserves.
+fn profile(camera: &CameraSpec, lines: u32) -> &str {
+    let sub = camera.profiles.contains_key("sub");
+    if sub && lines <= SUB_STREAM_LINES { "sub" } else { "main" }
+}

@@ -1,0 +1,254 @@
+//! What a wall says of itself: for the status line, the `--report` file and, later, the control
+//! plane. Plain numbers, no credentials (invariant 7).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::Histogram;
+use crate::output::OutputStatus;
+
+/// A whole wall, at one moment. Counts are since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct WallReport {
+    /// Version of Vitrail.
+    pub version: &'static str,
+    /// The wall's id.
+    pub wall: String,
+    /// Seconds since the start.
+    pub elapsed_s: f64,
+    /// Seconds since the Unix epoch at which this was written.
+    pub at_unix_s: f64,
+    /// Each camera, in the order of the configuration.
+    pub cameras: Vec<CameraReport>,
+    /// Each screen.
+    pub screens: Vec<ScreenReport>,
+    /// From the camera to the encoded wall.
+    pub latency: LatencyReport,
+    /// This process.
+    pub process: ProcessReport,
+}
+
+/// One camera.
+#[derive(Clone, Debug, Serialize)]
+pub struct CameraReport {
+    /// Its id.
+    pub id: String,
+    /// Its name on the wall.
+    pub name: String,
+    /// Which of its streams is shown.
+    pub profile: String,
+    /// What its tiles show: `live`, or why they do not.
+    pub state: String,
+    /// The reason, where there is one.
+    pub reason: Option<String>,
+    /// Codec, as the stream says.
+    pub codec: Option<String>,
+    /// Decoded width in pixels.
+    pub width: u32,
+    /// Decoded height in pixels.
+    pub height: u32,
+    /// What decodes it.
+    pub decoder: String,
+    /// Access units received.
+    pub received: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Different pictures shown, over all its tiles' screens.
+    pub shown: u64,
+    /// What was dropped, by cause.
+    pub dropped: DropReport,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Age of the picture that is shown, in milliseconds.
+    pub age_ms: Option<f64>,
+    /// How often its tiles turned from live into each kind of placard.
+    pub placards: BTreeMap<String, u64>,
+    /// CPU milliseconds of decoding.
+    pub decode_ms: f64,
+    /// CPU milliseconds of fitting.
+    pub fit_ms: f64,
+}
+
+/// What was dropped of one camera, by cause.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DropReport {
+    /// Its queue was over its time bound: jumped to the next key frame (invariant 3).
+    pub late: u64,
+    /// Came before the first key frame, or after a loss and before the next.
+    pub waiting_for_key: u64,
+    /// Could not be decoded.
+    pub corrupt: u64,
+    /// Times that packets were lost on the way.
+    pub lost: u64,
+}
+
+/// One screen.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScreenReport {
+    /// Its id.
+    pub id: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// What composes it.
+    pub compositor: String,
+    /// What encodes it.
+    pub encoder: String,
+    /// Pictures composed.
+    pub frames: u64,
+    /// Pictures missed because the screen was late.
+    pub missed: u64,
+    /// Pictures per second over the whole run.
+    pub fps: f64,
+    /// Pictures encoded.
+    pub encoded: u64,
+    /// Pictures that the encoder had no time for.
+    pub dropped: u64,
+    /// Bytes encoded.
+    pub bytes: u64,
+    /// Key frames among them.
+    pub key_frames: u64,
+    /// How late pictures were against the cadence.
+    pub cadence_error: Spread,
+    /// Time to compose.
+    pub compose: Spread,
+    /// Time to encode.
+    pub encode: Spread,
+    /// Where it goes.
+    pub outputs: Vec<OutputReport>,
+}
+
+/// Where a screen goes.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputReport {
+    /// The output as it was written, without secrets.
+    pub spec: String,
+    /// `rtsp`, `rtp`, `srt`, `file`, `hls` or `display`.
+    pub kind: &'static str,
+    /// `waiting`, `running`, `retrying`, `failed` or `ended`.
+    pub state: String,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Access units delivered.
+    pub units: u64,
+    /// Bytes delivered.
+    pub bytes: u64,
+    /// Access units dropped because this output was too slow.
+    pub dropped: u64,
+    /// Viewers now, where the output knows.
+    pub viewers: Option<u32>,
+}
+
+impl From<OutputStatus> for OutputReport {
+    fn from(status: OutputStatus) -> OutputReport {
+        OutputReport {
+            spec: status.spec,
+            kind: status.kind,
+            state: format!("{:?}", status.state).to_lowercase(),
+            error: status.error,
+            units: status.units,
+            bytes: status.bytes,
+            dropped: status.dropped,
+            viewers: status.viewers,
+        }
+    }
+}
+
+/// Latency from the camera's capture (or, where the camera does not tell, from the arrival of the
+/// access unit) to the encoded wall.
+#[derive(Clone, Debug, Serialize)]
+pub struct LatencyReport {
+    /// From capture, for cameras whose clock is within ten seconds of ours.
+    pub from_capture: Spread,
+    /// From the arrival of the access unit.
+    pub from_arrival: Spread,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Spread {
+    /// How many were measured.
+    pub count: u64,
+    /// Median.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// Longest.
+    pub max_ms: f64,
+}
+
+impl From<&Histogram> for Spread {
+    fn from(h: &Histogram) -> Spread {
+        let ms = |d: Duration| d.as_secs_f64() * 1000.0;
+        let q = |q| h.quantile(q).map(ms).unwrap_or_default();
+        Spread { count: h.count(), p50_ms: q(0.5), p95_ms: q(0.95), p99_ms: q(0.99), max_ms: ms(h.max()) }
+    }
+}
+
+/// This process.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ProcessReport {
+    /// CPU seconds, user and system, of all threads.
+    pub cpu_s: f64,
+    /// Largest resident set, in bytes.
+    pub peak_bytes: u64,
+    /// Resident set now, in bytes.
+    pub resident_bytes: u64,
+    /// Threads now.
+    pub threads: u64,
+    /// Open file descriptors now.
+    pub open_files: u64,
+}
+
+impl ProcessReport {
+    /// As Linux tells in `/proc/self` (proc(5)); zeros elsewhere.
+    pub fn now() -> ProcessReport {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
+        let status = read("status");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|l| l.strip_prefix(name));
+            line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
+        };
+        ProcessReport {
+            cpu_s: cpu_seconds(&read("stat")).unwrap_or_default(),
+            peak_bytes: field("VmHWM:") * 1024,
+            resident_bytes: field("VmRSS:") * 1024,
+            threads: field("Threads:"),
+            open_files: std::fs::read_dir("/proc/self/fd").map(|d| d.count() as u64).unwrap_or_default(),
+        }
+    }
+}
+
+/// Fields 14 and 15 of `/proc/self/stat`, in ticks of 1/100 s (USER_HZ on every Linux that Rust
+/// runs on). The command in field 2 may hold spaces, so fields count from its closing bracket.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let after_command = &stat[stat.rfind(')')? + 1..];
+    let mut fields = after_command.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_seen() {
+        let before = ProcessReport::now();
+        assert!(before.threads >= 1 && before.peak_bytes > 1 << 20 && before.open_files >= 3);
+    }
+
+    #[test]
+    fn cpu_time_survives_a_command_with_brackets() {
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0";
+        assert_eq!(cpu_seconds(stat), Some(3.0));
+    }
+}

@@ -1,0 +1,364 @@
+//! One screen of a live wall, on its own thread: at each tick it looks at the newest pictures,
+//! plans what changed, composes, and hands the canvas to the encoder. It waits for nobody
+//! (invariants 1 and 6).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::cadence::Cadence;
+use super::camera::Camera;
+use super::latency::{LatencyMeter, Metered};
+use super::report::{OutputReport, ScreenReport, Spread};
+use crate::base::thread::Worker;
+use crate::base::{Histogram, Mailbox, Moment, Overflow, Result, SharedClock, Shutdown};
+use crate::composite::{
+    Backend, Compositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, probe,
+};
+use crate::encode::{EncodeStatus, EncoderConfig, ScreenEncoder};
+use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio};
+use crate::output::{OutputHub, OutputSpec, StreamParams};
+use crate::scene::{ScreenLayout, Tile};
+use crate::store::{FrameStore, Slot};
+
+/// The cameras of a wall, shared by its screens and replaced as a whole when one is added.
+pub(super) type Cameras = Arc<Mutex<Arc<HashMap<CameraId, Arc<Camera>>>>>;
+
+/// What a screen thread is told.
+pub(super) enum Command {
+    /// Show this from the next tick on.
+    Layout(ScreenLayout),
+    /// Flash these cameras' tiles; all others stop.
+    Alarms(Vec<CameraId>),
+}
+
+/// A screen that runs.
+pub(super) struct Screen {
+    pub layout: ScreenLayout,
+    pub hub: Arc<OutputHub>,
+    commands: Mailbox<Command>,
+    shared: Arc<Shared>,
+    encoder: Option<Arc<ScreenEncoder>>,
+    last_encode: Option<EncodeStatus>,
+    stop: Shutdown,
+    thread: Option<Worker>,
+}
+
+/// What the screen's thread leaves for others to read.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A new viewer waits for a key frame: the next picture is one.
+    key_wanted: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    compositor: String,
+    newest: Option<Frame>,
+    frames: u64,
+    missed: u64,
+    first: Option<Moment>,
+    last: Moment,
+    cadence_error: Histogram,
+    compose: Histogram,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a screen needs to start.
+pub(super) struct ScreenParts {
+    pub layout: ScreenLayout,
+    pub backend: Backend,
+    pub style: OverlayStyle,
+    pub text: Arc<TextRenderer>,
+    pub encoder: EncoderConfig,
+    pub outputs: Vec<OutputSpec>,
+    pub store: Arc<FrameStore>,
+    pub cameras: Cameras,
+    pub meter: Arc<LatencyMeter>,
+    pub clock: SharedClock,
+}
+
+impl Screen {
+    /// Starts the outputs, the encoder and the thread of a screen.
+    pub fn start(parts: ScreenParts) -> Result<Screen> {
+        let (layout, clock) = (parts.layout.clone(), parts.clock.clone());
+        let shared = Arc::new(Shared::default());
+        let asker = shared.clone();
+        let params = StreamParams {
+            codec: parts.encoder.codec,
+            width: layout.width,
+            height: layout.height,
+            frame_rate: parts.encoder.frame_rate,
+        };
+        let ask = move || asker.key_wanted.store(true, Ordering::Relaxed);
+        let hub = OutputHub::new(layout.id.clone(), params, Arc::new(ask));
+        for output in &parts.outputs {
+            hub.add(output.clone())?;
+        }
+        let sink = Arc::new(Metered { meter: parts.meter.clone(), sink: hub.clone() });
+        let encoder = Arc::new(ScreenEncoder::start(&layout.id, parts.encoder.clone(), sink, clock)?);
+        let commands = Mailbox::new(16, Overflow::DropOldest);
+        let stop = Shutdown::new();
+        let thread = {
+            let (shared, stop, commands) = (shared.clone(), stop.clone(), commands.clone());
+            let (encoder, hub) = (encoder.clone(), hub.clone());
+            Worker::spawn_with_init(
+                &format!("screen {}", layout.id),
+                move || Run::new(parts, shared, encoder, hub, commands),
+                move |mut run| run.until(&stop),
+            )?
+        };
+        Ok(Screen {
+            layout,
+            hub,
+            commands,
+            shared,
+            encoder: Some(encoder),
+            last_encode: None,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Tells the screen something, from its next tick on.
+    pub fn send(&self, command: Command) {
+        self.commands.send(command);
+    }
+
+    /// The newest canvas.
+    pub fn newest(&self) -> Option<Frame> {
+        self.shared.lock().newest.clone()
+    }
+
+    /// What is counted of it.
+    pub fn report(&self) -> ScreenReport {
+        let encode = self.encoder.as_ref().map(|e| e.status()).or(self.last_encode.clone());
+        let count = |of: fn(&EncodeStatus) -> u64| encode.as_ref().map(of).unwrap_or_default();
+        let state = self.shared.lock();
+        let elapsed = state.first.map(|first| state.last.since(first).as_secs_f64()).unwrap_or_default();
+        let fps = if elapsed > 0.0 { (state.frames - 1) as f64 / elapsed } else { 0.0 };
+        ScreenReport {
+            id: self.layout.id.to_string(),
+            width: self.layout.width,
+            height: self.layout.height,
+            compositor: state.compositor.clone(),
+            encoder: encode.as_ref().map(|e| e.encoder.clone()).unwrap_or_default(),
+            frames: state.frames,
+            missed: state.missed,
+            fps,
+            encoded: count(|e| e.encoded),
+            dropped: count(|e| e.dropped),
+            bytes: count(|e| e.bytes),
+            key_frames: count(|e| e.key_frames),
+            cadence_error: Spread::from(&state.cadence_error),
+            compose: Spread::from(&state.compose),
+            encode: encode.as_ref().map(|e| Spread::from(&e.encode_time)).unwrap_or_default(),
+            outputs: self.hub.status().into_iter().map(OutputReport::from).collect(),
+        }
+    }
+
+    /// Ends the thread, then the encoder, then the outputs, so that files are whole.
+    pub fn stop(&mut self) {
+        self.stop.cancel();
+        self.thread.take();
+        if let Some(encoder) = self.encoder.take() {
+            self.last_encode = Some(encoder.status());
+            if let Some(encoder) = Arc::into_inner(encoder) {
+                encoder.finish();
+            }
+            self.hub.finish();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A tile, and where its newest picture lies.
+struct Pane {
+    tile: Tile,
+    slot: Option<Arc<Slot>>,
+    shown: u64,
+    alarm: bool,
+}
+
+/// The thread's own state.
+struct Run {
+    parts: ScreenParts,
+    shared: Arc<Shared>,
+    encoder: Arc<ScreenEncoder>,
+    hub: Arc<OutputHub>,
+    commands: Mailbox<Command>,
+    planner: ScreenPlanner,
+    compositor: Box<dyn Compositor>,
+    panes: Vec<Pane>,
+    alarms: Vec<CameraId>,
+    canvas: Option<Frame>,
+}
+
+impl Run {
+    fn new(
+        parts: ScreenParts,
+        shared: Arc<Shared>,
+        encoder: Arc<ScreenEncoder>,
+        hub: Arc<OutputHub>,
+        commands: Mailbox<Command>,
+    ) -> Result<Run> {
+        let (compositor, why) = probe::open(parts.backend, parts.layout.width, parts.layout.height)?;
+        tracing::info!(screen = %parts.layout.id, "composed on {}: {why}", compositor.name());
+        shared.lock().compositor = compositor.name().to_owned();
+        let planner = ScreenPlanner::new(&parts.layout, parts.style.clone(), parts.text.clone());
+        let panes = panes(&parts.layout, &parts.store, &[]);
+        Ok(Run {
+            parts,
+            shared,
+            encoder,
+            hub,
+            commands,
+            planner,
+            compositor,
+            panes,
+            alarms: Vec::new(),
+            canvas: None,
+        })
+    }
+
+    fn until(&mut self, stop: &Shutdown) {
+        let clock = self.parts.clock.clone();
+        let mut cadence = Cadence::new(clock.now(), self.rate());
+        while !stop.is_cancelled() {
+            let tick = cadence.next(clock.now());
+            let early = tick.due.since(clock.now());
+            if !early.is_zero() {
+                std::thread::sleep(early);
+            }
+            let started = clock.now();
+            if let Err(error) = self.show(tick.due, started) {
+                self.fall_back(&error);
+                continue;
+            }
+            let mut state = self.shared.lock();
+            state.cadence_error.record(started.since(tick.due));
+            state.compose.record(clock.now().since(started));
+            state.frames += 1;
+            state.missed += tick.missed;
+            state.first.get_or_insert(started);
+            state.last = started;
+            state.newest = self.canvas.clone();
+        }
+    }
+
+    fn rate(&self) -> Ratio {
+        self.parts.encoder.frame_rate
+    }
+
+    /// One picture of the wall.
+    fn show(&mut self, due: Moment, now: Moment) -> Result<()> {
+        while let Some(command) = self.commands.try_receive() {
+            self.obey(command);
+        }
+        let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (views, first_shown) = look(&mut self.panes, &cameras, now);
+        let tick = TickView { wall: self.parts.clock.wall(), monotonic: now };
+        let plan = self.planner.plan(&tick, &views);
+        let pts = Pts(due.0 as i64);
+        if !plan.draws.is_empty() || self.canvas.is_none() {
+            self.compositor.compose(&plan)?;
+            self.canvas = Some(self.compositor.picture(FrameMeta { pts, ..FrameMeta::default() })?);
+        }
+        if let Some(canvas) = &self.canvas {
+            self.parts.meter.composed(pts, &first_shown);
+            self.hub.frame(canvas);
+            if self.shared.key_wanted.swap(false, Ordering::Relaxed) {
+                self.encoder.force_key();
+            }
+            self.encoder.submit(canvas.clone(), due);
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Layout(layout) => {
+                self.planner.set_layout(&layout);
+                self.panes = panes(&layout, &self.parts.store, &self.alarms);
+                self.parts.layout = layout;
+            }
+            Command::Alarms(cameras) => {
+                for pane in &mut self.panes {
+                    pane.alarm = pane.tile.camera.as_ref().is_some_and(|id| cameras.contains(id));
+                }
+                self.alarms = cameras;
+            }
+        }
+    }
+
+    /// A lost device must not take the wall with it: the CPU goes on, and everything is drawn anew.
+    fn fall_back(&mut self, error: &crate::Error) {
+        tracing::error!(screen = %self.parts.layout.id, "{}: {error}; going on with the CPU", self.compositor.name());
+        let (width, height) = (self.parts.layout.width, self.parts.layout.height);
+        match probe::open(Backend::Cpu, width, height) {
+            Ok((compositor, _)) => {
+                self.shared.lock().compositor = compositor.name().to_owned();
+                self.compositor = compositor;
+                self.planner.redraw_all();
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// What each tile shows at `now`, and the pictures that it shows for the first time.
+fn look<'a>(
+    panes: &'a mut [Pane],
+    cameras: &'a HashMap<CameraId, Arc<Camera>>,
+    now: Moment,
+) -> (Vec<TileView<'a>>, Vec<FrameMeta>) {
+    let mut first_shown = Vec::new();
+    let views = panes
+        .iter_mut()
+        .map(|pane| {
+            let camera = pane.tile.camera.as_ref().and_then(|id| cameras.get(id));
+            let Some(camera) = camera else { return TileView::EMPTY };
+            let picture = pane.slot.as_ref().and_then(|slot| slot.latest());
+            let arrival = picture.as_ref().map(|(_, p)| p.frame.meta().arrival);
+            let status = camera.status(now, arrival);
+            if let Some((version, fitted)) = &picture
+                && *version != pane.shown
+                && matches!(status, TileStatus::Live)
+            {
+                pane.shown = *version;
+                camera.shown.add_one();
+                first_shown.push(*fitted.frame.meta());
+            }
+            TileView {
+                picture,
+                status,
+                age: arrival.map(|at| now.since(at)),
+                name: &camera.name,
+                alarm: pane.alarm,
+                degraded: None,
+            }
+        })
+        .collect();
+    (views, first_shown)
+}
+
+fn panes(layout: &ScreenLayout, store: &FrameStore, alarms: &[CameraId]) -> Vec<Pane> {
+    let pane = |tile: &Tile| Pane {
+        slot: tile.camera.as_ref().map(|camera| store.slot(camera, &tile.spec)),
+        alarm: tile.camera.as_ref().is_some_and(|id| alarms.contains(id)),
+        tile: tile.clone(),
+        shown: 0,
+    };
+    layout.tiles.iter().map(pane).collect()
+}
