@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_parser = parse::pair, default_value = "1920x1080", value_name = "WxH")]
     size: (u32, u32),
     /// Pictures per second, for cameras given as URIs
-    #[arg(long, value_parser = parse::frame_rate, default_value = "25")]
+    #[arg(long, value_parser = frame_rate, default_value = "25")]
     fps: Ratio,
     /// Where the wall goes: rtsp://, rtp://, srt://, a .mp4 or .mkv file, a .m3u8 playlist, display:
     /// (may be repeated) [default: rtsp://127.0.0.1:8600/wall]
@@ -58,6 +58,10 @@ pub struct Args {
     secrets: Option<PathBuf>,
 }
 
+fn frame_rate(text: &str) -> std::result::Result<Ratio, String> {
+    WallSpec::parse_frame_rate(text).ok_or_else(|| "write it like 25, 12.5 or 30000/1001".into())
+}
+
 fn backend(text: &str) -> std::result::Result<Backend, String> {
     match text {
         "auto" => Ok(Backend::Auto),
@@ -70,6 +74,7 @@ fn backend(text: &str) -> std::result::Result<Backend, String> {
 /// Runs the wall until its time is over or a signal comes.
 pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
     let spec = specify(&args)?;
+    let snapshot = args.snapshot.clone().or(spec.snapshot.clone());
     let shutdown = terminal::shutdown_on_signal()?;
     let wall = Wall::start(spec, &Authority::owner(), SystemClock::shared())?;
     for line in wall.where_to_look() {
@@ -86,12 +91,15 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
         second += 1;
         status.set_message(status_text(&wall.report()));
         status.tick();
+        if second.is_multiple_of(60) {
+            wall.follow_local_time();
+        }
         if second.is_multiple_of(2) {
-            save_snapshot(&wall, &args)?;
+            save_snapshot(&wall, snapshot.as_deref())?;
         }
     }
     status.finish_and_clear();
-    save_snapshot(&wall, &args)?;
+    save_snapshot(&wall, snapshot.as_deref())?;
     let report = wall.stop();
     println!("{}", summary(&report));
     if let Some(path) = &args.report {
@@ -126,8 +134,8 @@ fn specify(args: &Args) -> Result<WallSpec> {
     Ok(spec)
 }
 
-fn save_snapshot(wall: &Wall, args: &Args) -> Result<()> {
-    let Some(path) = &args.snapshot else { return Ok(()) };
+fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
     match wall.snapshot() {
         Some(png) => write(path, &png?),
         None => Ok(()),
@@ -180,7 +188,7 @@ fn summary(report: &WallReport) -> String {
             camera.received,
             camera.decoded,
             camera.shown,
-            d.late + d.corrupt + d.waiting_for_key,
+            d.late + d.corrupt + d.lost,
             camera.reconnects,
             camera.reason.as_deref().unwrap_or(""),
         );

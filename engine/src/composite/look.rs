@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::overlay::{OverlayStyle, TickView, TileStatus, TileView};
 use super::plan::Yuv;
+use super::words::Title;
 use crate::base::Moment;
 use crate::fit::{FittedFrame, PixelRect};
 use crate::scene::Tile;
@@ -111,20 +112,20 @@ fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> 
     let since = age.map(|age| age.as_secs());
     let (title, reason, since, severity) = match &view.status {
         TileStatus::Empty => return None,
-        TileStatus::Live if view.picture.is_none() => ("WAITING FOR PICTURE", None, None, Severity::Calm),
+        TileStatus::Live if view.picture.is_none() => (Title::WaitingForPicture, None, None, Severity::Calm),
         TileStatus::Live if age.is_some_and(|age| age >= style.age_limit) => {
-            ("PICTURE TOO OLD", None, since, Severity::Warning)
+            (Title::TooOld, None, since, Severity::Warning)
         }
         TileStatus::Live => return None,
-        TileStatus::Waiting => ("CONNECTING", None, None, Severity::Calm),
-        TileStatus::Standby => ("STANDBY", None, None, Severity::Calm),
-        TileStatus::Stalled => ("NO PACKETS", None, since, Severity::Warning),
-        TileStatus::Frozen => ("PICTURE UNCHANGED", None, since, Severity::Warning),
-        TileStatus::Undecodable(reason) => ("CANNOT DECODE", Some(reason), since, Severity::Fault),
-        TileStatus::Offline(reason) => ("OFFLINE", Some(reason), since, Severity::Fault),
-        TileStatus::Refused(reason) => ("NOT GRANTED", Some(reason), None, Severity::Forbidden),
+        TileStatus::Waiting => (Title::Connecting, None, None, Severity::Calm),
+        TileStatus::Standby => (Title::Standby, None, None, Severity::Calm),
+        TileStatus::Stalled => (Title::NoPackets, None, since, Severity::Warning),
+        TileStatus::Frozen => (Title::Unchanged, None, since, Severity::Warning),
+        TileStatus::Undecodable(reason) => (Title::CannotDecode, Some(reason), since, Severity::Fault),
+        TileStatus::Offline(reason) => (Title::Offline, Some(reason), since, Severity::Fault),
+        TileStatus::Refused(reason) => (Title::Refused, Some(reason), None, Severity::Forbidden),
     };
-    Some(Placard { title, reason: reason.cloned(), since, severity })
+    Some(Placard { title: title.words(style.language), reason: reason.cloned(), since, severity })
 }
 
 /// Where a fitted picture goes on the canvas, even edges, inside the tile. A picture made for another

@@ -14,12 +14,13 @@ mod planner_tests;
 pub mod probe;
 pub mod snapshot;
 pub mod text;
+mod words;
 
 use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
 pub use cpu::CpuCompositor;
-pub use overlay::{Corner, OverlayStyle, TickView, TileStatus, TileView};
+pub use overlay::{Corner, Language, OverlayStyle, TickView, TileStatus, TileView};
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
 pub use planner::ScreenPlanner;
 pub use text::TextRenderer;

@@ -81,6 +81,16 @@ pub enum Corner {
     BottomRight,
 }
 
+/// A language of the region, for placards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Language {
+    #[default]
+    English,
+    French,
+    Dutch,
+}
+
 /// How overlays look. The default is made for a dark room: near-black background, calm colours, and
 /// text that reads at three metres.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +124,8 @@ pub struct OverlayStyle {
     pub border: u32,
     /// Its colour.
     pub border_color: Yuv,
+    /// The language of placards.
+    pub language: Language,
 }
 
 impl Default for OverlayStyle {
@@ -133,6 +145,7 @@ impl Default for OverlayStyle {
             last_picture_for: Duration::from_secs(60),
             border: 0,
             border_color: Yuv::from_rgb(52, 60, 72),
+            language: Language::English,
         }
     }
 }

@@ -8,9 +8,8 @@ use toml::de::DeValue;
 
 use super::read::{At, Leaf, wrong_type};
 use super::report::{Report, did_you_mean, quoted};
-use super::wall::Language;
-use crate::composite::Corner;
 use crate::composite::{Backend, Yuv};
+use crate::composite::{Corner, Language};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};
 use crate::media::{Codec, Ratio};

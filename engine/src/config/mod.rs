@@ -21,6 +21,6 @@ mod tests;
 
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{
-    CameraSpec, EncoderSpec, Language, LimitSpec, OutputText, OverlaySpec, ScreenOutputs, UriText, WallSpec,
+    CameraSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, ScreenOutputs, UriText, WallSpec,
 };
 pub use wire::{Key, TABLES, Table};

@@ -239,7 +239,7 @@ silence = "0.5s"
     );
     assert_eq!(overlay.border_color, crate::composite::Yuv::from_rgb(255, 0, 0));
     assert_eq!(overlay.background, crate::composite::Yuv::WHITE);
-    assert_eq!((overlay.age_after, overlay.language), (None, Language::Dutch));
+    assert_eq!((overlay.age_after, overlay.language), (None, crate::composite::Language::Dutch));
     assert_eq!((wall.limits.placard_after, wall.limits.frozen_after), (Duration::from_secs(3), None));
     assert_eq!(wall.limits.queue, Duration::from_secs(1));
     assert_eq!(wall.limits.patience.connect, Duration::from_secs(2));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
-use crate::composite::{Backend, Corner, Yuv};
+use crate::composite::{Backend, Corner, Language, Yuv};
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
 use crate::fit::Region;
 use crate::media::{CameraId, Codec, Ratio, ScreenId, WallId};
@@ -232,16 +232,6 @@ pub struct OverlaySpec {
     pub age_after: Option<Duration>,
     /// Language of placards.
     pub language: Language,
-}
-
-/// A language of the region.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Language {
-    #[default]
-    English,
-    French,
-    Dutch,
 }
 
 /// When to lose patience.

@@ -10,7 +10,7 @@ use super::leaf::{
 };
 use super::read::{At, Leaf, WireTable, leaf, section, sections, unknown_key};
 use super::report::Report;
-use super::wall::Language;
+use crate::composite::Language;
 use crate::composite::{Backend, Yuv};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};

@@ -120,12 +120,12 @@ impl Camera {
         if seen.kind == kind {
             return;
         }
-        if live {
-            tracing::info!(camera = %self.id, "live");
-        } else if seen.was_live {
-            tracing::warn!(camera = %self.id, reason, "{kind}");
-        } else {
-            tracing::info!(camera = %self.id, reason, "{kind}");
+        match (live, seen.was_live, reason) {
+            (true, ..) => tracing::info!(camera = %self.id, "live"),
+            (false, true, "") => tracing::warn!(camera = %self.id, "{kind}"),
+            (false, true, reason) => tracing::warn!(camera = %self.id, "{kind}: {reason}"),
+            // On the way to its first picture.
+            (false, false, _) => tracing::debug!(camera = %self.id, "{kind}"),
         }
         if !live && seen.was_live {
             *seen.placards.entry(kind.to_owned()).or_default() += 1;

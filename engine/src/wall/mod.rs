@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
-use crate::decode::{DecodePool, PoolConfig};
+use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
 use crate::output::OutputSpec;
@@ -59,7 +59,11 @@ impl Wall {
         let cameras: Cameras = Arc::new(Mutex::new(Arc::new(HashMap::new())));
         let meter = LatencyMeter::new(clock.clone());
         let pool = DecodePool::start(
-            PoolConfig { queue_bound: spec.limits.queue, ..PoolConfig::default() },
+            PoolConfig {
+                queue_bound: spec.limits.queue,
+                factory: Arc::new(HardwareFactory::probe()),
+                ..PoolConfig::default()
+            },
             clock.clone(),
         )?;
         let ingest = Ingest::start(clock.clone(), &shutdown)?;
@@ -162,6 +166,13 @@ impl Wall {
         }
     }
 
+    /// Follows the machine's time zone through daylight saving; call it now and then.
+    pub fn follow_local_time(&self) {
+        for screen in &self.screens {
+            screen.send(Command::UtcOffset(local_offset()));
+        }
+    }
+
     /// One line for each output: where and how to look at it.
     pub fn where_to_look(&self) -> Vec<String> {
         let line = |screen: &Screen| {
@@ -235,8 +246,15 @@ fn style(spec: &OverlaySpec) -> OverlayStyle {
         age_from: spec.age_after.unwrap_or(Duration::MAX),
         border: spec.border,
         border_color: spec.border_color,
+        language: spec.language,
+        utc_offset: local_offset(),
         ..OverlayStyle::default()
     }
+}
+
+/// Local time less UTC now, in seconds, by the machine's time zone.
+fn local_offset() -> i32 {
+    jiff::Zoned::now().offset().seconds()
 }
 
 /// Which of a camera's streams a tile of this many lines deserves.

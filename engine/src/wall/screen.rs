@@ -28,6 +28,8 @@ pub(super) type Cameras = Arc<Mutex<Arc<HashMap<CameraId, Arc<Camera>>>>>;
 pub(super) enum Command {
     /// Show this from the next tick on.
     Layout(ScreenLayout),
+    /// Daylight saving began or ended: local time less UTC, in seconds.
+    UtcOffset(i32),
     /// Flash these cameras' tiles; all others stop.
     Alarms(Vec<CameraId>),
 }
@@ -292,6 +294,10 @@ impl Run {
                 self.planner.set_layout(&layout);
                 self.panes = panes(&layout, &self.parts.store, &self.alarms);
                 self.parts.layout = layout;
+            }
+            Command::UtcOffset(seconds) => {
+                self.parts.style.utc_offset = seconds;
+                self.planner.set_style(self.parts.style.clone());
             }
             Command::Alarms(cameras) => {
                 for pane in &mut self.panes {
