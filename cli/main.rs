@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => probe::run(args),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };
+    terminal.finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -6,19 +6,45 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use vitrail_engine::base::Shutdown;
+use vitrail_engine::base::{Mailbox, Overflow, Shutdown};
 use vitrail_engine::{Error, ErrorKind};
 
-/// stderr, shared between log lines and a status line.
+/// Log lines that may wait for a terminal that does not take them; the newest go first.
+const LINES: usize = 1024;
+/// How long the end waits for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// stderr, shared between log lines and a status line. A thread of its own writes, so that a
+/// stopped terminal or a full pipe stops no other thread.
 #[derive(Clone)]
 pub struct Terminal {
     bars: MultiProgress,
+    lines: Mailbox<Vec<u8>>,
 }
 
 impl Terminal {
     /// The process's stderr.
     pub fn new() -> Terminal {
-        Terminal { bars: MultiProgress::new() }
+        let terminal =
+            Terminal { bars: MultiProgress::new(), lines: Mailbox::new(LINES, Overflow::DropNewest) };
+        let writer = terminal.clone();
+        let body = move || {
+            while let Some(line) = writer.lines.receive_or_closed() {
+                let _ = writer.bars.suspend(|| std::io::stderr().write_all(&line));
+            }
+        };
+        // Without a thread the program still works, only mutely.
+        let _ = std::thread::Builder::new().name("log".into()).spawn(body);
+        terminal
+    }
+
+    /// Lets the last log lines out.
+    pub fn finish(&self) {
+        self.lines.close();
+        let end = std::time::Instant::now() + LAST_LINES;
+        while !self.lines.is_empty() && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// A status line below the log; hidden where stderr is not a terminal.
@@ -58,10 +84,11 @@ impl<'a> MakeWriter<'a> for Terminal {
 
 impl Write for Terminal {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.bars.suspend(|| std::io::stderr().write(line))
+        self.lines.send(line.to_vec());
+        Ok(line.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
     }
 }
 

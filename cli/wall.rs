@@ -31,12 +31,12 @@ pub struct Args {
     /// Columns x rows for cameras given as URIs [default: the smallest square that holds them]
     #[arg(long, value_parser = parse::pair, value_name = "CxR")]
     grid: Option<(u32, u32)>,
-    /// Pixels of the screen, for cameras given as URIs
-    #[arg(long, value_parser = parse::pair, default_value = "1920x1080", value_name = "WxH")]
-    size: (u32, u32),
-    /// Pictures per second, for cameras given as URIs
-    #[arg(long, value_parser = frame_rate, default_value = "25")]
-    fps: Ratio,
+    /// Pixels of the screen, for cameras given as URIs [default: 1920x1080]
+    #[arg(long, value_parser = parse::pair, value_name = "WxH")]
+    size: Option<(u32, u32)>,
+    /// Pictures per second, for cameras given as URIs [default: 25]
+    #[arg(long, value_parser = frame_rate)]
+    fps: Option<Ratio>,
     /// Where the wall goes: rtsp://, rtp://, srt://, a .mp4 or .mkv file, a .m3u8 playlist, display:
     /// (may be repeated) [default: rtsp://127.0.0.1:8600/wall]
     #[arg(long, value_name = "URI|FILE")]
@@ -95,11 +95,11 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
             wall.follow_local_time();
         }
         if second.is_multiple_of(2) {
-            save_snapshot(&wall, snapshot.as_deref())?;
+            save_snapshot(&wall, snapshot.as_deref());
         }
     }
     status.finish_and_clear();
-    save_snapshot(&wall, snapshot.as_deref())?;
+    save_snapshot(&wall, snapshot.as_deref());
     let report = wall.stop();
     println!("{}", summary(&report));
     if let Some(path) = &args.report {
@@ -113,6 +113,10 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
 
 fn specify(args: &Args) -> Result<WallSpec> {
     let from_file = args.grid.is_none() && matches!(args.inputs.as_slice(), [one] if one.ends_with(".toml"));
+    if from_file && (args.size.is_some() || args.fps.is_some()) {
+        let remedy = "go with cameras given as URIs; in a wall file write size under [[screen]] and frame_rate under [wall]";
+        return Err(Error::new(ErrorKind::Config, "--size and --fps", remedy));
+    }
     let mut spec = if from_file {
         WallSpec::load(&args.inputs[0])?
     } else {
@@ -120,7 +124,9 @@ fn specify(args: &Args) -> Result<WallSpec> {
         let (columns, rows) = args.grid.unwrap_or((side, side));
         let default = ["rtsp://127.0.0.1:8600/wall".to_owned()];
         let outs = if args.out.is_empty() { &default[..] } else { &args.out[..] };
-        WallSpec::grid(columns, rows, args.size.0, args.size.1, args.fps, &args.inputs, outs)?
+        let (width, height) = args.size.unwrap_or((1920, 1080));
+        let frame_rate = args.fps.unwrap_or(Ratio { num: 25, den: 1 });
+        WallSpec::grid(columns, rows, width, height, frame_rate, &args.inputs, outs)?
     };
     if from_file && !args.out.is_empty() {
         spec.replace_outputs(&args.out)?;
@@ -134,11 +140,11 @@ fn specify(args: &Args) -> Result<WallSpec> {
     Ok(spec)
 }
 
-fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    match wall.snapshot() {
-        Some(png) => write(path, &png?),
-        None => Ok(()),
+/// A snapshot that cannot be written is no reason to end a wall.
+fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) {
+    let (Some(path), Some(png)) = (path, wall.snapshot()) else { return };
+    if let Err(error) = png.and_then(|png| write(path, &png)) {
+        tracing::warn!("snapshot: {error}");
     }
 }
 
@@ -154,16 +160,18 @@ fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn status_text(report: &WallReport) -> String {
+    let trouble = report.screens.iter().find_map(|s| s.encoder_error.as_deref());
     let live = report.cameras.iter().filter(|c| c.state == "live").count();
     let dropped: u64 = report.cameras.iter().map(|c| c.dropped.late + c.dropped.corrupt).sum();
     let viewers: u32 = report.screens.iter().flat_map(|s| &s.outputs).filter_map(|o| o.viewers).sum();
     let fps = report.screens.first().map(|s| s.fps).unwrap_or_default();
     format!(
-        "{:>5.0} s  {live}/{} live  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB",
+        "{:>5.0} s  {live}/{} live  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
         report.elapsed_s,
         report.cameras.len(),
         report.latency.from_arrival.p95_ms,
         report.process.resident_bytes as f64 / 1e6,
+        trouble.map(|t| format!("  ENCODER: {t}")).unwrap_or_default(),
     )
 }
 

@@ -31,6 +31,13 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// Counts all that `other` counted, too.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, more)| *mine += more);
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.count
@@ -72,5 +79,9 @@ mod tests {
             assert!(got >= exact && got <= exact * 1.092, "q {q}: {got} ms, exact {exact} ms");
         }
         assert_eq!(histogram.quantile(1.0), Some(Duration::from_millis(1000)));
+        let mut other = Histogram::default();
+        other.record(Duration::from_millis(2000));
+        histogram.merge(&other);
+        assert_eq!((histogram.count(), histogram.max()), (1001, Duration::from_millis(2000)));
     }
 }

@@ -59,7 +59,9 @@ impl ScreenPlanner {
         // Only tiles that keep their order are kept: the order says which lies on top.
         let mut first_left = 0;
         for (tile, slot) in layout.tiles.iter().zip(&mut self.drawn) {
-            let same = |t: &Tile| t.id == tile.id && t.rect == tile.rect && t.spec == tile.spec;
+            let same = |t: &Tile| {
+                t.id == tile.id && t.camera == tile.camera && t.rect == tile.rect && t.spec == tile.spec
+            };
             let found = old.tiles[first_left..].iter().position(same).map(|i| first_left + i);
             if let Some(index) = found {
                 old.tiles[first_left..index].iter().for_each(|gone| self.pending.add(gone.rect));

@@ -19,6 +19,8 @@ use crate::source::{Grant, Patience, Source, UnitSink};
 pub(super) trait Connector: Send + Sync + 'static {
     /// Connects and hands on units until the stream ends; dropping the future disconnects.
     fn run<'a>(&'a self, sink: Arc<dyn UnitSink>, stop: &'a Shutdown) -> BoxFuture<'a, Result<()>>;
+    /// Resolves when the right to see the camera is withdrawn.
+    fn withdrawn(&self) -> BoxFuture<'_, ()>;
 }
 
 /// A source and the right to open it.
@@ -32,6 +34,10 @@ pub(super) struct Granted {
 impl Connector for Granted {
     fn run<'a>(&'a self, sink: Arc<dyn UnitSink>, stop: &'a Shutdown) -> BoxFuture<'a, Result<()>> {
         self.source.run(&self.camera.camera, &self.grant, sink, &self.clock, stop).boxed()
+    }
+
+    fn withdrawn(&self) -> BoxFuture<'_, ()> {
+        self.grant.withdrawn().cancelled().boxed()
     }
 }
 
@@ -117,6 +123,8 @@ impl<C: Connector> Supervisor<C> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
+            // The next run is refused at once, and says so.
+            () = self.connector.withdrawn() => Some(()),
             () = tokio::time::sleep(wait) => Some(()),
         }
     }

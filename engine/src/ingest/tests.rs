@@ -47,6 +47,10 @@ impl Connector for Actor {
         self.times.lock().expect("no panic").push(self.clock.now());
         (self.act)(n, sink, self.clock.clone())
     }
+
+    fn withdrawn(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 struct Stage {

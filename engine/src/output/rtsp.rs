@@ -122,6 +122,14 @@ impl Server {
         })?;
 
         let context = glib::MainContext::new();
+        if let Some(pool) = server.session_pool() {
+            // Sessions of viewers that went without a word expire only when somebody looks.
+            let sweep = move || {
+                pool.cleanup();
+                glib::ControlFlow::Continue
+            };
+            glib::timeout_source_new_seconds(5, None, glib::Priority::DEFAULT, sweep).attach(Some(&context));
+        }
         let main_loop = glib::MainLoop::new(Some(&context), false);
         let source = server
             .attach(Some(&context))

@@ -117,6 +117,11 @@ impl Camera {
         let live = matches!(status, TileStatus::Live);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.age_ms = age_ms;
+        if matches!(status, TileStatus::Refused(_)) && seen.kind != kind {
+            // No pixel of it stays in memory.
+            self.targets.forget();
+            self.store.clear(&self.id);
+        }
         if seen.kind == kind {
             return;
         }
@@ -130,7 +135,7 @@ impl Camera {
         if !live && seen.was_live {
             *seen.placards.entry(kind.to_owned()).or_default() += 1;
         }
-        seen.was_live |= live;
+        seen.was_live = live;
         seen.kind = kind;
     }
 
@@ -153,7 +158,7 @@ impl Camera {
             name: self.name.clone(),
             profile: self.source.profile.to_string(),
             state: if seen.kind.is_empty() { "waiting".into() } else { seen.kind.to_owned() },
-            reason: decode.error.map(|(_, reason)| reason).or(ingest.last_error),
+            reason: decode.error.map(|(_, r)| r).or(ingest.last_error).filter(|_| seen.kind != "live"),
             codec: ingest.parameters.map(|p| p.codec.to_string()),
             width: decode.width,
             height: decode.height,

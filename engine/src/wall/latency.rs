@@ -26,8 +26,29 @@ type Origin = (Moment, Option<Duration>);
 #[derive(Default)]
 struct State {
     in_flight: VecDeque<(Pts, Vec<Origin>)>,
+    measured: Latency,
+}
+
+/// What was measured so far, of one screen or of several.
+#[derive(Clone, Default)]
+pub(super) struct Latency {
     from_capture: Histogram,
     from_arrival: Histogram,
+}
+
+impl Latency {
+    /// Adds another screen's.
+    pub fn merge(&mut self, other: &Latency) {
+        self.from_capture.merge(&other.from_capture);
+        self.from_arrival.merge(&other.from_arrival);
+    }
+
+    pub fn report(&self) -> LatencyReport {
+        LatencyReport {
+            from_capture: Spread::from(&self.from_capture),
+            from_arrival: Spread::from(&self.from_arrival),
+        }
+    }
 }
 
 impl LatencyMeter {
@@ -57,21 +78,17 @@ impl LatencyMeter {
                 continue;
             }
             for (arrival, captured) in pictures {
-                state.from_arrival.record(now.since(arrival));
+                state.measured.from_arrival.record(now.since(arrival));
                 let age = captured.and_then(|at| wall.checked_sub(at));
                 if let Some(age) = age.filter(|age| *age < PLAUSIBLE) {
-                    state.from_capture.record(age);
+                    state.measured.from_capture.record(age);
                 }
             }
         }
     }
 
-    pub fn report(&self) -> LatencyReport {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        LatencyReport {
-            from_capture: Spread::from(&state.from_capture),
-            from_arrival: Spread::from(&state.from_arrival),
-        }
+    pub fn latency(&self) -> Latency {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).measured.clone()
     }
 }
 
@@ -104,7 +121,7 @@ mod tests {
         meter.composed(Pts(2), &[shown(None)]);
         clock.advance(Duration::from_millis(30));
         meter.encoded(Pts(1));
-        let report = meter.report();
+        let report = meter.latency().report();
         assert_eq!((report.from_arrival.count, report.from_arrival.max_ms), (2, 30.0));
         assert_eq!((report.from_capture.count, report.from_capture.max_ms), (1, 50.0));
     }
@@ -115,6 +132,6 @@ mod tests {
         let meter = LatencyMeter::new(clock.clone());
         meter.composed(Pts(1), &[FrameMeta::default()]);
         meter.encoded(Pts(5));
-        assert_eq!(meter.report().from_arrival.count, 0);
+        assert_eq!(meter.latency().report().from_arrival.count, 0);
     }
 }

@@ -23,7 +23,7 @@ use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
 use crate::store::FrameStore;
 
 use camera::{Camera, Rooms, wanted};
-use latency::LatencyMeter;
+use latency::Latency;
 use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
 
@@ -42,7 +42,6 @@ pub struct Wall {
     shutdown: Shutdown,
     screens: Vec<Screen>,
     cameras: Cameras,
-    meter: Arc<LatencyMeter>,
     ingest: Ingest,
     pool: DecodePool,
     store: Arc<FrameStore>,
@@ -57,7 +56,6 @@ impl Wall {
         let shutdown = Shutdown::new();
         let store = Arc::new(FrameStore::new(STORE_BYTES));
         let cameras: Cameras = Arc::new(Mutex::new(Arc::new(HashMap::new())));
-        let meter = LatencyMeter::new(clock.clone());
         let pool = DecodePool::start(
             PoolConfig {
                 queue_bound: spec.limits.queue,
@@ -74,7 +72,6 @@ impl Wall {
             shutdown,
             screens: Vec::new(),
             cameras,
-            meter,
             ingest,
             pool,
             store,
@@ -90,13 +87,12 @@ impl Wall {
             self.screens.push(Screen::start(ScreenParts {
                 layout: screen.clone(),
                 backend: self.spec.backend,
-                style: style(&self.spec.overlay),
+                style: style(&self.spec.overlay, &self.spec.limits),
                 text: text.clone(),
                 encoder: self.spec.encoder_config(screen.width, screen.height),
                 outputs: self.outputs_of(&screen.id)?,
                 store: self.store.clone(),
                 cameras: self.cameras.clone(),
-                meter: self.meter.clone(),
                 clock: self.clock.clone(),
             })?);
         }
@@ -149,7 +145,16 @@ impl Wall {
             ));
         }
         let mut wanted = wanted(&layout);
-        for (id, camera) in self.cameras().iter() {
+        let cameras = self.cameras();
+        if let Some(id) = wanted.keys().find(|id| !cameras.contains_key(*id)) {
+            let remedy = "is not open; start the wall with a scene that shows it";
+            return Err(Error::new(ErrorKind::Config, id.to_string(), remedy));
+        }
+        // Screens go over at their next tick, so the pictures of the layout before stay for now.
+        let needed: Vec<_> =
+            self.screens.iter().map(|s| &s.layout).chain(&layout.screens).flat_map(|s| &s.tiles).collect();
+        self.store.retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
+        for (id, camera) in cameras.iter() {
             camera.set_wanted(wanted.remove(id).unwrap_or_default());
         }
         for (screen, new) in self.screens.iter_mut().zip(layout.screens) {
@@ -199,6 +204,8 @@ impl Wall {
     pub fn report(&self) -> WallReport {
         let now = self.clock.now();
         let cameras = self.cameras();
+        let mut latency = Latency::default();
+        self.screens.iter().for_each(|screen| latency.merge(&screen.latency()));
         let in_order = self.spec.cameras.iter().filter_map(|spec| cameras.get(&spec.id));
         WallReport {
             version: env!("CARGO_PKG_VERSION"),
@@ -207,7 +214,7 @@ impl Wall {
             at_unix_s: self.clock.wall().as_secs_f64(),
             cameras: in_order.map(|camera| camera.report(now)).collect(),
             screens: self.screens.iter().map(Screen::report).collect(),
-            latency: self.meter.report(),
+            latency: latency.report(),
             process: ProcessReport::now(),
         }
     }
@@ -238,7 +245,7 @@ fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secr
 }
 
 /// How overlays look.
-fn style(spec: &OverlaySpec) -> OverlayStyle {
+fn style(spec: &OverlaySpec, limits: &LimitSpec) -> OverlayStyle {
     OverlayStyle {
         background: spec.background,
         labels: spec.labels,
@@ -246,6 +253,8 @@ fn style(spec: &OverlaySpec) -> OverlayStyle {
         age_from: spec.age_after.unwrap_or(Duration::MAX),
         border: spec.border,
         border_color: spec.border_color,
+        // The status says so first; this only guards against one that does not.
+        age_limit: limits.placard_after + Duration::from_secs(1),
         language: spec.language,
         utc_offset: local_offset(),
         ..OverlayStyle::default()

@@ -99,6 +99,10 @@ pub struct ScreenReport {
     pub compositor: String,
     /// What encodes it.
     pub encoder: String,
+    /// True where it is not the encoder that was asked for, because that one does not work here.
+    pub encoder_fallback: bool,
+    /// The trouble that the encoder has now.
+    pub encoder_error: Option<String>,
     /// Pictures composed.
     pub frames: u64,
     /// Pictures missed because the screen was late.

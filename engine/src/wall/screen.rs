@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cadence::Cadence;
 use super::camera::Camera;
-use super::latency::{LatencyMeter, Metered};
+use super::latency::{Latency, LatencyMeter, Metered};
 use super::report::{OutputReport, ScreenReport, Spread};
 use crate::base::thread::Worker;
 use crate::base::{Histogram, Mailbox, Moment, Overflow, Result, SharedClock, Shutdown};
@@ -39,6 +39,7 @@ pub(super) struct Screen {
     pub layout: ScreenLayout,
     pub hub: Arc<OutputHub>,
     commands: Mailbox<Command>,
+    meter: Arc<LatencyMeter>,
     shared: Arc<Shared>,
     encoder: Option<Arc<ScreenEncoder>>,
     last_encode: Option<EncodeStatus>,
@@ -82,7 +83,6 @@ pub(super) struct ScreenParts {
     pub outputs: Vec<OutputSpec>,
     pub store: Arc<FrameStore>,
     pub cameras: Cameras,
-    pub meter: Arc<LatencyMeter>,
     pub clock: SharedClock,
 }
 
@@ -103,16 +103,17 @@ impl Screen {
         for output in &parts.outputs {
             hub.add(output.clone())?;
         }
-        let sink = Arc::new(Metered { meter: parts.meter.clone(), sink: hub.clone() });
+        let meter = LatencyMeter::new(clock.clone());
+        let sink = Arc::new(Metered { meter: meter.clone(), sink: hub.clone() });
         let encoder = Arc::new(ScreenEncoder::start(&layout.id, parts.encoder.clone(), sink, clock)?);
         let commands = Mailbox::new(16, Overflow::DropOldest);
         let stop = Shutdown::new();
         let thread = {
             let (shared, stop, commands) = (shared.clone(), stop.clone(), commands.clone());
-            let (encoder, hub) = (encoder.clone(), hub.clone());
+            let (encoder, hub, meter) = (encoder.clone(), hub.clone(), meter.clone());
             Worker::spawn_with_init(
                 &format!("screen {}", layout.id),
-                move || Run::new(parts, shared, encoder, hub, commands),
+                move || Run::new(parts, shared, encoder, hub, meter, commands),
                 move |mut run| run.until(&stop),
             )?
         };
@@ -120,6 +121,7 @@ impl Screen {
             layout,
             hub,
             commands,
+            meter,
             shared,
             encoder: Some(encoder),
             last_encode: None,
@@ -133,6 +135,11 @@ impl Screen {
         self.commands.send(command);
     }
 
+    /// How long pictures took to this screen.
+    pub fn latency(&self) -> Latency {
+        self.meter.latency()
+    }
+
     /// The newest canvas.
     pub fn newest(&self) -> Option<Frame> {
         self.shared.lock().newest.clone()
@@ -142,6 +149,8 @@ impl Screen {
     pub fn report(&self) -> ScreenReport {
         let encode = self.encoder.as_ref().map(|e| e.status()).or(self.last_encode.clone());
         let count = |of: fn(&EncodeStatus) -> u64| encode.as_ref().map(of).unwrap_or_default();
+        // Before the lock that the screen's thread needs: outputs ask GStreamer.
+        let outputs = self.hub.status().into_iter().map(OutputReport::from).collect();
         let state = self.shared.lock();
         let elapsed = state.first.map(|first| state.last.since(first).as_secs_f64()).unwrap_or_default();
         let fps = if elapsed > 0.0 { (state.frames - 1) as f64 / elapsed } else { 0.0 };
@@ -151,6 +160,8 @@ impl Screen {
             height: self.layout.height,
             compositor: state.compositor.clone(),
             encoder: encode.as_ref().map(|e| e.encoder.clone()).unwrap_or_default(),
+            encoder_fallback: encode.as_ref().is_some_and(|e| e.fallback),
+            encoder_error: encode.as_ref().and_then(|e| e.error.clone()),
             frames: state.frames,
             missed: state.missed,
             fps,
@@ -161,7 +172,7 @@ impl Screen {
             cadence_error: Spread::from(&state.cadence_error),
             compose: Spread::from(&state.compose),
             encode: encode.as_ref().map(|e| Spread::from(&e.encode_time)).unwrap_or_default(),
-            outputs: self.hub.status().into_iter().map(OutputReport::from).collect(),
+            outputs,
         }
     }
 
@@ -199,6 +210,7 @@ struct Run {
     shared: Arc<Shared>,
     encoder: Arc<ScreenEncoder>,
     hub: Arc<OutputHub>,
+    meter: Arc<LatencyMeter>,
     commands: Mailbox<Command>,
     planner: ScreenPlanner,
     compositor: Box<dyn Compositor>,
@@ -213,6 +225,7 @@ impl Run {
         shared: Arc<Shared>,
         encoder: Arc<ScreenEncoder>,
         hub: Arc<OutputHub>,
+        meter: Arc<LatencyMeter>,
         commands: Mailbox<Command>,
     ) -> Result<Run> {
         let (compositor, why) = probe::open(parts.backend, parts.layout.width, parts.layout.height)?;
@@ -225,6 +238,7 @@ impl Run {
             shared,
             encoder,
             hub,
+            meter,
             commands,
             planner,
             compositor,
@@ -278,7 +292,7 @@ impl Run {
             self.canvas = Some(self.compositor.picture(FrameMeta { pts, ..FrameMeta::default() })?);
         }
         if let Some(canvas) = &self.canvas {
-            self.parts.meter.composed(pts, &first_shown);
+            self.meter.composed(pts, &first_shown);
             self.hub.frame(canvas);
             if self.shared.key_wanted.swap(false, Ordering::Relaxed) {
                 self.encoder.force_key();
