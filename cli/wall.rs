@@ -20,7 +20,7 @@ use crate::terminal::{self, Terminal};
   vitrail wall pipelines/wall-4x4.toml
   vitrail wall pipelines/wall-4x4.toml --for 60s --report wall.json --snapshot wall.png
   vitrail wall --grid 2x2 --out rtsp://127.0.0.1:8600/wall rtsp://10.0.0.11/main rtsp://10.0.0.12/main
-  vitrail wall --size 3840x2160 --fps 12.5 --out wall.mkv --out srt://:9000?mode=listener rtsp://…
+  vitrail wall --size 3840x2160 --fps 12.5 --out wall.mkv --out 'srt://:9000?mode=listener' rtsp://…
 
 Watch an RTSP output with:  ffplay -fflags nobuffer rtsp://127.0.0.1:8600/wall
 Keep passwords out of the command line: put them into a secrets file, see docs/ref/sources.md.")]
