@@ -113,6 +113,10 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
 
 fn specify(args: &Args) -> Result<WallSpec> {
     let from_file = args.grid.is_none() && matches!(args.inputs.as_slice(), [one] if one.ends_with(".toml"));
+    if !from_file && let Some(file) = args.inputs.iter().find(|input| input.ends_with(".toml")) {
+        let remedy = "a wall file stands alone, without --grid and without other cameras";
+        return Err(Error::new(ErrorKind::Config, file.clone(), remedy));
+    }
     if from_file && (args.size.is_some() || args.fps.is_some()) {
         let remedy = "go with cameras given as URIs; in a wall file write size under [[screen]] and frame_rate under [wall]";
         return Err(Error::new(ErrorKind::Config, "--size and --fps", remedy));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::liveness::{LivenessLimits, Signs, judge};
 use super::report::{CameraReport, DropReport};
@@ -40,6 +41,9 @@ pub(super) struct Camera {
     seen: Mutex<Seen>,
 }
 
+/// How long a tile says that its pictures were damaged: a usual GOP.
+const DAMAGE_SHOWN: Duration = Duration::from_secs(2);
+
 /// What its tiles showed last, to count changes.
 #[derive(Default)]
 struct Seen {
@@ -47,6 +51,9 @@ struct Seen {
     kind: &'static str,
     placards: BTreeMap<String, u64>,
     age_ms: Option<f64>,
+    /// How many damaged pictures there were, and when that last grew.
+    corrupt: u64,
+    damaged: Option<Moment>,
 }
 
 impl Camera {
@@ -109,6 +116,22 @@ impl Camera {
         );
         self.note(&status, picture.map(|at| now.since(at).as_secs_f64() * 1000.0));
         status
+    }
+
+    /// How long its picture has been the same.
+    pub fn unchanged_for(&self, now: Moment) -> Option<Duration> {
+        self.fit.snapshot().last_change.map(|at| now.since(at))
+    }
+
+    /// Marks a live tile whose pictures were damaged a moment ago: it may show what is not there.
+    pub fn degraded(&self, now: Moment) -> Option<&'static str> {
+        let corrupt = self.decode.status().corrupt;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if corrupt > seen.corrupt {
+            seen.corrupt = corrupt;
+            seen.damaged = Some(now);
+        }
+        seen.damaged.is_some_and(|at| now.since(at) < DAMAGE_SHOWN).then_some("DAMAGED")
     }
 
     /// Counts a change from live to a placard, and from one placard to another.

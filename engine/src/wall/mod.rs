@@ -184,7 +184,7 @@ impl Wall {
             let outputs = screen.hub.status();
             outputs
                 .into_iter()
-                .map(|o| format!("screen {}: {}", screen.layout.id, o.spec))
+                .map(|o| format!("screen {}: {}", screen.layout.id, o.address))
                 .collect::<Vec<_>>()
         };
         self.screens.iter().flat_map(line).collect()

@@ -361,12 +361,15 @@ fn look<'a>(
                 first_shown.push(*fitted.frame.meta());
             }
             TileView {
+                age: match status {
+                    TileStatus::Frozen => camera.unchanged_for(now),
+                    _ => arrival.map(|at| now.since(at)),
+                },
                 picture,
                 status,
-                age: arrival.map(|at| now.since(at)),
                 name: &camera.name,
                 alarm: pane.alarm,
-                degraded: None,
+                degraded: camera.degraded(now),
             }
         })
         .collect();
