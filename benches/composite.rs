@@ -92,10 +92,13 @@ fn composite(c: &mut Criterion) {
     }
     let mut cpu = CpuCompositor::new(1920, 1080).expect("an even size");
     let frame = picture(1920, 1080, Colorimetry::default(), 3);
-    let dest = PixelRect::new(0, 0, 480, 270);
-    let draws = vec![Draw::Picture { frame, dest }];
-    let unfitted = CompositePlan { width: 1920, height: 1080, draws, damage: vec![dest] };
-    group.bench_function("unfitted 1080p into 480x270", |b| b.iter(|| cpu.compose(&unfitted)));
+    for (width, height) in [(480, 270), (854, 480)] {
+        let dest = PixelRect::new(0, 0, width, height);
+        let draws = vec![Draw::Picture { frame: frame.clone(), dest }];
+        let unfitted = CompositePlan { width: 1920, height: 1080, draws, damage: vec![dest] };
+        let id = BenchmarkId::new("unfitted 1080p into", format!("{width}x{height}"));
+        group.bench_function(id, |b| b.iter(|| cpu.compose(&unfitted)));
+    }
     group.finish();
 }
 

@@ -7,10 +7,10 @@ use vitrail_engine::composite::{Bitmap, CompositePlan, Compositor, Draw, Yuv};
 use vitrail_engine::fit::PixelRect;
 use vitrail_engine::media::{Chroma, FrameMeta};
 
+use crate::BACKENDS;
 use crate::compare::{Picture, compare, save};
 use crate::painter::paint;
 use crate::scenes::{COLORIMETRIES, frame_of};
-use crate::{BACKENDS, resamples};
 
 const W: u32 = 138;
 const H: u32 = 70;
@@ -109,9 +109,6 @@ fn random_plans_are_drawn_as_the_painter_draws_them() {
         for (backend, compositor) in &opened {
             let got = draw(&mut **compositor.borrow_mut(), &[&start, &plan]);
             prop_assert!(untouched_outside(&got, &plan), "{} left the damage", backend.name);
-            if backend.resampled.is_some() && resamples(&plan) {
-                continue;
-            }
             // A backend may round between the axes of a scaled picture and before its conversion.
             let bound = crate::Tolerance { max_diff: 2, min_psnr: 45.0, max_bias: 0.5 };
             let twin = drawn.replace(got.clone());

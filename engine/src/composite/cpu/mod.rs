@@ -6,7 +6,6 @@ mod convert;
 mod fill;
 mod picture;
 mod pool;
-mod scale;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -16,7 +15,7 @@ use rayon::prelude::*;
 use super::Compositor;
 use super::plan::{CompositePlan, Draw};
 use crate::base::{Error, ErrorKind, Result};
-use crate::fit::PixelRect;
+use crate::fit::{PixelRect, Scratch};
 use crate::media::{Frame, FrameMeta};
 use canvas::{Band, Canvas};
 use picture::Prepared;
@@ -32,7 +31,7 @@ pub struct CpuCompositor {
     name: String,
     canvas: Canvas,
     pool: BufferPool,
-    scaler: scale::Scaler,
+    scratch: Scratch,
 }
 
 impl CpuCompositor {
@@ -57,7 +56,7 @@ impl CpuCompositor {
             name: format!("cpu ({})", simd_name()),
             canvas: Canvas::new(width, height),
             pool: BufferPool::new(4),
-            scaler: scale::Scaler::default(),
+            scratch: Scratch::default(),
         })
     }
 }
@@ -82,7 +81,7 @@ impl Compositor for CpuCompositor {
         }
         let work: u64 = plan.draws.iter().map(|draw| work(draw, &clips)).sum();
         let bands = if work < PARALLEL_WORK { 1 } else { rayon::current_num_threads() };
-        let prepared = self.prepare(&plan.draws, &clips, bands > 1)?;
+        let prepared = self.prepare(&plan.draws, &clips, bands > 1);
         let mut bands = self.canvas.bands(bands);
         if let [band] = bands.as_mut_slice() {
             draw_band(band, &plan.draws, &prepared, &clips);
@@ -104,31 +103,19 @@ impl Compositor for CpuCompositor {
 
 impl CpuCompositor {
     /// Scales every picture that is not at its size yet, so that bands only copy and convert.
-    fn prepare(
-        &mut self,
-        draws: &[Draw],
-        clips: &[PixelRect],
-        parallel: bool,
-    ) -> Result<Vec<Option<Prepared>>> {
+    fn prepare(&mut self, draws: &[Draw], clips: &[PixelRect], parallel: bool) -> Vec<Option<Prepared>> {
         let needs_scaling = |draw: &Draw| {
             matches!(draw, Draw::Picture { frame, dest }
             if (frame.width(), frame.height()) != (dest.width, dest.height) && touches(dest, clips))
         };
-        let scaled = if parallel && draws.iter().filter(|d| needs_scaling(d)).count() > 1 {
-            draws
-                .par_iter()
-                .map_init(scale::Scaler::default, |scaler, draw| {
-                    needs_scaling(draw).then(|| Prepared::new(draw, scaler)).transpose()
-                })
-                .collect::<Result<Vec<_>>>()?
-        } else {
-            let scaler = &mut self.scaler;
-            draws
-                .iter()
-                .map(|draw| needs_scaling(draw).then(|| Prepared::new(draw, scaler)).transpose())
-                .collect::<Result<Vec<_>>>()?
+        let prepared = |scratch: &mut Scratch, draw: &Draw| {
+            if needs_scaling(draw) { Prepared::new(draw, scratch) } else { None }
         };
-        Ok(scaled.into_iter().map(Option::flatten).collect())
+        if parallel && draws.iter().filter(|d| needs_scaling(d)).count() > 1 {
+            draws.par_iter().map_init(Scratch::default, prepared).collect()
+        } else {
+            draws.iter().map(|draw| prepared(&mut self.scratch, draw)).collect()
+        }
     }
 }
 

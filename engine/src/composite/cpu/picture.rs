@@ -1,11 +1,10 @@
-//! A picture at its place: rows copied, converted where its colours differ from the canvas's.
+//! A picture at its place: scaled by the fit room where it is not at its size yet, then rows copied,
+//! converted where its colours differ from the canvas's.
 
 use super::canvas::Band;
 use super::convert::Converter;
-use super::scale::Scaler;
-use crate::base::Result;
 use crate::composite::plan::Draw;
-use crate::fit::PixelRect;
+use crate::fit::{FitMode, FitSpec, PixelRect, Scratch, fit};
 use crate::media::{Chroma, Frame};
 
 /// A picture that had to be scaled to its destination first.
@@ -15,12 +14,13 @@ pub(super) struct Prepared(Frame);
 impl Prepared {
     /// The scaled picture of a [`Draw::Picture`]; `None` for other draws and for a destination that
     /// is empty or has odd sides, which no executor draws.
-    pub(super) fn new(draw: &Draw, scaler: &mut Scaler) -> Result<Option<Prepared>> {
-        let Draw::Picture { frame, dest } = draw else { return Ok(None) };
+    pub(super) fn new(draw: &Draw, scratch: &mut Scratch) -> Option<Prepared> {
+        let Draw::Picture { frame, dest } = draw else { return None };
         if dest.is_empty() || dest.width % 2 != 0 || dest.height % 2 != 0 {
-            return Ok(None);
+            return None;
         }
-        scaler.scale(frame, dest.width, dest.height).map(|frame| Some(Prepared(frame)))
+        let spec = FitSpec::whole(dest.width, dest.height, FitMode::Stretch);
+        Some(Prepared(fit(frame, &spec, &[], scratch).frame))
     }
 
     pub(super) fn frame(&self) -> &Frame {
