@@ -14,6 +14,7 @@ const FRAGMENT_MS: u32 = 1000;
 
 pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
     let subject = path.display().to_string();
+    set_aside(path)?;
     writable(path)?;
     let mux = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {
         format!(
@@ -44,6 +45,24 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
     Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
 }
 
+/// Renames a recording that is there already to the first free of `NAME.1.EXT`, `NAME.2.EXT`, …: a
+/// restart must not destroy what a crash left, and one who still writes it goes on writing it.
+fn set_aside(path: &Path) -> Result<()> {
+    if !std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
+        return Ok(());
+    }
+    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    let free = (1..10_000).map(|n| path.with_extension(format!("{n}.{extension}"))).find(|p| !p.exists());
+    let to = free.ok_or_else(|| {
+        let subject = path.display().to_string();
+        Error::new(ErrorKind::Io, subject, "10,000 older recordings lie beside it; move them away")
+    })?;
+    tracing::info!("{} becomes {}", path.display(), to.display());
+    std::fs::rename(path, &to).map_err(|e| {
+        Error::new(ErrorKind::Io, path.display().to_string(), "cannot be set aside").caused_by(e)
+    })
+}
+
 /// Finds out now, not at the first picture, whether the file can be written.
 pub(crate) fn writable(path: &Path) -> Result<()> {
     let refused = |message: &'static str, e: std::io::Error| {
@@ -55,4 +74,23 @@ pub(crate) fn writable(path: &Path) -> Result<()> {
     }
     let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
     opened.map(drop).map_err(|e| refused("cannot be written", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recordings_are_set_aside_and_never_replaced() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("wall.mkv");
+        set_aside(&path).expect("nothing is there");
+        for n in [1, 2] {
+            std::fs::write(&path, format!("run {n}")).expect("writable");
+            set_aside(&path).expect("renamed");
+            assert!(!path.exists());
+            let kept = std::fs::read_to_string(dir.path().join(format!("wall.{n}.mkv"))).expect("kept");
+            assert_eq!(kept, format!("run {n}"));
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub enum OutputSpec {
     },
     /// Record: `.mp4` (fragmented) or `.mkv`; playable up to the last fragment after a kill.
     File {
-        /// The file; replaced where it exists.
+        /// The file; one that is there already is renamed to `NAME.1.EXT`, `NAME.2.EXT`, …
         path: PathBuf,
     },
     /// HTTP live streaming: a playlist `….m3u8` and its segments beside it.

@@ -15,6 +15,7 @@ use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
+use crate::fit::FitSpec;
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
 use crate::output::OutputSpec;
@@ -53,6 +54,10 @@ impl Wall {
     pub fn start(spec: WallSpec, authority: &Authority, clock: SharedClock) -> Result<Wall> {
         let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
+        // All that can be refused is refused before an output touches a file or a port.
+        let openings = openings(&spec, &layout, &secrets)?;
+        let outputs =
+            layout.screens.iter().map(|screen| outputs(&spec, &screen.id)).collect::<Result<_>>()?;
         let shutdown = Shutdown::new();
         let store = Arc::new(FrameStore::new(STORE_BYTES));
         let cameras: Cameras = Arc::new(Mutex::new(Arc::new(HashMap::new())));
@@ -76,21 +81,21 @@ impl Wall {
             pool,
             store,
         };
-        wall.start_screens(&layout)?;
-        wall.open_cameras(&layout, authority, &secrets)?;
+        wall.start_screens(&layout, outputs)?;
+        wall.open_cameras(openings, authority);
         Ok(wall)
     }
 
-    fn start_screens(&mut self, layout: &Layout) -> Result<()> {
+    fn start_screens(&mut self, layout: &Layout, outputs: Vec<Vec<OutputSpec>>) -> Result<()> {
         let text = Arc::new(TextRenderer::new());
-        for screen in &layout.screens {
+        for (screen, outputs) in layout.screens.iter().zip(outputs) {
             self.screens.push(Screen::start(ScreenParts {
                 layout: screen.clone(),
                 backend: self.spec.backend,
                 style: style(&self.spec.overlay, &self.spec.limits),
                 text: text.clone(),
                 encoder: self.spec.encoder_config(screen.width, screen.height),
-                outputs: self.outputs_of(&screen.id)?,
+                outputs,
                 store: self.store.clone(),
                 cameras: self.cameras.clone(),
                 clock: self.clock.clone(),
@@ -99,31 +104,17 @@ impl Wall {
         Ok(())
     }
 
-    fn open_cameras(&self, layout: &Layout, authority: &Authority, secrets: &Secrets) -> Result<()> {
-        let mut wanted = wanted(layout);
+    fn open_cameras(&self, openings: Vec<Opening>, authority: &Authority) {
         let rooms = Rooms { ingest: &self.ingest, pool: &self.pool, store: &self.store, clock: &self.clock };
-        let mut open = HashMap::new();
-        for camera in &self.spec.cameras {
-            let Some(specs) = wanted.remove(&camera.id) else { continue };
-            let lines = specs.iter().map(|s| s.height).max().unwrap_or_default();
-            let profile = profile(camera, lines);
-            let config = source(camera, profile, &self.spec.limits, secrets)?;
+        let limits =
+            LivenessLimits { age: self.spec.limits.placard_after, freeze: self.spec.limits.frozen_after };
+        let open = openings.into_iter().map(|Opening { camera, profile, config, specs }| {
             let grant = authority.grant(&camera.id);
-            let limits =
-                LivenessLimits { age: self.spec.limits.placard_after, freeze: self.spec.limits.frozen_after };
-            let camera = Camera::open(&rooms, camera, profile, config, specs, limits, grant);
-            open.insert(camera.id.clone(), Arc::new(camera));
-        }
-        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(open);
-        Ok(())
-    }
-
-    fn outputs_of(&self, screen: &ScreenId) -> Result<Vec<OutputSpec>> {
-        let listed = self.spec.outputs.iter().filter(|o| o.screen == *screen).flat_map(|o| &o.outputs);
-        let parse = |text: &OutputText| {
-            text.expose().parse::<OutputSpec>().map_err(|e| Error::from(text.refused(&e)))
-        };
-        listed.map(parse).collect()
+            let camera = Camera::open(&rooms, &camera, &profile, config, specs, limits, grant);
+            (camera.id.clone(), Arc::new(camera))
+        });
+        let open = Arc::new(open.collect());
+        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = open;
     }
 
     fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
@@ -228,6 +219,36 @@ impl Wall {
         }
         WallReport { cameras, ..self.report() }
     }
+}
+
+/// A camera that a tile shows, ready to be opened.
+struct Opening {
+    camera: CameraSpec,
+    profile: String,
+    config: SourceConfig,
+    specs: Vec<FitSpec>,
+}
+
+/// The cameras that the layout shows, in the order of the configuration.
+fn openings(spec: &WallSpec, layout: &Layout, secrets: &Secrets) -> Result<Vec<Opening>> {
+    let mut wanted = wanted(layout);
+    let mut openings = Vec::new();
+    for camera in &spec.cameras {
+        let Some(specs) = wanted.remove(&camera.id) else { continue };
+        let lines = specs.iter().map(|s| s.height).max().unwrap_or_default();
+        let profile = profile(camera, lines).to_owned();
+        let config = source(camera, &profile, &spec.limits, secrets)?;
+        openings.push(Opening { camera: camera.clone(), profile, config, specs });
+    }
+    Ok(openings)
+}
+
+/// Where a screen goes; an error has the output's file, line and key.
+fn outputs(spec: &WallSpec, screen: &ScreenId) -> Result<Vec<OutputSpec>> {
+    let listed = spec.outputs.iter().filter(|o| o.screen == *screen).flat_map(|o| &o.outputs);
+    let parse =
+        |text: &OutputText| text.expose().parse::<OutputSpec>().map_err(|e| Error::from(text.refused(&e)));
+    listed.map(parse).collect()
 }
 
 /// What to open of a camera.
