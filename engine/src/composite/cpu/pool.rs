@@ -1,25 +1,25 @@
-//! Picture buffers that come back when the last reader drops them.
+//! Picture buffers that come back when the last reader drops them, on whatever thread that is: the
+//! screen's thread never waits for a lock that a reader holds.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use crossbeam::queue::ArrayQueue;
 
-/// Keeps up to `keep` buffers for reuse; more are freed.
+/// Keeps up to a fixed number of buffers for reuse; more are freed.
 #[derive(Clone, Debug)]
 pub(super) struct BufferPool {
-    free: Arc<Mutex<Vec<Vec<u8>>>>,
-    keep: usize,
+    free: Arc<ArrayQueue<Vec<u8>>>,
 }
 
 impl BufferPool {
     pub(super) fn new(keep: usize) -> BufferPool {
-        BufferPool { free: Arc::new(Mutex::new(Vec::with_capacity(keep))), keep }
+        BufferPool { free: Arc::new(ArrayQueue::new(keep.max(1))) }
     }
 
     /// A buffer of `len` bytes with any content.
     pub(super) fn take(&self, len: usize) -> Vec<u8> {
-        let reused = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match reused {
+        match self.free.pop() {
             Some(buffer) if buffer.len() == len => buffer,
             _ => vec![0; len],
         }
@@ -32,7 +32,7 @@ impl BufferPool {
 
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.free.len()
     }
 }
 
@@ -49,9 +49,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < self.pool.keep {
-            free.push(std::mem::take(&mut self.buffer));
-        }
+        // Full: this one is freed.
+        let _ = self.pool.free.push(std::mem::take(&mut self.buffer));
     }
 }
