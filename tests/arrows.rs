@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["base", "media", "source"]),
     ("fit", &["base", "media", "decode", "store"]),
     ("decode", &["base", "media", "source", "ingest"]),
+    ("effort", &["base", "media", "decode"]),
     ("store", &["base", "media", "fit"]),
     ("scene", &["base", "media", "fit"]),
     ("composite", &["base", "media", "fit", "scene"]),

@@ -1,8 +1,9 @@
 //! The media plane of Vitrail: from a camera's packets to an encoded wall.
 //!
 //! Rooms, in the order that data flows: [`source`] connects, [`ingest`] keeps it alive, [`decode`]
-//! turns access units into frames, [`fit`] shrinks them to tile size, [`store`] keeps the newest,
-//! [`scene`] says where each goes, [`composite`] draws, [`encode`] compresses, [`output`] delivers.
+//! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
+//! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
+//! [`encode`] compresses, [`output`] delivers.
 //! Only [`wall`] sees all of them. A room imports [`base`], [`media`] and the types of the room
 //! before it; `tests/arrows.rs` checks that.
 
@@ -10,6 +11,7 @@ pub mod base;
 pub mod composite;
 pub mod config;
 pub mod decode;
+pub mod effort;
 pub mod encode;
 pub mod fit;
 pub mod ingest;
