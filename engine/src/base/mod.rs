@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod counters;
+pub mod cpu;
 pub mod error;
 pub mod histogram;
 pub mod mailbox;

@@ -8,6 +8,7 @@ use super::decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Picture};
 use super::queue::Queued;
 use super::status::Progress;
 use super::units;
+use crate::base::cpu;
 use crate::base::{Clock, Error, ErrorKind, Moment, Result};
 use crate::media::{AccessUnit, Codec, Frame, SourceRef, VideoParameters};
 
@@ -93,9 +94,9 @@ impl Work {
             self.hold(unit.arrival);
         }
         let mut pictures = Vec::new();
-        let before = bench.setting.clock.now();
+        let before = cpu::thread_time();
         let result = self.decode(queued, bench, &mut pictures);
-        let nanos = bench.setting.clock.now().since(before).as_nanos();
+        let nanos = cpu::thread_time().saturating_sub(before).as_nanos();
         bench.progress.update(|p| p.decode_nanos += u64::try_from(nanos).unwrap_or(u64::MAX));
         for picture in pictures {
             self.hand_on(picture, bench, deliver);

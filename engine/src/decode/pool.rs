@@ -13,6 +13,7 @@ use super::decoder::{DecoderFactory, DecoderRequest, Order};
 use super::queue::{Queued, UnitQueue};
 use super::status::{DecodeStatus, Progress};
 use super::{Effort, FrameConsumer, LibavFactory};
+use crate::base::cpu;
 use crate::base::thread::Worker;
 use crate::base::{ErrorKind, Moment, Result, SharedClock};
 use crate::media::{AccessUnit, SourceRef, VideoParameters};
@@ -104,6 +105,8 @@ impl Inner {
     }
 
     fn work(&self) {
+        // Screens and encoders go first: a wall keeps its cadence whatever its inputs do.
+        cpu::step_back();
         let mut shared = Shared::default();
         while let Some(camera) = self.next() {
             let turn = catch_unwind(AssertUnwindSafe(|| camera.take_turn(self, &mut shared)));
@@ -346,6 +349,11 @@ impl DecodeHandle {
                 _ => line.idle_since.or(Some(now)),
             };
         });
+    }
+
+    /// In `KeyFrames`, leaves out key frames that arrive closer than this to the one taken before.
+    pub fn set_spacing(&self, spacing: Duration) {
+        self.change(|line| line.queue.set_spacing(spacing));
     }
 
     /// Whether to leave out the loop filter: a fifth less work, 50 dB from the exact picture

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Effort;
+use crate::base::Moment;
 use crate::media::{AccessUnit, VideoParameters};
 
 /// A unit that waits, with what a worker must know beside it.
@@ -50,7 +51,12 @@ pub(super) struct UnitQueue {
     parameters: Option<Arc<VideoParameters>>,
     effort: Effort,
     waiting: Option<Waiting>,
-    /// The newest random-access unit that came in `Standby`: shown at once when called up.
+    /// Random-access units that arrive closer than this to the one taken before are left out, in
+    /// `KeyFrames`.
+    spacing: Duration,
+    /// When the random-access unit that was taken last arrived.
+    last_key: Option<Moment>,
+    /// The newest random-access unit: shown at once when called up from `Standby`.
     held: Option<Queued>,
     tally: Tally,
 }
@@ -64,6 +70,8 @@ impl UnitQueue {
             parameters: None,
             effort: Effort::Full,
             waiting: Some(Waiting::Start),
+            spacing: Duration::ZERO,
+            last_key: None,
             held: None,
             tally: Tally::default(),
         }
@@ -104,10 +112,16 @@ impl UnitQueue {
         self.tally.skipped += self.items.len() as u64;
         self.items.clear();
         self.waiting = Some(Waiting::Start);
-        let held = self.held.take();
         if before == Effort::Standby {
-            self.items.extend(held);
+            self.items.extend(self.held.clone());
+            self.last_key = self.held.as_ref().map(|q| q.unit.arrival);
         }
+    }
+
+    /// From now on, in `KeyFrames`, random-access units closer than this to the one taken before
+    /// are left out.
+    pub fn set_spacing(&mut self, spacing: Duration) {
+        self.spacing = spacing;
     }
 
     /// Throws everything away, uncounted: the camera is closed.
@@ -122,14 +136,17 @@ impl UnitQueue {
             self.tally.dropped_waiting += 1;
             return;
         };
-        let random_access = unit.random_access;
-        let queued = |fresh, alone| Queued { unit, parameters, fresh, alone };
+        let (random_access, arrival) = (unit.random_access, unit.arrival);
+        let queued = |fresh, alone| Queued { unit: unit.clone(), parameters: parameters.clone(), fresh, alone };
+        if random_access {
+            self.held = Some(queued(true, true));
+        }
         match self.effort {
-            Effort::Standby if random_access => self.held = Some(queued(true, true)),
-            Effort::KeyFrames if random_access => {
+            Effort::KeyFrames if random_access && self.is_due(arrival) => {
                 self.tally.dropped_late += self.items.len() as u64;
                 self.items.clear();
                 self.items.push_back(queued(true, true));
+                self.last_key = Some(arrival);
             }
             Effort::Standby | Effort::KeyFrames => self.tally.skipped += 1,
             Effort::Full => {
@@ -141,6 +158,10 @@ impl UnitQueue {
                 self.keep_bound();
             }
         }
+    }
+
+    fn is_due(&self, arrival: Moment) -> bool {
+        self.last_key.is_none_or(|last| arrival.since(last) >= self.spacing)
     }
 
     fn count_if_waiting(&mut self) -> bool {
@@ -305,6 +326,34 @@ mod tests {
         camera.send(false);
         camera.send(true);
         assert_eq!(camera.take(), [(2, true, true), (5, true, false)]);
+    }
+
+    #[test]
+    fn spacing_takes_one_key_frame_in_so_many() {
+        let mut camera = Camera::new();
+        camera.queue.set_effort(Effort::KeyFrames);
+        // A key frame every 200 ms; one in three.
+        camera.queue.set_spacing(Duration::from_millis(500));
+        let mut taken = Vec::new();
+        for n in 0..40 {
+            camera.send(n % 5 == 0);
+            taken.extend(camera.take().iter().map(|t| t.0));
+        }
+        assert_eq!(taken, [0, 15, 30]);
+        assert_eq!(camera.queue.tally().skipped, 37);
+    }
+
+    #[test]
+    fn a_camera_that_was_just_put_on_standby_is_called_up_at_once() {
+        let mut camera = Camera::new();
+        for n in 0..8 {
+            camera.send(n == 0);
+        }
+        camera.take();
+        camera.queue.set_effort(Effort::Standby);
+        camera.send(false);
+        camera.queue.set_effort(Effort::KeyFrames);
+        assert_eq!(camera.take(), [(0, true, true)], "without waiting for the next key frame");
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct DecodeStatus {
     pub height: u32,
     /// What is wrong now; the next good frame clears it.
     pub error: Option<(ErrorKind, String)>,
-    /// Time that the decoder took, without the consumer, in nanoseconds.
+    /// CPU time that the decoder took on its worker, without the consumer, in nanoseconds. A
+    /// hardware decoder works elsewhere.
     pub decode_nanos: u64,
 }
 

@@ -2,5 +2,11 @@
 //! admission and capacity planner. Pure: nothing here connects, decodes or starts a thread.
 
 pub mod cost;
+mod governor;
+mod ladder;
+#[cfg(test)]
+mod tests;
 
 pub use cost::{CostModel, StreamLoad};
+pub use governor::{Admission, Decision, Governor, Load, Plan};
+pub use ladder::{EffortSettings, ProfileLoad, Rung, Step, Wish, ladder};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::change::ChangeDetector;
 use super::{FitSpec, Mask, Scratch, fit};
+use crate::base::cpu;
 use crate::base::{Error, ErrorKind, Moment, SharedClock};
 use crate::decode::FrameConsumer;
 use crate::media::{Frame, SourceRef};
@@ -80,8 +81,14 @@ impl SharedTargets {
     fn show(&self, source: &SourceRef, frame: &Frame, store: &FrameStore) -> usize {
         let mut newest = self.newest();
         let targets = self.get();
+        let before = newest.frame.take();
         newest.frame = (!targets.specs.is_empty()).then(|| (source.clone(), frame.clone()));
-        newest.put_all(&targets, store)
+        let stored = newest.put_all(&targets, store);
+        if stored == 0 && before.as_ref().is_some_and(|(other, _)| other != source) {
+            // Of a stream that has not taken over yet, or that was taken over from.
+            newest.frame = before;
+        }
+        stored
     }
 }
 
@@ -110,7 +117,7 @@ pub struct FitSnapshot {
     /// When the picture last differed from the one before: older than `last_frame` by a while, it
     /// is frozen.
     pub last_change: Option<Moment>,
-    /// Time that fitting took, in nanoseconds.
+    /// CPU time that fitting took, in nanoseconds.
     pub fit_nanos: u64,
     /// Why nothing can be shown; the next frame clears it.
     pub failure: Option<(ErrorKind, String)>,
@@ -152,10 +159,10 @@ impl Fitter {
 
 impl FrameConsumer for Fitter {
     fn frame(&mut self, frame: &Frame) {
-        let begun = self.clock.now();
+        let (begun, before) = (self.clock.now(), cpu::thread_time());
         let stored = self.targets.show(&self.source, frame, &self.store);
         let changed = self.detector.changed(frame);
-        let ended = self.clock.now();
+        let taken = cpu::thread_time().saturating_sub(before);
         self.status.update(|status| {
             status.frames += 1;
             status.stored += stored as u64;
@@ -163,7 +170,7 @@ impl FrameConsumer for Fitter {
             if changed {
                 status.last_change = Some(begun);
             }
-            status.fit_nanos += u64::try_from(ended.since(begun).as_nanos()).unwrap_or(u64::MAX);
+            status.fit_nanos += u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
             status.failure = None;
         });
     }

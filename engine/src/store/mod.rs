@@ -50,7 +50,16 @@ impl Slot {
 struct Camera {
     /// Frames of no other generation are taken; `None`: of no generation at all.
     generation: Option<u64>,
+    /// The generation that takes over with its first picture that is not older than what is shown.
+    next: Option<u64>,
     slots: HashMap<FitSpec, Arc<Slot>>,
+}
+
+impl Camera {
+    fn shows_later_than(&self, fitted: &FittedFrame) -> bool {
+        let arrival = fitted.frame.meta().arrival;
+        self.slots.values().any(|s| s.lock().as_ref().is_some_and(|k| k.frame.frame.meta().arrival > arrival))
+    }
 }
 
 /// All fitted pictures of this process.
@@ -97,6 +106,9 @@ impl FrameStore {
             self.stale.add_one();
             return false;
         };
+        if camera.next == Some(source.generation) && !camera.shows_later_than(&fitted) {
+            camera.generation = camera.next.take();
+        }
         if camera.generation != Some(source.generation) {
             self.stale.add_one();
             return false;
@@ -128,7 +140,23 @@ impl FrameStore {
     /// From now on only frames of this generation are taken. The picture that is there stays
     /// until one of them comes, so that a switch of profiles is seamless.
     pub fn set_generation(&self, camera: &CameraId, generation: u64) {
-        self.lock().entry(camera.clone()).or_default().generation = Some(generation);
+        let mut cameras = self.lock();
+        let camera = cameras.entry(camera.clone()).or_default();
+        (camera.generation, camera.next) = (Some(generation), None);
+    }
+
+    /// Another stream of the camera is about to take over: pictures of the current generation are
+    /// taken until the first of this one comes that did not arrive before them, so that a switch
+    /// neither shows a gap nor goes back in time. `None`: none is, after all.
+    pub fn set_next_generation(&self, camera: &CameraId, generation: Option<u64>) {
+        if let Some(camera) = self.lock().get_mut(camera) {
+            camera.next = generation;
+        }
+    }
+
+    /// Whose pictures of a camera are taken; `None`: nobody's.
+    pub fn generation(&self, camera: &CameraId) -> Option<u64> {
+        self.lock().get(camera)?.generation
     }
 
     /// Takes a camera's pixels away, now; its slots stay and are empty. Raise the generation
@@ -200,6 +228,7 @@ fn size(fitted: &FittedFrame) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Moment;
     use crate::fit::FitMode;
     use crate::media::{Frame, FrameMeta};
 
@@ -234,6 +263,29 @@ mod tests {
         assert!(store.put(&source(2), picture(2, 0)));
         assert_eq!(luma(&slot), Some(2));
         assert_eq!(store.refused_stale(), 2);
+    }
+
+    #[test]
+    fn another_stream_takes_over_without_a_gap_and_without_going_back() {
+        let store = FrameStore::new(1000);
+        let slot = store.slot(&"a".into(), &SPEC);
+        let at = |luma, sequence, ms| {
+            let meta = FrameMeta { sequence, arrival: Moment(ms), ..FrameMeta::default() };
+            let frame = Frame::filled(4, 4, [luma, 128, 128], meta).expect("a valid size");
+            FittedFrame { frame, x: 0, y: 0, spec: SPEC }
+        };
+        store.set_generation(&"a".into(), 1);
+        store.put(&source(1), at(10, 100, 100));
+        store.set_next_generation(&"a".into(), Some(2));
+        assert!(store.put(&source(1), at(11, 101, 140)), "the old stream goes on");
+        assert!(!store.put(&source(2), at(20, 0, 120)), "it would go back in time");
+        assert_eq!((luma(&slot), store.generation(&"a".into())), (Some(11), Some(1)));
+        assert!(store.put(&source(2), at(21, 1, 140)), "the same moment, from the new stream");
+        assert_eq!((luma(&slot), store.generation(&"a".into())), (Some(21), Some(2)));
+        assert!(!store.put(&source(1), at(12, 102, 180)), "the old stream is over");
+        store.set_next_generation(&"a".into(), Some(3));
+        store.set_next_generation(&"a".into(), None);
+        assert!(!store.put(&source(3), at(30, 0, 500)), "it was called off");
     }
 
     #[test]

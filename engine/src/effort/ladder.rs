@@ -1,0 +1,206 @@
+//! What a camera may be given: from what its largest tile deserves down to nothing. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cost::{CostModel, StreamLoad};
+use crate::decode::Effort;
+use crate::media::CameraId;
+
+/// How much larger than its picture a tile may be before the next larger profile is worth its cost.
+const UPSCALE: f64 = 1.25;
+/// From this shrinkage on, in each direction, the loop filter is not missed: 50 dB from the exact
+/// picture after 4x, more than 45 after 2x (docs/design/effort.md).
+const HIDES_LOOP_FILTER: f64 = 0.5;
+
+/// What the governor may do, and when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EffortSettings {
+    /// Tiles of fewer lines than this are thumbnails: they show key frames. 0: none are.
+    pub thumbnail_lines: u32,
+    /// The longest time between two pictures of a tile that shows key frames, where the camera's
+    /// key frames allow it.
+    pub refresh_limit: Duration,
+    /// The part of the machine's cores that the wall may fill, 0 to 1.
+    pub budget: f64,
+    /// The part of that which the wall counts on, whatever other programs take, 0 to 1.
+    pub fair_share: f64,
+    /// How long a camera keeps a lower effort before it is raised again.
+    pub hold: Duration,
+}
+
+impl Default for EffortSettings {
+    fn default() -> Self {
+        EffortSettings {
+            thumbnail_lines: 90,
+            refresh_limit: Duration::from_secs(5),
+            budget: 0.85,
+            fair_share: 0.5,
+            hold: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A stream that a camera offers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileLoad {
+    /// Its name: `main`, `sub`, …
+    pub name: Arc<str>,
+    /// What it brings, as it was seen, configured or guessed.
+    pub load: StreamLoad,
+}
+
+/// One camera, as the governor sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// Which camera.
+    pub camera: CameraId,
+    /// Each size, in pixels, at which it is shown; empty where no tile shows it.
+    pub sizes: Vec<(u32, u32)>,
+    /// It never degrades.
+    pub pinned: bool,
+    /// The lowest degrade first.
+    pub priority: u8,
+    /// Pictures come: what it costs can be measured.
+    pub live: bool,
+    /// Its streams, the largest first; at least one.
+    pub profiles: Vec<ProfileLoad>,
+}
+
+impl Wish {
+    /// Pixels of its largest tile.
+    pub(super) fn area(&self) -> u64 {
+        self.sizes.iter().map(|(w, h)| u64::from(*w) * u64::from(*h)).max().unwrap_or_default()
+    }
+}
+
+/// How far below what its tile deserves a camera is, in the order in which that happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Not at all.
+    #[default]
+    AsDeserved,
+    /// The decoder leaves out the loop filter: hardly visible.
+    NoLoopFilter,
+    /// A smaller stream of the camera: softer.
+    SmallerProfile,
+    /// Key frames only: every one of them.
+    KeyFrames,
+    /// One in so many key frames.
+    FewerKeyFrames(u32),
+    /// Nothing is decoded: the tile says so.
+    Paused,
+}
+
+impl Step {
+    /// What the tile says; `None` where it looks as it should.
+    pub fn mark(self) -> Option<&'static str> {
+        match self {
+            Step::AsDeserved | Step::NoLoopFilter => None,
+            Step::SmallerProfile => Some("SOFTER"),
+            Step::KeyFrames | Step::FewerKeyFrames(_) => Some("SLOWER"),
+            Step::Paused => Some("PAUSED"),
+        }
+    }
+}
+
+/// One way to serve a camera.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rung {
+    /// How far it is below what the tile deserves.
+    pub step: Step,
+    /// Which of the wish's profiles.
+    pub profile: usize,
+    /// How much is decoded.
+    pub effort: Effort,
+    /// Whether the decoder leaves out the loop filter.
+    pub skip_loop_filter: bool,
+    /// One in so many key frames, where `effort` is `KeyFrames`; else 1.
+    pub every: u32,
+    /// CPU seconds a second, by the model.
+    pub cost: f64,
+}
+
+impl Rung {
+    /// Key frames closer to the one before than this are left out.
+    pub fn spacing(&self, load: &StreamLoad) -> Duration {
+        let intervals = f64::from(self.every.saturating_sub(1)) - 0.5;
+        Duration::from_secs_f64((intervals * load.key_interval_s).max(0.0))
+    }
+
+    /// The time between two pictures that this gives, where it is that of key frames.
+    pub fn refresh(&self, load: &StreamLoad) -> Option<Duration> {
+        let seconds = f64::from(self.every) * load.key_interval_s;
+        (self.effort == Effort::KeyFrames).then(|| Duration::from_secs_f64(seconds))
+    }
+}
+
+/// The rungs of a camera, the dearest first: what its tile deserves, then each cheaper way. Each
+/// costs less than the one before. A pinned camera has one rung, and so has one that nobody sees.
+pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<Rung> {
+    let smallest = wish.profiles.len() - 1;
+    let rung = |step, profile: usize, effort, skip_loop_filter, every| {
+        let cost = cost(wish, profile, effort, skip_loop_filter, every, model);
+        Rung { step, profile, effort, skip_loop_filter, every, cost }
+    };
+    if wish.sizes.is_empty() {
+        return vec![rung(Step::AsDeserved, smallest, Effort::Standby, false, 1)];
+    }
+    let deserved = deserved_profile(wish);
+    let lines = wish.sizes.iter().map(|(_, h)| *h).max().unwrap_or_default();
+    let thumbnail = lines < settings.thumbnail_lines && !wish.pinned;
+    let hidden = !wish.pinned && wish.sizes.iter().all(|size| scale(wish, deserved, *size) <= HIDES_LOOP_FILTER);
+    let first = if thumbnail { Effort::KeyFrames } else { Effort::Full };
+    let mut rungs = vec![rung(Step::AsDeserved, deserved, first, hidden, 1)];
+    if wish.pinned {
+        return rungs;
+    }
+    if !thumbnail {
+        rungs.push(rung(Step::NoLoopFilter, deserved, Effort::Full, true, 1));
+        for smaller in deserved + 1..=smallest {
+            rungs.push(rung(Step::SmallerProfile, smaller, Effort::Full, true, 1));
+        }
+        rungs.push(rung(Step::KeyFrames, smallest, Effort::KeyFrames, true, 1));
+    }
+    let interval = wish.profiles[smallest].load.key_interval_s.max(0.1);
+    let most = (settings.refresh_limit.as_secs_f64() / interval + 1e-6).floor().clamp(1.0, 10.0) as u32;
+    for every in 2..=most {
+        rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
+    }
+    rungs.push(rung(Step::Paused, smallest, Effort::Standby, false, 1));
+    rungs.dedup_by(|next, before| next.cost >= before.cost * 0.99);
+    rungs
+}
+
+/// The smallest profile that no tile of the camera enlarges by much; else the largest.
+fn deserved_profile(wish: &Wish) -> usize {
+    let suffices = |profile: usize| wish.sizes.iter().all(|size| scale(wish, profile, *size) <= UPSCALE);
+    (0..wish.profiles.len()).rev().find(|p| suffices(*p)).unwrap_or(0)
+}
+
+/// How much a profile's picture is enlarged in a tile that shows all of it.
+fn scale(wish: &Wish, profile: usize, (width, height): (u32, u32)) -> f64 {
+    let load = &wish.profiles[profile].load;
+    let ratio = |tile: u32, picture: u32| f64::from(tile) / f64::from(picture.max(1));
+    ratio(width, load.width).min(ratio(height, load.height))
+}
+
+fn cost(
+    wish: &Wish,
+    profile: usize,
+    effort: Effort,
+    skip_loop_filter: bool,
+    every: u32,
+    model: &CostModel,
+) -> f64 {
+    let load = &wish.profiles[profile].load;
+    let refresh = f64::from(every) * load.key_interval_s;
+    let pictures = match effort {
+        Effort::Standby => 0.0,
+        Effort::KeyFrames => 1.0 / refresh.max(0.01),
+        Effort::Full => load.fps,
+    };
+    let fitting: f64 = wish.sizes.iter().map(|size| model.fit((load.width, load.height), *size)).sum();
+    model.decode(load, effort, skip_loop_filter, refresh) + pictures * fitting
+}
