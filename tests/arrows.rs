@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("composite", &["base", "media", "fit", "scene"]),
     ("encode", &["base", "media"]),
     ("output", &["base", "media", "encode"]),
-    ("config", &["base", "media", "scene", "fit", "encode", "output", "source", "composite"]),
+    ("config", &["base", "media", "scene", "fit", "effort", "encode", "output", "source", "composite"]),
 ];
 
 /// Only these see all rooms.

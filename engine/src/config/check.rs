@@ -13,8 +13,9 @@ use super::read::{At, join};
 use super::report::{ConfigErrors, Report, did_you_mean, quoted};
 use super::scene::check_scene;
 use super::wall::{CameraSpec, EncoderSpec, LimitSpec, OverlaySpec, UriText, WallSpec};
-use super::wire::{CameraTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable};
+use super::wire::{CameraTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable};
 use crate::composite::Yuv;
+use crate::effort::EffortSettings;
 use crate::encode::Rate;
 use crate::media::{CameraId, Codec, Ratio, WallId};
 use crate::source::Patience;
@@ -161,6 +162,7 @@ fn check(file: &WallFile, default_id: &str, mut report: Report<'_>) -> Result<Wa
         encoder: check_encoder(&file.encoder, report_ref),
         outputs,
         overlay: check_overlay(&file.overlay, report_ref),
+        effort: check_effort(&file.effort, report_ref),
         limits: check_limits(&file.limits, report_ref),
         secrets: path_of(&file.wall.secrets, "wall.secrets", report_ref),
         snapshot: path_of(&file.wall.snapshot, "wall.snapshot", report_ref),
@@ -444,6 +446,22 @@ fn check_overlay(table: &OverlayTable, report: &mut Report<'_>) -> OverlaySpec {
         background: value_or(&table.background, Yuv::BLACK),
         age_after: value_or(&table.age_after, OrNever(Some(Duration::from_secs(1)))).0,
         language: value_or(&table.language, Default::default()),
+    }
+}
+
+fn check_effort(table: &EffortTable, report: &mut Report<'_>) -> EffortSettings {
+    let per_cent = value_or(&table.budget, 85);
+    if let Some(given) = &table.budget
+        && !(10..=100).contains(&per_cent)
+    {
+        report.add(&given.span, "effort.budget", "is out of range: 10 to 100 per cent");
+    }
+    let usual = EffortSettings::default();
+    EffortSettings {
+        thumbnail_lines: value_or(&table.thumbnail_lines, usual.thumbnail_lines),
+        refresh_limit: within(&table.refresh_limit, "effort.refresh_limit", 5_000, 1_000..=60_000, report),
+        budget: f64::from(per_cent) / 100.0,
+        ..usual
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
 use crate::composite::{Backend, Corner, Language, Yuv};
+use crate::effort::EffortSettings;
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
 use crate::fit::Region;
 use crate::media::{CameraId, Codec, Ratio, ScreenId, WallId};
@@ -33,6 +34,8 @@ pub struct WallSpec {
     pub outputs: Vec<ScreenOutputs>,
     /// What is drawn over and around the cameras.
     pub overlay: OverlaySpec,
+    /// How much of each camera is decoded.
+    pub effort: EffortSettings,
     /// When to lose patience.
     pub limits: LimitSpec,
     /// A file with the logins of cameras.

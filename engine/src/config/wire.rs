@@ -243,6 +243,17 @@ wire! {
         language: Language = "\"en\"";
     }
 
+    /// How much of each camera is decoded, and what the wall may take of the machine.
+    EffortTable "[effort]" {
+        /// Tiles of fewer lines than this are thumbnails: they show key frames only. 0: none are.
+        thumbnail_lines: u32 = "90";
+        /// The longest time between two pictures of a tile that shows key frames, where the camera's
+        /// own key frames allow it, 1s to 60s.
+        refresh_limit: Duration = "\"5s\"";
+        /// Per cent of all cores that the wall may fill, 10 to 100: beyond, tiles degrade.
+        budget: u32 = "85";
+    }
+
     /// When to lose patience.
     LimitsTable "[limits]" {
         /// A picture older than this gives way to a placard, 100ms to 60s.
@@ -268,6 +279,7 @@ pub(super) struct WallFile {
     pub tiles: Vec<TileTable>,
     pub encoder: EncoderTable,
     pub overlay: OverlayTable,
+    pub effort: EffortTable,
     pub limits: LimitsTable,
 }
 
@@ -284,10 +296,13 @@ impl WallFile {
                 "tile" => file.tiles = sections(value, "tile", report),
                 "encoder" => file.encoder = section(value, "encoder", report).unwrap_or_default(),
                 "overlay" => file.overlay = section(value, "overlay", report).unwrap_or_default(),
+                "effort" => file.effort = section(value, "effort", report).unwrap_or_default(),
                 "limits" => file.limits = section(value, "limits", report).unwrap_or_default(),
                 other => {
-                    let known =
-                        ["wall", "camera", "screen", "region", "tile", "encoder", "overlay", "limits"];
+                    let known = [
+                        "wall", "camera", "screen", "region", "tile", "encoder", "overlay", "effort",
+                        "limits",
+                    ];
                     unknown_key(&key.span(), "", other, &known, report);
                 }
             }

@@ -35,7 +35,16 @@ struct Slow {
     last_error: Option<String>,
     error_kind: Option<ErrorKind>,
     newest_key: Option<AccessUnit>,
+    key_interval: Option<Duration>,
     closed: bool,
+}
+
+impl Slow {
+    fn keep_key(&mut self, unit: AccessUnit) {
+        let before = self.newest_key.replace(unit).map(|old| old.arrival);
+        let after = self.newest_key.as_ref().map(|new| new.arrival);
+        self.key_interval = before.zip(after).map(|(before, after)| after.since(before)).or(self.key_interval);
+    }
 }
 
 impl Meter {
@@ -145,6 +154,7 @@ impl Meter {
             lost_events: self.lost_events.get(),
             reconnects: self.reconnects.get(),
             last_arrival: load(&self.last_arrival),
+            key_interval: slow.key_interval,
             parameters: slow.parameters.clone(),
             last_error: slow.last_error.clone(),
             error_kind: slow.error_kind,
@@ -221,7 +231,7 @@ impl UnitSink for RunSink {
         }
         if unit.random_access {
             self.has_key_frame.store(true, Ordering::SeqCst);
-            meter.lock().newest_key = Some(unit.clone());
+            meter.lock().keep_key(unit.clone());
         } else if !self.has_key_frame.load(Ordering::SeqCst) {
             meter.skipped.add_one();
             return;

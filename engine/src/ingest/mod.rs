@@ -10,8 +10,8 @@ mod tests;
 pub mod watchdog;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -41,7 +41,7 @@ pub struct Ingest {
     stop: Shutdown,
     /// Each camera's task holds a sender; the receiver is told when the last is gone.
     tasks: Option<mpsc::Sender<()>>,
-    all_done: mpsc::Receiver<()>,
+    all_done: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Ingest {
@@ -66,7 +66,7 @@ impl Ingest {
             sites: Sites::new(rate),
             stop,
             tasks: Some(tasks),
-            all_done,
+            all_done: Mutex::new(all_done),
         })
     }
 
@@ -110,7 +110,8 @@ impl Drop for Ingest {
     fn drop(&mut self) {
         self.stop.cancel();
         drop(self.tasks.take());
-        let _ = self.all_done.recv_timeout(FAREWELL);
+        let all_done = self.all_done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = all_done.recv_timeout(FAREWELL);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

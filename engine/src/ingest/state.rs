@@ -1,5 +1,7 @@
 //! How a camera stands, for operators, placards and reports.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{ErrorKind, Moment};
@@ -54,6 +56,8 @@ pub struct IngestStatus {
     pub reconnects: u64,
     /// When the newest access unit arrived.
     pub last_arrival: Option<Moment>,
+    /// From the last random-access unit but one to the last, by arrival.
+    pub key_interval: Option<Duration>,
     /// What the stream says of itself, once known.
     pub parameters: Option<VideoParameters>,
     /// The last error, for people; kept when the camera comes back.

@@ -4,7 +4,7 @@ use crate::base::Shutdown;
 use crate::media::CameraId;
 
 /// The right to open one camera (invariant 4: no grant, no connection). It cannot be cloned or
-/// built from parts: only [`Authority`] makes one, and withdrawing it ends the connection.
+/// built from parts: only [`Authority`] makes one, and withdrawing it ends every connection under it.
 #[derive(Debug)]
 pub struct Grant {
     camera: CameraId,
@@ -16,6 +16,14 @@ impl Grant {
     /// The camera that may be opened.
     pub fn camera(&self) -> &CameraId {
         &self.camera
+    }
+    /// The same right for another stream of the same camera: it ends when this one is withdrawn.
+    pub fn for_another_stream(&self) -> Grant {
+        Grant {
+            camera: self.camera.clone(),
+            basis: self.basis.clone(),
+            withdrawn: self.withdrawn.child_token(),
+        }
     }
     /// On what basis it may be seen, for the audit log.
     pub fn basis(&self) -> &str {
@@ -64,7 +72,9 @@ mod tests {
         let authority = Authority::owner();
         let (a, b) = (authority.grant(&"a".into()), authority.grant(&"b".into()));
         assert!(!a.withdrawn().is_cancelled());
+        let other_stream = a.for_another_stream();
         authority.withdraw_all();
+        assert!(other_stream.withdrawn().is_cancelled() && other_stream.camera() == a.camera());
         assert!(a.withdrawn().is_cancelled() && b.withdrawn().is_cancelled());
         assert_eq!(b.camera().as_str(), "b");
     }

@@ -1,48 +1,98 @@
-//! One camera of a live wall: its connection, its decoder, its fitter, and what is counted of it.
+//! One camera of a live wall: its streams, of which one is shown, and what is counted of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::liveness::{LivenessLimits, Signs, judge};
-use super::report::{CameraReport, DropReport};
-use crate::base::{Counter, Moment, SharedClock};
+use super::report::{CameraReport, DropReport, Spread};
+use super::stream::Stream;
+use crate::base::{Counter, Histogram, Moment, SharedClock};
 use crate::composite::TileStatus;
 use crate::config::CameraSpec;
-use crate::decode::{DecodeHandle, DecodePool};
-use crate::fit::{FitSpec, FitStatus, Fitter, Mask, SharedTargets, Targets};
-use crate::ingest::{Feed, Ingest, IngestStatus};
+use crate::decode::{DecodePool, DecodeStatus, Effort};
+use crate::effort::{Decision, ProfileLoad, Step, StreamLoad, Wish};
+use crate::fit::{FitSpec, Mask, SharedTargets, Targets};
+use crate::ingest::{Ingest, IngestStatus, SourceState};
 use crate::media::{CameraId, SourceRef};
 use crate::scene::Layout;
 use crate::source::{Grant, SourceConfig};
 use crate::store::FrameStore;
 
 /// The rooms that all cameras share.
-pub(super) struct Rooms<'a> {
-    pub ingest: &'a Ingest,
-    pub pool: &'a DecodePool,
-    pub store: &'a Arc<FrameStore>,
-    pub clock: &'a SharedClock,
+pub(super) struct Rooms {
+    pub ingest: Ingest,
+    pub pool: DecodePool,
+    pub store: Arc<FrameStore>,
+    pub clock: SharedClock,
 }
 
-/// A camera that is open.
+/// A stream that a camera offers.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub profile: Arc<str>,
+    pub config: SourceConfig,
+    /// What it brings: as configured or guessed, then as seen.
+    pub load: StreamLoad,
+}
+
+/// A camera of a wall: shown, or on standby.
 pub(super) struct Camera {
     pub id: CameraId,
-    pub name: String,
+    spec: Mutex<Arc<CameraSpec>>,
     pub shown: Counter,
-    source: SourceRef,
-    feed: Feed,
-    decode: DecodeHandle,
     targets: Arc<SharedTargets>,
-    masks: Vec<Mask>,
     store: Arc<FrameStore>,
-    fit: Arc<FitStatus>,
     limits: LivenessLimits,
+    grant: Grant,
+    streams: Mutex<Streams>,
     seen: Mutex<Seen>,
+}
+
+/// Its streams, and the switch from one to another.
+#[derive(Default)]
+struct Streams {
+    /// The largest first; at least one.
+    offers: Vec<Offer>,
+    generation: u64,
+    current: Option<Stream>,
+    /// Takes over with its first picture.
+    next: Option<Stream>,
+    /// Over; dropped by whoever may wait for that.
+    retired: Vec<Stream>,
+    decision: Option<Decision>,
+    /// Since when it is served with the present effort.
+    served_since: Moment,
+    /// Profiles that failed, and until when they are not asked for again.
+    failing: HashMap<Arc<str>, Moment>,
+    pinned: bool,
+    switches: u64,
+    /// What streams that are over had counted.
+    past: Past,
+}
+
+/// Counts of streams that are over.
+#[derive(Clone, Copy, Default)]
+struct Past {
+    units: u64,
+    bytes: u64,
+    decoded: u64,
+    decode_nanos: u64,
+    fit_nanos: u64,
+    drops: [u64; 4],
+    reconnects: u64,
 }
 
 /// How long a tile says that its pictures were damaged: a usual GOP.
 const DAMAGE_SHOWN: Duration = Duration::from_secs(2);
+/// How long another stream may take to its first picture before the switch is called off.
+const SWITCH_LIMIT: Duration = Duration::from_secs(15);
+/// How long a profile that failed is not asked for again.
+const FAILING_FOR: Duration = Duration::from_secs(60);
+/// Beyond the interval of key frames, what the network and the decoder may take.
+const KEY_FRAME_SLACK: Duration = Duration::from_secs(1);
+/// A picture that is a key frame counts as live for no longer than this, whatever the camera's GOP.
+pub(super) const OLDEST_KEY_FRAME: Duration = Duration::from_secs(12);
 
 /// What its tiles showed last, to count changes.
 #[derive(Default)]
@@ -54,55 +104,269 @@ struct Seen {
     /// How many damaged pictures there were, and when that last grew.
     corrupt: u64,
     damaged: Option<Moment>,
+    /// From one different picture of a tile to the next.
+    refresh: Histogram,
+}
+
+impl Streams {
+    fn name_of(&self, index: usize) -> Arc<str> {
+        self.offers[index.min(self.offers.len() - 1)].profile.clone()
+    }
+
+    fn fail(&mut self, profile: Arc<str>, now: Moment) {
+        self.failing.insert(profile, now + FAILING_FOR);
+    }
+
+    fn is_failing(&self, profile: &str, now: Moment) -> bool {
+        self.failing.get(profile).is_some_and(|until| *until > now)
+    }
+}
+
+impl Past {
+    fn add(&mut self, stream: &Stream) {
+        let (ingest, decode, fit) = (stream.feed.status(), stream.decode.status(), stream.fit.snapshot());
+        self.units += ingest.units;
+        self.bytes += ingest.bytes;
+        self.decoded += decode.decoded;
+        self.decode_nanos += decode.decode_nanos;
+        self.fit_nanos += fit.fit_nanos;
+        self.reconnects += ingest.reconnects;
+        let drops = drops(&ingest, &decode);
+        self.drops.iter_mut().zip(drops).for_each(|(sum, more)| *sum += more);
+    }
+}
+
+/// Late, waiting for a key frame, corrupt, lost.
+fn drops(ingest: &IngestStatus, decode: &DecodeStatus) -> [u64; 4] {
+    let waiting = decode.dropped_waiting + ingest.skipped + decode.held_back;
+    [decode.dropped_late, waiting, decode.corrupt, ingest.lost_events]
 }
 
 impl Camera {
-    /// Opens `spec`'s `profile` under `grant`, fitted to `wanted`.
-    pub fn open(
-        rooms: &Rooms<'_>,
+    /// A camera whose streams are not open yet: [`Camera::serve`] opens what the governor decides.
+    pub fn new(
+        rooms: &Rooms,
         spec: &CameraSpec,
-        profile: &str,
-        config: SourceConfig,
-        wanted: Vec<FitSpec>,
+        offers: Vec<Offer>,
         limits: LivenessLimits,
         grant: Grant,
     ) -> Camera {
-        let source = SourceRef { camera: spec.id.clone(), profile: profile.into(), generation: 1 };
-        rooms.store.set_generation(&source.camera, source.generation);
-        let masks: Vec<Mask> = spec.masks.iter().copied().map(Mask).collect();
         let targets = SharedTargets::new();
-        targets.set(Targets { specs: wanted, masks: masks.clone() });
-        let fit = Arc::new(FitStatus::default());
-        let fitter = Fitter::new(
-            source.clone(),
-            targets.clone(),
-            rooms.store.clone(),
-            rooms.clock.clone(),
-            fit.clone(),
-        );
-        let decode = rooms.pool.open(source.clone(), Box::new(fitter));
-        let feed = rooms.ingest.open(source.clone(), config, grant, Arc::new(decode.clone()));
+        targets.set(Targets { specs: Vec::new(), masks: masks(spec) });
         Camera {
             id: spec.id.clone(),
-            name: spec.name.clone(),
+            spec: Mutex::new(Arc::new(spec.clone())),
             shown: Counter::default(),
-            source,
-            feed,
-            decode,
             targets,
-            masks,
             store: rooms.store.clone(),
-            fit,
             limits,
+            grant,
+            streams: Mutex::new(Streams { offers, pinned: spec.pinned, ..Streams::default() }),
             seen: Mutex::default(),
         }
     }
 
+    /// Describes it anew, with the same addresses; masks hold when this returns.
+    pub fn describe_anew(&self, spec: &CameraSpec) {
+        *self.spec.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec.clone());
+        self.targets.set(Targets { specs: self.targets.get().specs.clone(), masks: masks(spec) });
+        self.targets.refit(&self.store);
+    }
+
+    /// What is configured of it.
+    pub fn spec(&self) -> Arc<CameraSpec> {
+        self.spec.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the next stream take over, where its pictures already do.
+    fn promote(&self, streams: &mut Streams, now: Moment, unseen: bool) {
+        let Some(next) = &streams.next else { return };
+        if !next.has_shown() {
+            // With no tile to fill, its first key frame is enough.
+            if !unseen || next.feed.newest_key_unit().is_none() {
+                return;
+            }
+            self.store.set_generation(&self.id, next.source.generation);
+        }
+        let Some(next) = streams.next.take() else { return };
+        streams.switches += 1;
+        streams.served_since = now;
+        if let Some(old) = streams.current.replace(next) {
+            streams.past.add(&old);
+            streams.retired.push(old);
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the governor needs to know of it.
+    pub fn wish(&self, now: Moment) -> Wish {
+        let specs = self.targets.get().specs.clone();
+        let pinned = self.streams().pinned;
+        self.wish_for(now, &Wanted { specs, pinned })
+    }
+
+    /// The same, if it were shown like this.
+    pub fn wish_for(&self, now: Moment, wanted: &Wanted) -> Wish {
+        let sizes: Vec<(u32, u32)> = wanted.specs.iter().map(shown_size).collect();
+        let mut streams = self.streams();
+        self.promote(&mut streams, now, !self.is_shown());
+        self.learn(&mut streams, now);
+        let usable: Vec<&Offer> =
+            streams.offers.iter().filter(|o| !streams.is_failing(&o.profile, now)).collect();
+        let usable = if usable.is_empty() { streams.offers.iter().collect() } else { usable };
+        let profiles =
+            usable.into_iter().map(|o| ProfileLoad { name: o.profile.clone(), load: o.load }).collect();
+        let live = streams.current.as_ref().is_some_and(|s| s.feed.status().state == SourceState::Live);
+        Wish {
+            camera: self.id.clone(),
+            sizes,
+            pinned: wanted.pinned || self.spec().pinned,
+            priority: self.spec().priority,
+            live,
+            profiles,
+        }
+    }
+
+    /// True where the governor need not look at it: nothing shows it, and nothing is decoded.
+    pub fn rests(&self) -> bool {
+        if self.is_shown() {
+            return false;
+        }
+        let streams = self.streams();
+        let smallest = streams.offers.len() - 1;
+        streams.next.is_none()
+            && streams.retired.is_empty()
+            && streams
+                .decision
+                .as_ref()
+                .is_some_and(|d| d.effort == Effort::Standby && d.profile_name == streams.name_of(smallest))
+            && streams.current.as_ref().is_some_and(|s| s.source.profile == streams.name_of(smallest))
+    }
+
+    /// Learns what the streams bring, and which cannot be had.
+    fn learn(&self, streams: &mut Streams, now: Moment) {
+        let Some(current) = &streams.current else { return };
+        let profile = current.source.profile.clone();
+        let away = current.is_away(now) && streams.offers.len() > 1;
+        if let Some(offer) = streams.offers.iter().position(|o| o.profile == profile) {
+            let load = current.load(now, &streams.offers[offer].load);
+            streams.offers[offer].load = load;
+        }
+        if away && !streams.is_failing(&profile, now) {
+            streams.fail(profile, now);
+        }
+    }
+
+    /// Serves it as decided: opens, switches or closes streams and sets how much is decoded.
+    pub fn serve(&self, rooms: &Rooms, decision: &Decision) {
+        let now = rooms.clock.now();
+        let unseen = !self.is_shown();
+        let mut streams = self.streams();
+        self.promote(&mut streams, now, unseen);
+        self.give_up_on_next(&mut streams, now, &decision.profile_name);
+        if streams.decision.as_ref().map(|d| (d.effort, d.spacing)) != Some((decision.effort, decision.spacing)) {
+            streams.served_since = now;
+        }
+        let on_current = streams.current.as_ref().is_some_and(|s| s.source.profile == decision.profile_name);
+        let on_next = streams.next.as_ref().is_some_and(|s| s.source.profile == decision.profile_name);
+        if on_current {
+            self.call_off(&mut streams);
+        } else if !on_next && !streams.is_failing(&decision.profile_name, now) {
+            self.call_off(&mut streams);
+            self.open(rooms, &mut streams, &decision.profile_name);
+        }
+        let priority = priority(decision, streams.pinned, self.spec().priority);
+        for stream in streams.current.iter().chain(&streams.next) {
+            stream.decode.set_priority(priority);
+            stream.serve(decision);
+        }
+        streams.decision = Some(decision.clone());
+        let retired = std::mem::take(&mut streams.retired);
+        drop(streams);
+        drop(retired);
+    }
+
+    fn open(&self, rooms: &Rooms, streams: &mut Streams, profile: &Arc<str>) {
+        let Some(offer) = streams.offers.iter().find(|o| o.profile == *profile).cloned() else { return };
+        streams.generation += 1;
+        let generation = streams.generation;
+        let source = SourceRef { camera: self.id.clone(), profile: profile.clone(), generation };
+        if streams.current.is_some() {
+            rooms.store.set_next_generation(&self.id, Some(generation));
+        } else {
+            rooms.store.set_generation(&self.id, generation);
+        }
+        let grant = self.grant.for_another_stream();
+        let stream = Stream::open(rooms, source, offer.config, &self.targets, grant);
+        let slot = if streams.current.is_some() { &mut streams.next } else { &mut streams.current };
+        *slot = Some(stream);
+    }
+
+    /// Ends a switch that is under way.
+    fn call_off(&self, streams: &mut Streams) {
+        if let Some(next) = streams.next.take() {
+            self.store.set_next_generation(&self.id, None);
+            streams.retired.push(next);
+        }
+    }
+
+    fn give_up_on_next(&self, streams: &mut Streams, now: Moment, wanted: &Arc<str>) {
+        let Some(next) = &streams.next else { return };
+        let profile = next.source.profile.clone();
+        if now.since(next.opened) > SWITCH_LIMIT {
+            tracing::warn!(camera = %self.id, "its stream {profile} brings no picture; it stays with the one it has");
+            streams.fail(profile, now);
+            self.call_off(streams);
+        } else if profile != *wanted {
+            self.call_off(streams);
+        }
+    }
+
+    /// Other addresses from now on: pictures of the old ones stay until the new ones bring theirs.
+    pub fn set_offers(&self, rooms: &Rooms, offers: Vec<Offer>) {
+        let mut streams = self.streams();
+        streams.offers = offers;
+        streams.failing.clear();
+        self.call_off(&mut streams);
+        let profile = streams.decision.as_ref().map(|d| d.profile_name.clone());
+        let known = profile.filter(|p| streams.offers.iter().any(|o| o.profile == *p));
+        let profile = known.unwrap_or_else(|| streams.name_of(usize::MAX));
+        self.open(rooms, &mut streams, &profile);
+        if let (Some(next), Some(decision)) = (&streams.next, &streams.decision) {
+            next.serve(decision);
+        }
+    }
+
+    /// CPU time of decoding and fitting since the call before.
+    pub fn cpu_since_last(&self) -> Duration {
+        let streams = self.streams();
+        streams.current.iter().chain(&streams.next).map(Stream::cpu_since_last).sum()
+    }
+
+    /// How often its stream jumped because it was late, since the call before.
+    pub fn late_since_last(&self) -> u64 {
+        self.streams().current.as_ref().map(Stream::late_since_last).unwrap_or_default()
+    }
+
+    /// Some tile shows it.
+    pub fn is_shown(&self) -> bool {
+        !self.targets.get().specs.is_empty()
+    }
+
     /// How it stands at `now`, where the picture that its tile would show arrived at `picture`.
     pub fn status(&self, now: Moment, picture: Option<Moment>) -> TileStatus {
-        let ingest = self.feed.status();
-        let decode = self.decode.status();
-        let fit = self.fit.snapshot();
+        let mut streams = self.streams();
+        self.promote(&mut streams, now, false);
+        let Some(current) = &streams.current else { return TileStatus::Waiting };
+        let ingest = current.feed.status();
+        let decode = current.decode.status();
+        let fit = current.fit.snapshot();
+        let limits = LivenessLimits { age: self.age_limit(&streams, &ingest, now), ..self.limits };
+        let paused = streams.decision.as_ref().is_some_and(|d| d.effort == Effort::Standby);
+        drop(streams);
         let status = judge(
             now,
             &Signs {
@@ -111,27 +375,55 @@ impl Camera {
                 decode_error: decode.error.as_ref().map(|(_, reason)| reason.as_str()),
                 picture,
                 last_change: fit.last_change,
+                paused,
             },
-            &self.limits,
+            &limits,
         );
         self.note(&status, picture.map(|at| now.since(at).as_secs_f64() * 1000.0));
         status
     }
 
-    /// How long its picture has been the same.
-    pub fn unchanged_for(&self, now: Moment) -> Option<Duration> {
-        self.fit.snapshot().last_change.map(|at| now.since(at))
+    /// The oldest picture that counts as live: where key frames are shown, or one was just called
+    /// up, their interval counts.
+    fn age_limit(&self, streams: &Streams, ingest: &IngestStatus, now: Moment) -> Duration {
+        let usual = self.limits.age;
+        let Some(decision) = &streams.decision else { return usual };
+        let interval = ingest.key_interval.unwrap_or(Duration::from_secs(2));
+        let key_frames = |refresh: Duration| usual.max((refresh + KEY_FRAME_SLACK).min(OLDEST_KEY_FRAME));
+        match decision.refresh {
+            Some(refresh) => key_frames(refresh.max(interval)),
+            None if now.since(streams.served_since) < interval + KEY_FRAME_SLACK => key_frames(2 * interval),
+            None => usual,
+        }
     }
 
-    /// Marks a live tile whose pictures were damaged a moment ago: it may show what is not there.
+    /// How long its picture has been the same.
+    pub fn unchanged_for(&self, now: Moment) -> Option<Duration> {
+        let streams = self.streams();
+        let change = streams.current.as_ref()?.fit.snapshot().last_change;
+        change.map(|at| now.since(at))
+    }
+
+    /// Marks a live tile that shows less than it should: its pictures were damaged a moment ago
+    /// and may show what is not there, or the machine is overloaded.
     pub fn degraded(&self, now: Moment) -> Option<&'static str> {
-        let corrupt = self.decode.status().corrupt;
+        let streams = self.streams();
+        let corrupt = streams.past.drops[2]
+            + streams.current.as_ref().map(|s| s.decode.status().corrupt).unwrap_or_default();
+        let step = streams.decision.as_ref().map(|d| d.step).unwrap_or_default();
+        drop(streams);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if corrupt > seen.corrupt {
             seen.corrupt = corrupt;
             seen.damaged = Some(now);
         }
-        seen.damaged.is_some_and(|at| now.since(at) < DAMAGE_SHOWN).then_some("DAMAGED")
+        let damaged = seen.damaged.is_some_and(|at| now.since(at) < DAMAGE_SHOWN);
+        if damaged { Some("DAMAGED") } else { step.mark() }
+    }
+
+    /// A tile showed another picture than before, this long after the one before.
+    pub fn note_refresh(&self, after: Duration) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).refresh.record(after);
     }
 
     /// Counts a change from live to a placard, and from one placard to another.
@@ -163,51 +455,109 @@ impl Camera {
     }
 
     /// Fits it to other sizes from now on; its newest picture too, so that a new tile shows it at
-    /// once.
-    pub fn set_wanted(&self, specs: Vec<FitSpec>) {
-        if self.targets.set(Targets { specs, masks: self.masks.clone() }) {
+    /// once. Returns whether anything changed.
+    pub fn set_wanted(&self, specs: Vec<FitSpec>, pinned: bool) -> bool {
+        let spec = self.spec();
+        let pinned = pinned || spec.pinned;
+        let mut streams = self.streams();
+        let repinned = std::mem::replace(&mut streams.pinned, pinned) != pinned;
+        drop(streams);
+        let changed = self.targets.set(Targets { specs, masks: masks(&spec) });
+        if changed {
             self.targets.refit(&self.store);
         }
+        changed || repinned
     }
 
     /// What is counted of it.
     pub fn report(&self, now: Moment) -> CameraReport {
-        let ingest: IngestStatus = self.feed.status();
-        let decode = self.decode.status();
+        let (unseen, spec) = (!self.is_shown(), self.spec());
+        let streams = self.streams();
+        let current = streams.current.as_ref();
+        let ingest: IngestStatus = current.map(|s| s.feed.status()).unwrap_or_default();
+        let decode = current.map(|s| s.decode.status()).unwrap_or_default();
+        let fit = current.map(|s| s.fit.snapshot()).unwrap_or_default();
+        let (past, decision) = (streams.past, streams.decision.clone());
+        let profile = current.map_or_else(|| streams.name_of(0), |s| s.source.profile.clone());
+        let (pinned, switches) = (streams.pinned, streams.switches);
+        drop(streams);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
+        let state = match (unseen, seen.kind) {
+            (true, _) => connection_word(&ingest.state),
+            (false, "") => "waiting",
+            (false, kind) => kind,
+        };
+        let mut dropped = drops(&ingest, &decode);
+        dropped.iter_mut().zip(past.drops).for_each(|(sum, more)| *sum += more);
+        let [late, waiting_for_key, corrupt, lost] = dropped;
+        let millis = |nanos: u64| nanos as f64 / 1e6;
+        let refresh = Spread::from(&seen.refresh);
         CameraReport {
             id: self.id.to_string(),
-            name: self.name.clone(),
-            profile: self.source.profile.to_string(),
-            state: if seen.kind.is_empty() { "waiting".into() } else { seen.kind.to_owned() },
-            reason: decode.error.map(|(_, r)| r).or(ingest.last_error).filter(|_| seen.kind != "live"),
+            name: spec.name.clone(),
+            zone: spec.zone.clone(),
+            profile: profile.to_string(),
+            effort: decision.as_ref().map(|d| d.effort).unwrap_or(Effort::Standby),
+            step: decision.as_ref().map(|d| d.step).unwrap_or_default(),
+            degraded: decision.is_some_and(|d| d.step != Step::AsDeserved),
+            pinned,
+            switches,
+            state: state.to_owned(),
+            reason: decode
+                .error
+                .map(|(_, r)| r)
+                .or(ingest.last_error)
+                .filter(|_| !matches!(state, "live" | "standby")),
             codec: ingest.parameters.map(|p| p.codec.to_string()),
             width: decode.width,
             height: decode.height,
             decoder: decode.backend,
-            received: ingest.units,
-            bytes: ingest.bytes,
-            decoded: decode.decoded,
+            received: past.units + ingest.units,
+            bytes: past.bytes + ingest.bytes,
+            decoded: past.decoded + decode.decoded,
             shown: self.shown.get(),
-            dropped: DropReport {
-                late: decode.dropped_late,
-                waiting_for_key: decode.dropped_waiting + ingest.skipped + decode.held_back,
-                corrupt: decode.corrupt,
-                lost: ingest.lost_events,
-            },
-            reconnects: ingest.reconnects,
-            age_ms: seen.age_ms.or(ingest.last_arrival.map(silent)),
+            refresh_p50_ms: refresh.p50_ms,
+            refresh_p95_ms: refresh.p95_ms,
+            refresh_max_ms: refresh.max_ms,
+            dropped: DropReport { late, waiting_for_key, corrupt, lost },
+            reconnects: past.reconnects + ingest.reconnects,
+            age_ms: seen.age_ms.filter(|_| !unseen).or(ingest.last_arrival.map(silent)),
             placards: seen.placards.clone(),
-            decode_ms: decode.decode_nanos as f64 / 1e6,
-            fit_ms: self.fit.snapshot().fit_nanos as f64 / 1e6,
+            decode_ms: millis(past.decode_nanos + decode.decode_nanos),
+            fit_ms: millis(past.fit_nanos + fit.fit_nanos),
         }
     }
 }
 
-impl Drop for Camera {
-    fn drop(&mut self) {
-        self.decode.close();
+fn masks(spec: &CameraSpec) -> Vec<Mask> {
+    spec.masks.iter().copied().map(Mask).collect()
+}
+
+/// The pixels that the whole picture would have in a tile: more than the tile has, where it shows
+/// a part of the picture.
+fn shown_size(spec: &FitSpec) -> (u32, u32) {
+    let whole = |pixels: u32, part: f32| (f64::from(pixels) / f64::from(part.clamp(0.01, 1.0))) as u32;
+    (whole(spec.width, spec.crop.width), whole(spec.height, spec.crop.height))
+}
+
+/// Whose units are decoded first.
+fn priority(decision: &Decision, pinned: bool, camera: u8) -> u8 {
+    match (pinned, decision.effort) {
+        (true, _) => u8::MAX,
+        (false, Effort::Full) => 128 + camera / 4,
+        (false, _) => camera / 4,
+    }
+}
+
+/// How a camera that no tile shows stands, as a word for reports.
+fn connection_word(state: &SourceState) -> &'static str {
+    match state {
+        SourceState::Connecting => "connecting",
+        SourceState::Stalled => "stalled",
+        SourceState::Refused { .. } => "refused",
+        SourceState::Offline { .. } => "offline",
+        SourceState::Live | SourceState::Frozen | SourceState::Standby => "standby",
     }
 }
 
@@ -226,15 +576,25 @@ fn describe(status: &TileStatus) -> (&'static str, &str) {
     }
 }
 
-/// The sizes that a layout needs of each camera, each once.
-pub(super) fn wanted(layout: &Layout) -> HashMap<CameraId, Vec<FitSpec>> {
-    let mut wanted: HashMap<CameraId, Vec<FitSpec>> = HashMap::new();
+/// What a layout needs of one camera.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// The sizes, each once.
+    pub specs: Vec<FitSpec>,
+    /// One of its tiles is pinned.
+    pub pinned: bool,
+}
+
+/// What a layout needs of each camera.
+pub(super) fn wanted(layout: &Layout) -> HashMap<CameraId, Wanted> {
+    let mut wanted: HashMap<CameraId, Wanted> = HashMap::new();
     for tile in layout.screens.iter().flat_map(|s| &s.tiles) {
         if let Some(camera) = &tile.camera {
-            let specs = wanted.entry(camera.clone()).or_default();
-            if !specs.contains(&tile.spec) {
-                specs.push(tile.spec);
+            let of_camera = wanted.entry(camera.clone()).or_default();
+            if !of_camera.specs.contains(&tile.spec) {
+                of_camera.specs.push(tile.spec);
             }
+            of_camera.pinned |= tile.pinned;
         }
     }
     wanted

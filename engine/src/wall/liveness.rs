@@ -34,6 +34,8 @@ pub struct Signs<'a> {
     pub picture: Option<Moment>,
     /// When the picture last differed from the one before.
     pub last_change: Option<Moment>,
+    /// Nothing is decoded on purpose: the machine is overloaded.
+    pub paused: bool,
 }
 
 /// Tells the faults apart: no connection, packets stopped, decoding stopped, picture unchanged.
@@ -50,6 +52,9 @@ pub fn judge(now: Moment, signs: &Signs<'_>, limits: &LivenessLimits) -> TileSta
         return TileStatus::Offline(reason.as_str().into());
     }
     if fresh(signs.last_unit) {
+        if signs.paused {
+            return TileStatus::Standby;
+        }
         if let Some(reason) = signs.decode_error {
             return TileStatus::Undecodable(reason.into());
         }
@@ -74,7 +79,7 @@ mod tests {
     }
 
     fn signs(connection: &SourceState) -> Signs<'_> {
-        Signs { connection, last_unit: None, decode_error: None, picture: None, last_change: None }
+        Signs { connection, last_unit: None, decode_error: None, picture: None, last_change: None, paused: false }
     }
 
     #[test]
@@ -97,6 +102,9 @@ mod tests {
         let decoding_stopped =
             Signs { picture: Some(at(57_000)), decode_error: Some("damaged"), ..healthy.clone() };
         assert_eq!(judge(now, &decoding_stopped, &limits), TileStatus::Undecodable("damaged".into()));
+
+        let paused = Signs { picture: Some(at(57_000)), paused: true, ..healthy.clone() };
+        assert_eq!(judge(now, &paused, &limits), TileStatus::Standby);
 
         let unchanged = Signs { last_change: Some(at(49_000)), ..healthy.clone() };
         assert_eq!(judge(now, &unchanged, &limits), TileStatus::Frozen);

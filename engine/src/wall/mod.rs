@@ -2,10 +2,12 @@
 
 mod cadence;
 mod camera;
+mod govern;
 mod latency;
 pub mod liveness;
 pub mod report;
 mod screen;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +17,7 @@ use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
-use crate::fit::FitSpec;
+use crate::effort::{Admission, Wish};
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
 use crate::output::OutputSpec;
@@ -23,15 +25,15 @@ use crate::scene::{self, Layout, Scene};
 use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
 use crate::store::FrameStore;
 
-use camera::{Camera, Rooms, wanted};
+use camera::{Camera, Offer, Rooms, Wanted, wanted};
+use govern::Govern;
 use latency::Latency;
 use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
+use stream::expected_load;
 
-pub use report::{CameraReport, ProcessReport, ScreenReport, Spread, WallReport};
+pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
 
-/// Pictures of a tile at most this many lines high come from the camera's sub-stream, if it has one.
-const SUB_STREAM_LINES: u32 = 480;
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
 const STORE_BYTES: u64 = 1 << 30;
 
@@ -41,11 +43,10 @@ pub struct Wall {
     started: Moment,
     clock: SharedClock,
     shutdown: Shutdown,
+    govern: Govern,
     screens: Vec<Screen>,
     cameras: Cameras,
-    ingest: Ingest,
-    pool: DecodePool,
-    store: Arc<FrameStore>,
+    rooms: Arc<Rooms>,
 }
 
 impl Wall {
@@ -55,7 +56,7 @@ impl Wall {
         let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         // All that can be refused is refused before an output touches a file or a port.
-        let openings = openings(&spec, &layout, &secrets)?;
+        let openings = openings(&spec, &secrets)?;
         let outputs =
             layout.screens.iter().map(|screen| outputs(&spec, &screen.id)).collect::<Result<_>>()?;
         let shutdown = Shutdown::new();
@@ -70,19 +71,13 @@ impl Wall {
             clock.clone(),
         )?;
         let ingest = Ingest::start(clock.clone(), &shutdown)?;
-        let mut wall = Wall {
-            started: clock.now(),
-            spec,
-            clock,
-            shutdown,
-            screens: Vec::new(),
-            cameras,
-            ingest,
-            pool,
-            store,
-        };
+        let rooms = Arc::new(Rooms { ingest, pool, store, clock: clock.clone() });
+        let govern = Govern::new(spec.effort, rooms.clone(), cameras.clone());
+        let mut wall =
+            Wall { started: clock.now(), spec, clock, shutdown, govern, screens: Vec::new(), cameras, rooms };
         wall.start_screens(&layout, outputs)?;
-        wall.open_cameras(openings, authority);
+        wall.open_cameras(openings, &layout, authority);
+        wall.govern.start()?;
         Ok(wall)
     }
 
@@ -96,25 +91,29 @@ impl Wall {
                 text: text.clone(),
                 encoder: self.spec.encoder_config(screen.width, screen.height),
                 outputs,
-                store: self.store.clone(),
+                store: self.rooms.store.clone(),
                 cameras: self.cameras.clone(),
+                missed: self.govern.missed(),
                 clock: self.clock.clone(),
             })?);
         }
         Ok(())
     }
 
-    fn open_cameras(&self, openings: Vec<Opening>, authority: &Authority) {
-        let rooms = Rooms { ingest: &self.ingest, pool: &self.pool, store: &self.store, clock: &self.clock };
-        let limits =
-            LivenessLimits { age: self.spec.limits.placard_after, freeze: self.spec.limits.frozen_after };
-        let open = openings.into_iter().map(|Opening { camera, profile, config, specs }| {
-            let grant = authority.grant(&camera.id);
-            let camera = Camera::open(&rooms, &camera, &profile, config, specs, limits, grant);
-            (camera.id.clone(), Arc::new(camera))
+    /// Opens what the layout shows, and keeps the rest on standby.
+    fn open_cameras(&self, openings: Vec<(CameraSpec, Vec<Offer>)>, layout: &Layout, authority: &Authority) {
+        let limits = liveness_limits(&self.spec.limits);
+        let mut wanted = wanted(layout);
+        let open = openings.into_iter().map(|(spec, offers)| {
+            let camera = Camera::new(&self.rooms, &spec, offers, limits, authority.grant(&spec.id));
+            if let Some(Wanted { specs, pinned }) = wanted.remove(&spec.id) {
+                camera.set_wanted(specs, pinned);
+            }
+            (spec.id, Arc::new(camera))
         });
         let open = Arc::new(open.collect());
         *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = open;
+        self.govern.decide();
     }
 
     fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
@@ -144,15 +143,28 @@ impl Wall {
         // Screens go over at their next tick, so the pictures of the layout before stay for now.
         let needed: Vec<_> =
             self.screens.iter().map(|s| &s.layout).chain(&layout.screens).flat_map(|s| &s.tiles).collect();
-        self.store.retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
+        self.rooms.store.retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
         for (id, camera) in cameras.iter() {
-            camera.set_wanted(wanted.remove(id).unwrap_or_default());
+            let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
+            camera.set_wanted(specs, pinned);
         }
+        // Called up at once, not at the governor's next tick.
+        self.govern.decide();
         for (screen, new) in self.screens.iter_mut().zip(layout.screens) {
             screen.layout = new.clone();
             screen.send(Command::Layout(new));
         }
         Ok(())
+    }
+
+    /// What would come of a scene, before it is applied: fits, fits degraded, or does not fit. Its
+    /// cameras that are not open are left out.
+    pub fn admit(&self, scene: &Scene) -> Result<Admission> {
+        let layout = scene::solve(scene)?;
+        let (now, cameras) = (self.clock.now(), self.cameras());
+        let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
+        let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
+        Ok(self.govern.admit(&wishes))
     }
 
     /// Flashes the tiles of these cameras; all others stop flashing.
@@ -205,6 +217,7 @@ impl Wall {
             at_unix_s: self.clock.wall().as_secs_f64(),
             cameras: in_order.map(|camera| camera.report(now)).collect(),
             screens: self.screens.iter().map(Screen::report).collect(),
+            governor: self.govern.report(),
             latency: latency.report(),
             process: ProcessReport::now(),
         }
@@ -212,6 +225,7 @@ impl Wall {
 
     /// Ends cleanly: cameras are told, files are finished. Returns the last report.
     pub fn stop(mut self) -> WallReport {
+        self.govern.stop();
         let cameras = self.report().cameras;
         self.shutdown.cancel();
         for screen in &mut self.screens {
@@ -221,26 +235,22 @@ impl Wall {
     }
 }
 
-/// A camera that a tile shows, ready to be opened.
-struct Opening {
-    camera: CameraSpec,
-    profile: String,
-    config: SourceConfig,
-    specs: Vec<FitSpec>,
+/// Every camera with the streams that it offers, the largest first.
+fn openings(spec: &WallSpec, secrets: &Secrets) -> Result<Vec<(CameraSpec, Vec<Offer>)>> {
+    let offers = |camera: &CameraSpec| offers(camera, &spec.limits, secrets);
+    spec.cameras.iter().map(|camera| Ok((camera.clone(), offers(camera)?))).collect()
 }
 
-/// The cameras that the layout shows, in the order of the configuration.
-fn openings(spec: &WallSpec, layout: &Layout, secrets: &Secrets) -> Result<Vec<Opening>> {
-    let mut wanted = wanted(layout);
-    let mut openings = Vec::new();
-    for camera in &spec.cameras {
-        let Some(specs) = wanted.remove(&camera.id) else { continue };
-        let lines = specs.iter().map(|s| s.height).max().unwrap_or_default();
-        let profile = profile(camera, lines).to_owned();
-        let config = source(camera, &profile, &spec.limits, secrets)?;
-        openings.push(Opening { camera: camera.clone(), profile, config, specs });
-    }
-    Ok(openings)
+/// The streams that a camera offers, the largest first.
+fn offers(camera: &CameraSpec, limits: &LimitSpec, secrets: &Secrets) -> Result<Vec<Offer>> {
+    let offer = |profile: &String| {
+        let config = source(camera, profile, limits, secrets)?;
+        Ok(Offer { profile: profile.as_str().into(), config, load: expected_load(camera, profile) })
+    };
+    let mut offers = camera.profiles.keys().map(offer).collect::<Result<Vec<Offer>>>()?;
+    let pixels = |o: &Offer| u64::from(o.load.width) * u64::from(o.load.height);
+    offers.sort_by_key(|o| (std::cmp::Reverse(pixels(o)), o.profile != "main".into()));
+    Ok(offers)
 }
 
 /// Where a screen goes; an error has the output's file, line and key.
@@ -275,7 +285,7 @@ fn style(spec: &OverlaySpec, limits: &LimitSpec) -> OverlayStyle {
         border: spec.border,
         border_color: spec.border_color,
         // The status says so first; this only guards against one that does not.
-        age_limit: limits.placard_after + Duration::from_secs(1),
+        age_limit: limits.placard_after.max(camera::OLDEST_KEY_FRAME) + Duration::from_secs(1),
         language: spec.language,
         utc_offset: local_offset(),
         ..OverlayStyle::default()
@@ -287,8 +297,6 @@ fn local_offset() -> i32 {
     jiff::Zoned::now().offset().seconds()
 }
 
-/// Which of a camera's streams a tile of this many lines deserves.
-fn profile(camera: &CameraSpec, lines: u32) -> &str {
-    let sub = camera.profiles.contains_key("sub");
-    if sub && lines <= SUB_STREAM_LINES { "sub" } else { "main" }
+fn liveness_limits(limits: &LimitSpec) -> LivenessLimits {
+    LivenessLimits { age: limits.placard_after, freeze: limits.frozen_after }
 }

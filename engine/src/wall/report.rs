@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::Histogram;
+use crate::decode::Effort;
+use crate::effort::Step;
 use crate::output::OutputStatus;
 
 /// A whole wall, at one moment. Counts are since the start.
@@ -24,10 +26,41 @@ pub struct WallReport {
     pub cameras: Vec<CameraReport>,
     /// Each screen.
     pub screens: Vec<ScreenReport>,
+    /// How the machine's budget is spent.
+    pub governor: GovernorReport,
     /// From the camera to the encoded wall.
     pub latency: LatencyReport,
     /// This process.
     pub process: ProcessReport,
+}
+
+/// The governor's last decision. Cores are CPU seconds a second.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GovernorReport {
+    /// Cores of this machine.
+    pub cores: f64,
+    /// Cores that this process used in the last second.
+    pub own: f64,
+    /// Cores that other processes used.
+    pub others: f64,
+    /// Cores that decoding and fitting used.
+    pub decoding: f64,
+    /// Cores that decoding and fitting may use.
+    pub available: f64,
+    /// Cores that the plan needs for decoding and fitting.
+    pub demand: f64,
+    /// Cores that would be needed if nothing degraded.
+    pub deserved: f64,
+    /// Measured cost for foreseen cost.
+    pub calibration: f64,
+    /// The part of the budget that is safe to use, 0 to 1: it sinks with distress.
+    pub trust: f64,
+    /// Cameras that are decoded whole, by key frames, and not at all.
+    pub efforts: [u64; 3],
+    /// Cameras below what their tiles deserve, by step.
+    pub degraded: BTreeMap<String, u64>,
+    /// How often a camera was moved down, and up again.
+    pub moves: [u64; 2],
 }
 
 /// One camera.
@@ -37,8 +70,20 @@ pub struct CameraReport {
     pub id: String,
     /// Its name on the wall.
     pub name: String,
-    /// Which of its streams is shown.
+    /// Whose camera it is.
+    pub zone: Option<String>,
+    /// Which of its streams is used.
     pub profile: String,
+    /// How much of it is decoded: `full`, `keyframes` or `standby`.
+    pub effort: Effort,
+    /// How far it is below what its tile deserves, because the machine has no more.
+    pub step: Step,
+    /// True where it is below.
+    pub degraded: bool,
+    /// It never degrades.
+    pub pinned: bool,
+    /// How often it went over to another of its streams.
+    pub switches: u64,
     /// What its tiles show: `live`, or why they do not.
     pub state: String,
     /// The reason, where there is one.
@@ -59,6 +104,12 @@ pub struct CameraReport {
     pub decoded: u64,
     /// Different pictures shown, over all its tiles' screens.
     pub shown: u64,
+    /// From one different picture of a tile to the next, in milliseconds: median.
+    pub refresh_p50_ms: f64,
+    /// The same: 95th percentile.
+    pub refresh_p95_ms: f64,
+    /// The same: longest.
+    pub refresh_max_ms: f64,
     /// What was dropped, by cause.
     pub dropped: DropReport,
     /// Connections after the first.

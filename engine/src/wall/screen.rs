@@ -11,10 +11,11 @@ use super::camera::Camera;
 use super::latency::{Latency, LatencyMeter, Metered};
 use super::report::{OutputReport, ScreenReport, Spread};
 use crate::base::thread::Worker;
-use crate::base::{Histogram, Mailbox, Moment, Overflow, Result, SharedClock, Shutdown};
+use crate::base::{Counter, Histogram, Mailbox, Moment, Overflow, Result, SharedClock, Shutdown};
 use crate::composite::{
     Backend, Compositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, probe,
 };
+use crate::config::CameraSpec;
 use crate::encode::{EncodeStatus, EncoderConfig, ScreenEncoder};
 use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio};
 use crate::output::{OutputHub, OutputSpec, StreamParams};
@@ -83,6 +84,8 @@ pub(super) struct ScreenParts {
     pub outputs: Vec<OutputSpec>,
     pub store: Arc<FrameStore>,
     pub cameras: Cameras,
+    /// Where missed pictures of all screens are counted.
+    pub missed: Arc<Counter>,
     pub clock: SharedClock,
 }
 
@@ -200,7 +203,10 @@ impl Drop for Screen {
 struct Pane {
     tile: Tile,
     slot: Option<Arc<Slot>>,
+    spec: Option<Arc<CameraSpec>>,
+    /// The version that was shown last, and since when.
     shown: u64,
+    shown_at: Option<Moment>,
     alarm: bool,
 }
 
@@ -267,6 +273,7 @@ impl Run {
             state.compose.record(clock.now().since(started));
             state.frames += 1;
             state.missed += tick.missed;
+            self.parts.missed.add(tick.missed);
             state.first.get_or_insert(started);
             state.last = started;
             state.newest = self.canvas.clone();
@@ -349,6 +356,7 @@ fn look<'a>(
         .map(|pane| {
             let camera = pane.tile.camera.as_ref().and_then(|id| cameras.get(id));
             let Some(camera) = camera else { return TileView::EMPTY };
+            let spec: &CameraSpec = pane.spec.insert(camera.spec());
             let picture = pane.slot.as_ref().and_then(|slot| slot.latest());
             let arrival = picture.as_ref().map(|(_, p)| p.frame.meta().arrival);
             let status = camera.status(now, arrival);
@@ -358,6 +366,9 @@ fn look<'a>(
             {
                 pane.shown = *version;
                 camera.shown.add_one();
+                if let Some(before) = pane.shown_at.replace(now) {
+                    camera.note_refresh(now.since(before));
+                }
                 first_shown.push(*fitted.frame.meta());
             }
             TileView {
@@ -367,7 +378,7 @@ fn look<'a>(
                 },
                 picture,
                 status,
-                name: &camera.name,
+                name: &spec.name,
                 alarm: pane.alarm,
                 degraded: camera.degraded(now),
             }
@@ -381,7 +392,9 @@ fn panes(layout: &ScreenLayout, store: &FrameStore, alarms: &[CameraId]) -> Vec<
         slot: tile.camera.as_ref().map(|camera| store.slot(camera, &tile.spec)),
         alarm: tile.camera.as_ref().is_some_and(|id| alarms.contains(id)),
         tile: tile.clone(),
+        spec: None,
         shown: 0,
+        shown_at: None,
     };
     layout.tiles.iter().map(pane).collect()
 }

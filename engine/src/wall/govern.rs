@@ -1,0 +1,240 @@
+//! The governor at work: once a second, and at once when a layout changes, it looks at the cameras,
+//! decides, and serves them accordingly.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::camera::{Camera, Rooms};
+use super::report::GovernorReport;
+use super::screen::Cameras;
+use crate::base::thread::Worker;
+use crate::base::mailbox::Empty;
+use crate::base::{Counter, Mailbox, Moment, Overflow, Result, cpu};
+use crate::decode::Effort;
+use crate::effort::{Admission, CostModel, EffortSettings, Governor, Load, Plan, Step, Wish};
+use crate::media::CameraId;
+
+/// From one tick to the next.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The governor of a wall, and its thread.
+pub(super) struct Govern {
+    inner: Arc<Inner>,
+    wake: Mailbox<()>,
+    thread: Option<Worker>,
+}
+
+struct Inner {
+    rooms: Arc<Rooms>,
+    cameras: Cameras,
+    /// Pictures of the wall missed, over all screens; its owner counts.
+    missed: Arc<Counter>,
+    state: Mutex<State>,
+}
+
+struct State {
+    governor: Governor,
+    gauges: Gauges,
+    load: Load,
+    plan: Plan,
+    steps: HashMap<CameraId, Step>,
+    moves: [u64; 2],
+}
+
+/// What was read last, to see what was used since.
+#[derive(Clone, Copy, Default)]
+struct Gauges {
+    at: Option<Moment>,
+    process: Duration,
+    machine: Option<Duration>,
+    missed: u64,
+}
+
+impl Govern {
+    /// A governor that has decided nothing yet; [`Govern::decide`] decides once,
+    /// [`Govern::start`] goes on.
+    pub fn new(settings: EffortSettings, rooms: Arc<Rooms>, cameras: Cameras) -> Govern {
+        let model = CostModel::load(&CostModel::default_path()).unwrap_or_else(|error| {
+            tracing::debug!("{error}; going by the reference machine until more is known");
+            CostModel::reference()
+        });
+        let state = State {
+            governor: Governor::new(settings, model),
+            gauges: Gauges::default(),
+            load: Load { cores: cpu::cores() as f64, ..Load::default() },
+            plan: Plan::default(),
+            steps: HashMap::new(),
+            moves: [0, 0],
+        };
+        let missed = Arc::default();
+        let inner = Arc::new(Inner { rooms, cameras, missed, state: Mutex::new(state) });
+        Govern { inner, wake: Mailbox::new(1, Overflow::DropNewest), thread: None }
+    }
+
+    /// Decides every second from now on.
+    pub fn start(&mut self) -> Result<()> {
+        let (inner, wake) = (self.inner.clone(), self.wake.clone());
+        let body = move || {
+            while wake.receive(TICK) != Err(Empty::Closed) {
+                inner.tick();
+            }
+        };
+        self.thread = Some(Worker::spawn("governor", body)?);
+        Ok(())
+    }
+
+    /// Decides now, with the load that was measured last, and serves the cameras.
+    pub fn decide(&self) {
+        self.inner.decide();
+    }
+
+    /// What would come of this layout.
+    pub fn admit(&self, wishes: &[Wish]) -> Admission {
+        let state = self.inner.lock();
+        state.governor.admit(wishes, &state.load)
+    }
+
+    /// Where screens count the pictures that they miss.
+    pub fn missed(&self) -> Arc<Counter> {
+        self.inner.missed.clone()
+    }
+
+    /// What was decided last.
+    pub fn report(&self) -> GovernorReport {
+        self.inner.report()
+    }
+
+    /// Decides no more.
+    pub fn stop(&mut self) {
+        self.wake.close();
+        self.thread.take();
+    }
+}
+
+impl Drop for Govern {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Measures what was used since the tick before, learns from it, decides and serves.
+    fn tick(&self) {
+        let now = self.rooms.clock.now();
+        let cameras = self.cameras();
+        let mut state = self.lock();
+        if let Some(load) = state.gauges.measure(now, &cameras, self.missed.get()) {
+            let wishes: Vec<Wish> = awake(&cameras).map(|c| c.wish(now)).collect();
+            state.load = load;
+            state.governor.observe(now, &wishes, &load);
+        }
+        self.decide_with(&mut state, &cameras, now);
+    }
+
+    fn decide(&self) {
+        let cameras = self.cameras();
+        self.decide_with(&mut self.lock(), &cameras, self.rooms.clock.now());
+    }
+
+    fn decide_with(&self, state: &mut State, cameras: &HashMap<CameraId, Arc<Camera>>, now: Moment) {
+        let mut awake: Vec<&Arc<Camera>> = awake(cameras).collect();
+        // Shown ones first: they are opened first.
+        awake.sort_by_key(|c| (!c.is_shown(), c.id.clone()));
+        let wishes: Vec<Wish> = awake.iter().map(|c| c.wish(now)).collect();
+        let load = state.load;
+        let plan = state.governor.plan(now, &wishes, &load);
+        for (camera, decision) in awake.iter().zip(&plan.decisions) {
+            state.note(&camera.id, decision.step);
+            camera.serve(&self.rooms, decision);
+        }
+        let awake: std::collections::HashSet<&CameraId> = plan.decisions.iter().map(|d| &d.camera).collect();
+        state.steps.retain(|id, _| awake.contains(id));
+        state.plan = plan;
+    }
+
+    fn report(&self) -> GovernorReport {
+        let all = self.cameras().len() as u64;
+        let state = self.lock();
+        let (load, plan) = (&state.load, &state.plan);
+        let with = |effort| plan.decisions.iter().filter(|d| d.effort == effort).count() as u64;
+        let (full, key_frames) = (with(Effort::Full), with(Effort::KeyFrames));
+        let mut degraded = std::collections::BTreeMap::new();
+        for decision in plan.degraded() {
+            let word = match decision.step {
+                Step::FewerKeyFrames(every) => format!("one-key-frame-in-{every}"),
+                Step::NoLoopFilter => "no-loop-filter".into(),
+                Step::SmallerProfile => "smaller-profile".into(),
+                Step::KeyFrames => "key-frames".into(),
+                Step::Paused => "paused".into(),
+                Step::AsDeserved => continue,
+            };
+            *degraded.entry(word).or_default() += 1;
+        }
+        GovernorReport {
+            cores: load.cores,
+            own: load.own,
+            others: load.others,
+            decoding: load.decoding,
+            available: plan.available,
+            demand: plan.demand,
+            deserved: plan.deserved,
+            calibration: state.governor.calibration(),
+            trust: state.governor.trust(),
+            efforts: [full, key_frames, all.saturating_sub(full + key_frames)],
+            degraded,
+            moves: state.moves,
+        }
+    }
+}
+
+impl State {
+    /// Logs a camera that moves on its ladder.
+    fn note(&mut self, camera: &CameraId, step: Step) {
+        let before = self.steps.insert(camera.clone(), step).unwrap_or_default();
+        if step > before {
+            self.moves[0] += 1;
+            tracing::debug!(%camera, "degraded to {step:?}: the machine has no more");
+        } else if step < before {
+            self.moves[1] += 1;
+            tracing::debug!(%camera, "back to {step:?}");
+        }
+    }
+}
+
+impl Gauges {
+    /// The load since the call before; `None` at the first.
+    fn measure(&mut self, now: Moment, cameras: &HashMap<CameraId, Arc<Camera>>, missed: u64) -> Option<Load> {
+        let decoding: Duration = awake(cameras).map(|c| c.cpu_since_last()).sum();
+        let late: u64 = awake(cameras).map(|c| c.late_since_last()).sum();
+        let read = Gauges { at: Some(now), process: cpu::process_time(), machine: cpu::machine_time(), missed };
+        let before = std::mem::replace(self, read);
+        let elapsed = now.since(before.at?).as_secs_f64();
+        if elapsed < 0.2 {
+            return None;
+        }
+        let own = read.process.saturating_sub(before.process);
+        let machine = read.machine.zip(before.machine).map(|(new, old)| new.saturating_sub(old));
+        let part = |time: Duration| time.as_secs_f64() / elapsed;
+        Some(Load {
+            cores: cpu::cores() as f64,
+            own: part(own),
+            others: part(machine.unwrap_or_default().saturating_sub(own)),
+            decoding: part(decoding),
+            distress: late + missed.saturating_sub(before.missed),
+        })
+    }
+}
+
+/// The cameras that the governor has to look at.
+fn awake(cameras: &HashMap<CameraId, Arc<Camera>>) -> impl Iterator<Item = &Arc<Camera>> {
+    cameras.values().filter(|c| !c.rests())
+}
