@@ -110,6 +110,7 @@ impl Wall {
             LivenessLimits { age: self.spec.limits.placard_after, freeze: self.spec.limits.frozen_after };
         let open = openings.into_iter().map(|Opening { camera, profile, config, specs }| {
             let grant = authority.grant(&camera.id);
+            let limits = LivenessLimits { freeze: limits.freeze.filter(|_| !camera.still), ..limits };
             let camera = Camera::open(&rooms, &camera, &profile, config, specs, limits, grant);
             (camera.id.clone(), Arc::new(camera))
         });
@@ -260,6 +261,7 @@ fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secr
         client: camera.client,
         patience: limits.patience,
         login: secrets.login(&camera.id, &uri),
+        any_certificate: camera.any_certificate,
         site: camera.site.clone(),
         ..SourceConfig::new(uri)
     })
