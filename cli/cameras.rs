@@ -46,7 +46,7 @@ pub struct CamerasArgs {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// End after this time: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::parse::duration)]
     run_for: Option<Duration>,
     /// Size and rate of the main stream
     #[arg(long, value_name = "WxH@FPS", default_value = "1280x720@25", value_parser = format)]
@@ -190,19 +190,6 @@ fn bitrate(text: &str) -> Result<u32, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[number.len()..] {
-        "" | "s" => 1.0,
-        "ms" => 1e-3,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("must be like 30s, 5m or 1h".to_owned()),
-    };
-    let seconds = number.parse::<f64>().map_err(|_| "must be like 30s, 5m or 1h".to_owned())?;
-    Duration::try_from_secs_f64(seconds * unit).map_err(|e| e.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,8 +198,5 @@ mod tests {
     fn values_are_read() {
         assert_eq!((bitrate("2M"), bitrate("400k"), bitrate("64000")), (Ok(2000), Ok(400), Ok(64)));
         assert!(["", "x", "-1k", "2G", "k"].iter().all(|text| bitrate(text).is_err()));
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-        assert!(["", "s", "-3s", "3 years"].iter().all(|text| duration(text).is_err()));
     }
 }

@@ -2,6 +2,7 @@
 
 mod cameras;
 mod doctor;
+mod inventory;
 mod parse;
 mod probe;
 mod terminal;
@@ -33,6 +34,8 @@ enum Command {
     Wall(wall::Args),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
+    /// Check, list and convert inventories of cameras
+    Inventory(inventory::Args),
     /// Say what cameras, files and streams send
     Probe(probe::Args),
     /// Say what this machine has, what is missing and how to install it
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Wall(args) => wall::run(args, &terminal),
         Command::Cameras(args) => cameras::run(args),
+        Command::Inventory(args) => inventory::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };

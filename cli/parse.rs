@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-/// `90`, `90s`, `400ms`, `5m`, `2h`.
+use vitrail_engine::config;
+
+/// `90`, `90s`, `400ms`, `5m`, `2h`: as in files, and seconds where no unit is given.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("write it like 30s, 400ms, 5m or 2h".into()),
-    };
-    let number: f64 = number.parse().map_err(|_| "write it like 30s, 400ms, 5m or 2h".to_owned())?;
-    Duration::try_from_secs_f64(number * factor).map_err(|_| "is too long".into())
+    let parsed = config::duration(text).or_else(|| config::duration(&format!("{text}s")));
+    parsed.ok_or_else(|| "write it like 30s, 400ms, 5m or 2h".into())
 }
 
 /// `1920x1080`, `4x4`: two positive numbers.
@@ -35,7 +28,16 @@ mod tests {
     fn values_as_people_write_them() {
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("400ms"), Ok(Duration::from_millis(400)));
-        assert!(duration("soon").is_err() && duration("3 days").is_err() && duration("").is_err());
+        assert_eq!(
+            (duration("90"), duration("2h")),
+            (Ok(Duration::from_secs(90)), Ok(Duration::from_secs(7200)))
+        );
+        assert!(
+            duration("soon").is_err()
+                && duration("3 days").is_err()
+                && duration("").is_err()
+                && duration("-3s").is_err()
+        );
         assert_eq!(pair("1920x1080"), Ok((1920, 1080)));
         assert!(pair("1920").is_err() && pair("0x4").is_err());
     }

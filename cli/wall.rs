@@ -11,6 +11,7 @@ use vitrail_engine::source::grant::Authority;
 use vitrail_engine::wall::{Wall, WallReport};
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::inventory;
 use crate::parse;
 use crate::terminal::{self, Terminal};
 
@@ -122,7 +123,11 @@ fn specify(args: &Args) -> Result<WallSpec> {
         return Err(Error::new(ErrorKind::Config, "--size and --fps", remedy));
     }
     let mut spec = if from_file {
-        WallSpec::load(&args.inputs[0])?
+        let spec = WallSpec::load(&args.inputs[0])?;
+        if !spec.warnings.is_empty() {
+            tracing::warn!("the wall starts all the same:\n{}", inventory::some(&spec.warnings, 20));
+        }
+        spec
     } else {
         let side = (args.inputs.len() as f64).sqrt().ceil() as u32;
         let (columns, rows) = args.grid.unwrap_or((side, side));

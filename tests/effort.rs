@@ -28,7 +28,8 @@ fn spec(simulator: &Simulator, head: &str) -> WallSpec {
     let mut text = head.to_owned();
     for n in simulator.numbers() {
         let (main, sub) = (simulator.uri(n, Profile::Main), simulator.uri(n, Profile::Sub));
-        text += &format!("[[camera]]\nid = \"cam-{n}\"\nprofiles = {{ main = \"{main}\", sub = \"{sub}\" }}\n");
+        text +=
+            &format!("[[camera]]\nid = \"cam-{n}\"\nprofiles = {{ main = \"{main}\", sub = \"{sub}\" }}\n");
     }
     WallSpec::from_toml(&text, "wall.toml").unwrap()
 }

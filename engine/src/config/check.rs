@@ -1,30 +1,34 @@
-//! From the keys of a wall file to a [`WallSpec`]: files, cameras and settings. Screens and tiles
-//! are in `scene`.
+//! From the keys of a wall file to a [`WallSpec`]: files and settings. Cameras are in `camera`, screens
+//! in `scene`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::leaf::{ClockCorner, GridSize, Named, OrNever, PixelSize, text_ratio};
+use super::inventory::{Builder, Inventory, Query};
+use super::leaf::{ClockCorner, GridSize, OrNever, PixelSize, text_ratio};
 use super::read::{At, join};
-use super::report::{ConfigErrors, Report, did_you_mean, quoted};
+use super::report::{ConfigErrors, Place, Problem, Report, quoted};
 use super::scene::check_scene;
-use super::wall::{CameraSpec, EncoderSpec, LimitSpec, OverlaySpec, UriText, WallSpec};
-use super::wire::{CameraTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable};
+use super::tiles::Choice;
+use super::wall::{CameraSpec, EncoderSpec, LimitSpec, OverlaySpec, WallSpec};
+use super::wire::{
+    CameraTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable,
+};
 use crate::composite::Yuv;
 use crate::effort::EffortSettings;
 use crate::encode::Rate;
 use crate::media::{CameraId, Codec, Ratio, WallId};
+use crate::scene::Scene;
 use crate::source::Patience;
 
 /// The largest wall file that is read, in bytes: a camera takes about 100, so this is ample for
 /// 8,000 of them and keeps a wrong file (a recording) out of memory.
 const MAX_FILE: u64 = 16 << 20;
-/// Addresses that a source understands.
-const CAMERA_SCHEMES: [&str; 9] = ["rtsp", "rtsps", "http", "https", "srt", "udp", "file", "rtspt", "rtspu"];
 const FRAME_RATES: RangeInclusive<f64> = 1.0..=120.0;
 
 impl WallSpec {
@@ -47,10 +51,12 @@ impl WallSpec {
         let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
         let text =
             String::from_utf8(bytes).map_err(|_| refuse("is no wall file: it is not UTF-8 text".into()))?;
-        WallSpec::from_toml(&text, &name)
+        let spec = WallSpec::from_toml(&text, &name)?;
+        Ok(WallSpec { file: Some(path.to_owned()), ..spec })
     }
 
-    /// Checks the text of a wall file; `file_name` is for messages.
+    /// Checks the text of a wall file; `file_name` is for messages, and inventories are looked for in
+    /// its folder.
     ///
     /// # Errors
     /// Everything that is wrong with it. A text that is not TOML gives the errors of the syntax only.
@@ -65,8 +71,10 @@ impl WallSpec {
             return Err(report.into_errors());
         }
         let file = WallFile::read(table.get_ref(), &mut report);
-        let stem = Path::new(file_name).file_stem().map(|s| s.to_string_lossy().into_owned());
-        check(&file, &stem.unwrap_or_else(|| "wall".into()), report)
+        let path = Path::new(file_name);
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        check(&file, &stem.unwrap_or_else(|| "wall".into()), folder, report)
     }
 
     /// A wall of one screen without a file: `uris` fill a grid of cells in order. Camera ids are
@@ -121,7 +129,7 @@ impl WallSpec {
             screens: vec![screen],
             ..WallFile::default()
         };
-        check(&file, "wall", report)
+        check(&file, "wall", Path::new(""), report)
     }
 
     /// A frame rate as `--fps` takes it: `25`, `12.5` or `30000/1001`.
@@ -148,16 +156,42 @@ fn file_uri(text: &str) -> String {
         .map_or_else(|| text.to_owned(), String::from)
 }
 
-fn check(file: &WallFile, default_id: &str, mut report: Report<'_>) -> Result<WallSpec, ConfigErrors> {
+fn check(
+    file: &WallFile,
+    default_id: &str,
+    folder: &Path,
+    mut report: Report<'_>,
+) -> Result<WallSpec, ConfigErrors> {
     let report_ref = &mut report;
-    let mut places = BTreeMap::new();
-    let cameras = check_cameras(&file.cameras, &mut places, report_ref);
-    let (scene, outputs) = check_scene(file, &cameras, &mut places, report_ref);
+    let inventories = file.wall.inventory.as_ref().map_or(&[][..], |list| &list.value.0);
+    if file.cameras.is_empty() && inventories.is_empty() && report_ref.is_clean() {
+        let remedy = "add a table [[camera]] with its uri, or name an inventory under [wall]";
+        report_ref.add_with(&(0..0), "camera", "no camera", remedy);
+    }
+    let mut builder = Builder::default();
+    builder.add_wall(&file.cameras, report_ref);
+    if !add_inventories(inventories, folder, &mut builder, report_ref) {
+        // Without its cameras, the rest would be blamed for naming them.
+        return Err(report.into_errors());
+    }
+    let (inventory, mut places) = builder.finish();
+    let mut warnings = inventory.problems().to_vec();
+    let standby = file.wall.standby.as_ref().and_then(|text| query(text, "wall.standby", report_ref));
+    let mut choice = Choice { inventory: &inventory, warnings: &mut warnings };
+    let (scene, outputs) = check_scene(file, &mut choice, &mut places, report_ref);
+    let cameras = open_cameras(&inventory, &scene, standby.as_ref());
+    if let (Some(standby), Some(text)) = (&standby, &file.wall.standby)
+        && inventory.select(standby).is_empty()
+    {
+        warnings.push(finds_nothing("wall.standby", &text.span, report_ref));
+    }
     let spec = WallSpec {
         id: WallId::new(wall_id(&file.wall, default_id, report_ref)),
         frame_rate: frame_rate(&file.wall, report_ref),
         backend: value_or(&file.wall.backend, Default::default()),
         cameras,
+        inventory: Arc::new(inventory),
+        standby,
         scene,
         encoder: check_encoder(&file.encoder, report_ref),
         outputs,
@@ -166,9 +200,72 @@ fn check(file: &WallFile, default_id: &str, mut report: Report<'_>) -> Result<Wa
         limits: check_limits(&file.limits, report_ref),
         secrets: path_of(&file.wall.secrets, "wall.secrets", report_ref),
         snapshot: path_of(&file.wall.snapshot, "wall.snapshot", report_ref),
+        warnings,
+        file: None,
         places,
     };
     if report.is_clean() { Ok(spec) } else { Err(report.into_errors()) }
+}
+
+/// Reads the inventories; false where one is refused as a whole.
+fn add_inventories(
+    names: &[At<String>],
+    folder: &Path,
+    builder: &mut Builder,
+    report: &mut Report<'_>,
+) -> bool {
+    let mut whole = true;
+    let mut read: Vec<PathBuf> = Vec::new();
+    for name in names {
+        let path = folder.join(&name.value);
+        if name.value.is_empty() {
+            report.add(&name.span, "wall.inventory", "is empty; name a file or leave the key out");
+        } else if read.contains(&path) {
+            report.add(&name.span, "wall.inventory", "names a file twice");
+        } else if let Err(errors) = builder.add_file(&path) {
+            whole = false;
+            match errors.problems() {
+                // It cannot be read at all: say where it is named.
+                [Problem { place: None, message, .. }] => {
+                    report.add(&name.span, "wall.inventory", message.clone());
+                }
+                problems => report.add_foreign(problems.iter().cloned()),
+            }
+        }
+        read.push(path);
+    }
+    whole
+}
+
+/// The cameras to be kept open: those that a tile shows, and those on standby.
+fn open_cameras(inventory: &Inventory, scene: &Scene, standby: Option<&Query>) -> Vec<CameraSpec> {
+    let tiles = scene.regions.iter().flat_map(|region| &region.tiles);
+    let shown: HashSet<&CameraId> = tiles.filter_map(|tile| tile.camera.as_ref()).collect();
+    let open = |c: &&CameraSpec| shown.contains(&c.id) || standby.is_some_and(|query| query.matches(c));
+    inventory.cameras().iter().filter(open).cloned().collect()
+}
+
+/// Reads a query, and notes what is wrong with it at the character where it is.
+pub(super) fn query(text: &At<String>, key: &str, report: &mut Report<'_>) -> Option<Query> {
+    match Query::parse(&text.value) {
+        Ok(query) => Some(query),
+        Err(error) => {
+            let span = report.inside(&text.span, &text.value, error.byte());
+            let picture = error.picture().map(|p| format!("\n{p}")).unwrap_or_default();
+            report.add(&span, key, format!("{}{picture}", error.message()));
+            None
+        }
+    }
+}
+
+/// A query that means no camera: right, but maybe not what was meant.
+pub(super) fn finds_nothing(key: &str, span: &Range<usize>, report: &Report<'_>) -> Problem {
+    Problem {
+        place: report.place(span),
+        key: key.to_owned(),
+        message: "finds no camera".into(),
+        remedy: Some("try it with vitrail inventory list FILE --where QUERY".into()),
+    }
 }
 
 fn wall_id(wall: &WallTable, default: &str, report: &mut Report<'_>) -> String {
@@ -216,7 +313,7 @@ pub(super) fn check_id(id: &At<String>, key: &str, report: &mut Report<'_>) {
 /// Ids that are taken, and where they were given.
 #[derive(Default)]
 pub(super) struct Taken {
-    by_id: HashMap<String, Range<usize>>,
+    by_id: HashMap<String, Option<Place>>,
 }
 
 impl Taken {
@@ -238,7 +335,12 @@ impl Taken {
         };
         match self.by_id.get(&text) {
             Some(first) => {
-                let line = report.place(first).map(|p| format!(" on line {}", p.line)).unwrap_or_default();
+                let here = report.place(&span).map(|p| p.file);
+                let line = first.as_ref().map(|first| match here {
+                    Some(file) if file == first.file => format!(" on line {}", first.line),
+                    _ => format!(" in {}, line {}", first.file, first.line),
+                });
+                let line = line.unwrap_or_default();
                 report.add_with(
                     &span,
                     join(path, "id"),
@@ -246,13 +348,13 @@ impl Taken {
                     "give each its own id",
                 );
             }
-            None => drop(self.by_id.insert(text.clone(), span)),
+            None => drop(self.by_id.insert(text.clone(), report.place(&span))),
         }
         text
     }
 }
 
-pub(super) type Places = BTreeMap<String, (String, super::report::Place)>;
+pub(super) type Places = BTreeMap<String, (String, Place)>;
 
 pub(super) fn remember(
     places: &mut Places,
@@ -264,138 +366,6 @@ pub(super) fn remember(
     if let Some(place) = report.place(span) {
         places.insert(subject, (key.to_owned(), place));
     }
-}
-
-fn check_cameras(tables: &[CameraTable], places: &mut Places, report: &mut Report<'_>) -> Vec<CameraSpec> {
-    if tables.is_empty() && report.is_clean() {
-        report.add_with(&(0..0), "camera", "no camera", "add a table [[camera]] with its uri");
-    }
-    let mut taken = Taken::default();
-    let mut cameras = Vec::with_capacity(tables.len());
-    for (i, table) in tables.iter().enumerate() {
-        let id = taken.take(&table.id, &table.path, &table.here, format!("cam-{}", i + 1), report);
-        remember(places, format!("camera {id}"), &table.path, &table.here, report);
-        let profiles = check_profiles(table, report);
-        let name = match (&table.name, &table.id) {
-            (Some(name), _) => name.value.clone(),
-            (None, Some(id)) => id.value.clone(),
-            (None, None) => profiles.get("main").and_then(name_from).unwrap_or_else(|| id.clone()),
-        };
-        cameras.push(CameraSpec {
-            id: CameraId::new(id),
-            name,
-            profiles,
-            transport: value_or(&table.transport, Default::default()),
-            client: value_or(&table.client, Default::default()),
-            site: table.site.as_ref().map(|s| s.value.clone()),
-            zone: table.zone.as_ref().map(|z| z.value.clone()),
-            masks: table.masks.iter().flat_map(|m| &m.value).map(|m| m.value).collect(),
-            pinned: value_or(&table.pinned, false),
-        });
-    }
-    cameras
-}
-
-fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> BTreeMap<String, UriText> {
-    let mut profiles = BTreeMap::new();
-    let named = table.profiles.as_ref().map(|p| &p.value);
-    if let Some(Named(named)) = named {
-        for (name, uri) in named {
-            check_camera_uri(uri, &format!("{}.profiles.{name}", table.path), report);
-            profiles.insert(name.clone(), UriText::new(&*uri.value));
-        }
-    }
-    match (&table.uri, profiles.contains_key("main")) {
-        (Some(uri), has_main) => {
-            check_camera_uri(uri, &join(&table.path, "uri"), report);
-            if has_main {
-                report.add_with(
-                    &uri.span,
-                    join(&table.path, "uri"),
-                    "and profiles.main are both given",
-                    "they mean the same: keep one",
-                );
-            }
-            profiles.insert("main".into(), UriText::new(&*uri.value));
-        }
-        (None, true) => {}
-        (None, false)
-            if table.given.contains(&"uri") || (table.given.contains(&"profiles") && named.is_none()) => {}
-        (None, false) => report.add_with(
-            &table.here,
-            join(&table.path, "uri"),
-            "is missing",
-            "say where the camera is, as uri = \"rtsp://HOST/PATH\"",
-        ),
-    }
-    profiles
-}
-
-/// Refuses what no source can open. Says nothing of the address but its scheme: the rest may hold
-/// a login.
-fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
-    if ["/", "./", "../"].iter().any(|start| uri.value.starts_with(start)) {
-        return; // a file on this machine
-    }
-    let schemes = || format!("one of {}", CAMERA_SCHEMES[..7].join(", "));
-    let Some((scheme, _)) = uri.value.split_once("://") else {
-        report.add_with(
-            &uri.span,
-            key,
-            "is no address",
-            format!("it begins with a scheme and ://, {}; or with / or ./ for a file", schemes()),
-        );
-        return;
-    };
-    if !CAMERA_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
-        let remedy = did_you_mean(scheme, CAMERA_SCHEMES).unwrap_or_else(|| format!("it is {}", schemes()));
-        report.add_with(
-            &uri.span,
-            key,
-            format!("scheme {} is not one that a camera can have", quoted(scheme)),
-            remedy,
-        );
-        return;
-    }
-    match url::Url::parse(&uri.value) {
-        Ok(url) if url.scheme() == "file" && url.path().len() < 2 => {
-            report.add_with(&uri.span, key, "names no file", "write file:///FOLDER/FILE");
-        }
-        Ok(url) if url.scheme() != "file" && url.host_str().is_none_or(str::is_empty) => {
-            // SRT listeners and datagram receivers have an address without a host: `srt://:7001`.
-            if !matches!(url.scheme(), "srt" | "udp") {
-                report.add_with(&uri.span, key, "names no host", "write scheme://HOST:PORT/PATH");
-            }
-        }
-        Ok(_) => {}
-        Err(url::ParseError::EmptyHost) if matches!(scheme, "srt" | "udp") => {}
-        Err(error) => report.add_with(
-            &uri.span,
-            key,
-            format!("is no address: {error}"),
-            "characters such as @ : / in a password are written as %40 %3A %2F",
-        ),
-    }
-}
-
-/// A name from an address: host and plain path, or the name of a file. Never a login or a query.
-fn name_from(uri: &UriText) -> Option<String> {
-    if !uri.expose().contains("://") {
-        return Path::new(uri.expose()).file_name().map(|name| name.to_string_lossy().into_owned());
-    }
-    let url = url::Url::parse(uri.expose()).ok()?;
-    let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let parts: Vec<&str> = url.path_segments()?.filter(|p| !p.is_empty()).collect();
-    if url.scheme() == "file" {
-        return parts.last().filter(|p| plain(p)).map(|p| (*p).to_owned());
-    }
-    let host = url.host_str().filter(|h| !h.is_empty())?;
-    // Some cameras take their login in the path (`user=…&password=…`): then the host alone is shown.
-    let path = parts.iter().all(|p| plain(p) && !p.to_ascii_lowercase().contains("pass"));
-    Some(match (path && !parts.is_empty(), parts.join("/")) {
-        (true, path) => format!("{host}/{path}"),
-        (false, _) => host.to_owned(),
-    })
 }
 
 fn check_encoder(table: &EncoderTable, report: &mut Report<'_>) -> EncoderSpec {

@@ -1,13 +1,16 @@
 //! The values that keys take: numbers, durations, colours, sizes, places, words of a choice.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::read::{At, Leaf, wrong_type};
+use super::read::{At, Leaf, WireTable, wrong_type};
 use super::report::{Report, did_you_mean, quoted};
+use super::wire::ProfileTable;
 use crate::composite::{Backend, Yuv};
 use crate::composite::{Corner, Language};
 use crate::encode::EncoderChoice;
@@ -40,6 +43,16 @@ impl Leaf for bool {
             _ => refuse(value, key, &Self::kind(), report),
         }
     }
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<bool> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Some(true),
+            "false" | "no" | "0" => Some(false),
+            _ => {
+                report.add(span, key, format!("{} is neither true nor false", quoted(text)));
+                None
+            }
+        }
+    }
 }
 
 impl Leaf for u32 {
@@ -57,6 +70,48 @@ impl Leaf for u32 {
             }
             _ => refuse(value, key, &Self::kind(), report),
         }
+    }
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<u32> {
+        let read = text.parse().ok();
+        if read.is_none() {
+            report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));
+        }
+        read
+    }
+}
+
+impl Leaf for f64 {
+    fn kind() -> String {
+        "a number".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<f64> {
+        let read = match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse::<f64>().ok(),
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            _ => return refuse(value, key, &Self::kind(), report),
+        };
+        let finite = read.filter(|n| n.is_finite());
+        if finite.is_none() {
+            report.add(&value.span(), key, "is not a finite number");
+        }
+        finite
+    }
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<f64> {
+        let read = decimal_point(text).parse::<f64>().ok().filter(|n| n.is_finite());
+        if read.is_none() {
+            report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));
+        }
+        read
+    }
+}
+
+/// `50,85` as `50.85`: spreadsheets write the comma where the country does.
+fn decimal_point(text: &str) -> Cow<'_, str> {
+    match text.split_once(',') {
+        Some((whole, fraction)) if !fraction.contains([',', '.']) && !whole.contains('.') => {
+            Cow::Owned(format!("{whole}.{fraction}"))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -96,6 +151,11 @@ impl<T: Leaf> Leaf for Vec<At<T>> {
         }
         whole.then_some(list)
     }
+    /// Several are parted by `;`, and the numbers of one by spaces.
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Vec<At<T>>> {
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| Some(At::new(T::of_text(part, span, key, report)?, span.clone()))).collect()
+    }
 }
 
 /// One text or several.
@@ -113,39 +173,84 @@ impl Leaf for OneOrMore {
             _ => refuse(value, key, &Self::kind(), report),
         }
     }
+    /// Several are parted by `;`.
+    fn of_text(text: &str, span: &Range<usize>, _: &str, _: &mut Report<'_>) -> Option<OneOrMore> {
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        Some(OneOrMore(parts.map(|part| At::new(part.to_owned(), span.clone())).collect()))
+    }
 }
 
-/// Texts by a name that the writer chooses.
+/// Ids of cameras, or a query that finds them.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Named(pub BTreeMap<String, At<String>>);
+pub(super) enum CameraChoice {
+    Ids(Vec<At<String>>),
+    Query(String),
+}
 
-impl Leaf for Named {
+impl Leaf for CameraChoice {
     fn kind() -> String {
-        "a table of texts".into()
+        "a list of ids, or a query as text".into()
     }
-    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Named> {
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<CameraChoice> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(CameraChoice::Query(text.to_string())),
+            DeValue::Array(_) => Leaf::read(value, key, report).map(CameraChoice::Ids),
+            _ => refuse(value, key, &Self::kind(), report),
+        }
+    }
+}
+
+/// Profiles of a camera by a name that the writer chooses.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Profiles(pub BTreeMap<String, ProfileTable>);
+
+/// True for the name of a profile.
+pub(super) fn is_profile_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !name.is_empty() && name.len() <= 32 && name.chars().all(plain)
+}
+
+impl Leaf for Profiles {
+    fn kind() -> String {
+        "a table, of each: an address or a table".into()
+    }
+    fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Profiles> {
         let DeValue::Table(table) = value.get_ref() else {
             return refuse(value, key, &Self::kind(), report);
         };
         let mut named = BTreeMap::new();
         let mut whole = true;
-        for (name, text) in table.iter() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if name.get_ref().is_empty() || name.get_ref().len() > 32 || !name.get_ref().chars().all(plain) {
+        for (name, profile) in table.iter() {
+            let label = name.get_ref();
+            if !is_profile_name(label) {
                 report.add(
                     &name.span(),
                     key,
-                    format!("{} is no name: letters, digits, - and _ only", quoted(name.get_ref())),
+                    format!("{} is no name: letters, digits, - and _ only", quoted(label)),
                 );
                 whole = false;
                 continue;
             }
-            match String::read(text, &format!("{key}.{}", name.get_ref()), report) {
-                Some(read) => drop(named.insert(name.get_ref().to_string(), At::new(read, text.span()))),
-                None => whole = false,
-            }
+            let path = format!("{key}.{label}");
+            let read = match profile.get_ref() {
+                DeValue::Table(table) => ProfileTable::read(table, profile.span(), path, report),
+                _ => match String::read(profile, &path, report) {
+                    Some(uri) => ProfileTable {
+                        here: profile.span(),
+                        path,
+                        given: vec!["uri"],
+                        uri: Some(At::new(uri, profile.span())),
+                        ..ProfileTable::default()
+                    },
+                    None => {
+                        whole = false;
+                        continue;
+                    }
+                },
+            };
+            named.insert(label.to_string(), read);
         }
-        whole.then_some(Named(named))
+        whole.then_some(Profiles(named))
     }
 }
 
@@ -194,20 +299,39 @@ impl Leaf for Region {
         "[x, y, width, height] in fractions of the picture, 0 to 1".into()
     }
     fn read(value: &Value<'_>, key: &str, report: &mut Report<'_>) -> Option<Region> {
-        let [x, y, width, height] = numbers::<f32, 4>(value, key, &Self::kind(), report)?;
-        // 0.7 + 0.3 is a little more than 1 in binary.
-        let inside = |start: f32, length: f32| start >= 0.0 && length > 0.0 && start + length <= 1.0 + 1e-6;
-        if !inside(x, width) || !inside(y, height) {
-            report.add_with(
-                &value.span(),
-                key,
-                "does not lie in the picture",
-                "x and y from 0, width and height above 0, x + width and y + height at most 1",
-            );
-            return None;
-        }
-        Some(Region { x, y, width, height })
+        let numbers = numbers::<f32, 4>(value, key, &Self::kind(), report)?;
+        region(numbers, &value.span(), key, report)
     }
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Region> {
+        let words = text.trim_matches(['[', ']']).split([' ', ',']).filter(|word| !word.is_empty());
+        let read: Option<Vec<f32>> = words.map(|n| n.parse().ok().filter(|n: &f32| n.is_finite())).collect();
+        let Some(numbers) = read.and_then(|n| <[f32; 4]>::try_from(n).ok()) else {
+            let message = format!("{} is not four numbers \"x y width height\", 0 to 1", quoted(text));
+            report.add(span, key, message);
+            return None;
+        };
+        region(numbers, span, key, report)
+    }
+}
+
+fn region(
+    [x, y, width, height]: [f32; 4],
+    span: &Range<usize>,
+    key: &str,
+    report: &mut Report<'_>,
+) -> Option<Region> {
+    // 0.7 + 0.3 is a little more than 1 in binary.
+    let inside = |start: f32, length: f32| start >= 0.0 && length > 0.0 && start + length <= 1.0 + 1e-6;
+    if !inside(x, width) || !inside(y, height) {
+        report.add_with(
+            span,
+            key,
+            "does not lie in the picture",
+            "x and y from 0, width and height above 0, x + width and y + height at most 1",
+        );
+        return None;
+    }
+    Some(Region { x, y, width, height })
 }
 
 /// Two numbers, `AxB`, `A,B` or `[A, B]`.
@@ -277,6 +401,13 @@ impl Leaf for Ratio {
         }
         ratio
     }
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Ratio> {
+        let ratio = text_ratio(&decimal_point(text));
+        if ratio.is_none() {
+            report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));
+        }
+        ratio
+    }
 }
 
 /// `25`, `12.5` or `30000/1001`.
@@ -315,20 +446,20 @@ impl Leaf for Duration {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A duration with its unit: `400ms`, `2s`, `1.5m` or `1min`, `2h`. Used for files and the command line.
+pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
-    let (number, seconds) = if let Some(number) = text.strip_suffix("ms") {
-        (number, 0.001)
-    } else if let Some(number) = text.strip_suffix('s') {
-        (number, 1.0)
-    } else {
-        (text.strip_suffix("min")?, 60.0)
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit.trim_start() {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
     };
-    let number: f64 = number.trim().parse().ok()?;
-    if !(0.0..=1e9).contains(&number) {
-        return None;
-    }
-    Some(Duration::from_micros((number * seconds * 1e6).round() as u64))
+    let number: f64 = number.parse().ok()?;
+    (number <= 1e9).then(|| Duration::from_micros((number * seconds * 1e6).round() as u64))
 }
 
 /// A duration, or `never`.

@@ -1,17 +1,20 @@
 //! A wall written down: TOML, checked before anything starts.
 //!
 //! `wire` names every key of a wall file, `read` takes them from TOML with their places, `check`,
-//! `scene` and `tiles` turn them into a [`WallSpec`], and `report` says what is wrong: all of it at once,
+//! `scene` and `tiles` turn them into a [`WallSpec`], `inventory` reads cameras by the thousands, and `report` says what is wrong: all of it at once,
 //! each with file, line, column, key and remedy. Nothing is guessed: an unknown key or a wrong
 //! value refuses the wall.
 
+mod camera;
 mod check;
+mod inventory;
 mod leaf;
 mod read;
 mod report;
 mod scene;
 mod tiles;
 mod wall;
+mod watch;
 mod wire;
 
 #[cfg(test)]
@@ -19,8 +22,12 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use inventory::{Changed, Changes, Field, Inventory, Query, QueryError, csv_columns, diff};
+pub use leaf::duration;
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{
-    CameraSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, ScreenOutputs, UriText, WallSpec,
+    CameraSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, Position, ScreenOutputs, StreamFacts,
+    UriText, WallSpec,
 };
-pub use wire::{Key, TABLES, Table};
+pub use watch::Watcher;
+pub use wire::{Key, PROFILE_TABLES, TABLES, Table};

@@ -32,6 +32,11 @@ pub(super) trait Leaf: Sized {
 
     /// Reads the value; notes in the report what is wrong with it, and then gives `None`.
     fn read(value: &Spanned<DeValue<'_>>, key: &str, report: &mut Report<'_>) -> Option<Self>;
+
+    /// Reads it from a cell of a table of text, where everything is text.
+    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Self> {
+        Self::read(&Spanned::new(span.clone(), DeValue::String(text.into())), key, report)
+    }
 }
 
 /// A table with known keys.

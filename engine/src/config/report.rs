@@ -75,6 +75,11 @@ impl ConfigErrors {
         ConfigErrors { problems: vec![problem] }
     }
 
+    /// These problems, where there are any.
+    pub(super) fn some(problems: Vec<Problem>) -> Option<ConfigErrors> {
+        (!problems.is_empty()).then_some(ConfigErrors { problems })
+    }
+
     /// The problems, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -163,6 +168,27 @@ impl<'t> Report<'t> {
         let Source::File { name, text, lines } = &self.source else { return None };
         let (line, column) = line_and_column(text, lines, span.start);
         Some(Place { file: name.clone(), line, column })
+    }
+
+    /// Takes over what is wrong with another file; it comes after all of this one.
+    pub(super) fn add_foreign(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.found.extend(problems.into_iter().map(|problem| (usize::MAX, problem)));
+    }
+
+    /// How much is wrong so far.
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The span of one byte of a text value, where the value stands in the file as it is; else the
+    /// span of the whole value.
+    pub(super) fn inside(&self, span: &Range<usize>, value: &str, byte: usize) -> Range<usize> {
+        let Source::File { text, .. } = &self.source else { return span.clone() };
+        let quoted = text.get(span.clone()).filter(|t| t.len() == value.len() + 2);
+        match quoted.and_then(|t| t.get(1..t.len() - 1)) {
+            Some(inner) if inner == value => span.start + 1 + byte..span.end,
+            _ => span.clone(),
+        }
     }
 
     /// True as long as nothing is wrong.

@@ -8,8 +8,8 @@ use super::check::{Places, Taken, remember, value_or};
 use super::leaf::{GridSize, PixelSize, Point};
 use super::read::{At, join};
 use super::report::{Report, did_you_mean, quoted};
-use super::tiles::{check_cells, fill_screens, place_tiles};
-use super::wall::{CameraSpec, OutputText, ScreenOutputs};
+use super::tiles::{Choice, check_cells, fill_screens, place_tiles};
+use super::wall::{OutputText, ScreenOutputs};
 use super::wire::{RegionTable, ScreenTable, TileTable, WallFile};
 use crate::fit::{FitMode, PixelRect};
 use crate::media::ScreenId;
@@ -47,7 +47,7 @@ pub(super) struct Canvas<'t> {
 /// Checks screens, regions and tiles.
 pub(super) fn check_scene(
     file: &WallFile,
-    cameras: &[CameraSpec],
+    cameras: &mut Choice<'_>,
     places: &mut Places,
     report: &mut Report<'_>,
 ) -> (Scene, Vec<ScreenOutputs>) {

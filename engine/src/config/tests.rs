@@ -148,7 +148,14 @@ snapshot = "wall.png"
 [[camera]]
 id = "gate"
 name = "Porte d'Anderlecht"
-profiles = { main = "rtsps://h/1", sub = "rtsp://h/2" }
+profiles = { main = { uri = "rtsps://h/1", size = "2560x1440", fps = 12.5, codec = "h265", kbps = 4000 }, sub = "rtsp://h/2" }
+any_certificate = true
+tags = ["tunnel", "bridge"]
+latitude = 50.85
+longitude = 4
+scene_width_m = 12.5
+priority = 200
+still = true
 transport = "udp"
 client = "gstreamer"
 site = "cabinet-4"
@@ -214,6 +221,16 @@ silence = "0.5s"
     assert_eq!(camera.client, crate::source::RtspClient::Gstreamer);
     assert_eq!((camera.site.as_deref(), camera.zone.as_deref()), (Some("cabinet-4"), Some("south")));
     assert_eq!((camera.masks.len(), camera.masks[1].x, camera.pinned), (2, 0.7, true));
+    let facts = StreamFacts {
+        size: Some((2560, 1440)),
+        frame_rate: Some(Ratio { num: 25, den: 2 }),
+        codec: Some(crate::media::Codec::H265),
+        kbps: Some(4000),
+    };
+    assert_eq!(camera.streams, [("main".to_owned(), facts)].into());
+    assert_eq!((camera.any_certificate, camera.still, camera.priority), (true, true, 200));
+    assert_eq!((camera.tags.join(" "), camera.scene_width_m), ("tunnel bridge".into(), Some(12.5)));
+    assert_eq!(camera.position, Some(Position { latitude: 50.85, longitude: 4.0 }));
     let screen = &wall.scene.screens[0];
     assert_eq!(screen.rect, PixelRect::new(100, 50, 3840, 2160));
     assert_eq!(wall.outputs[0].outputs.len(), 3);
@@ -317,7 +334,8 @@ fn files_that_are_no_walls() {
     std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
     assert!(WallSpec::load(&path).expect_err("binary").to_string().ends_with("it is not UTF-8 text"));
     std::fs::write(&path, SMALLEST).unwrap();
-    assert_eq!(WallSpec::load(&path).unwrap().cameras.len(), 1);
+    let wall = WallSpec::load(&path).unwrap();
+    assert_eq!((wall.cameras.len(), wall.sources()), (1, vec![path]));
 }
 
 #[test]
@@ -370,7 +388,7 @@ fn thousands_of_cameras_in_one_file() {
     }
     let wall = WallSpec::from_toml(&text, "wall.toml").unwrap();
     let tiles: usize = wall.scene.regions.iter().map(|r| r.tiles.len()).sum();
-    assert_eq!((wall.cameras.len(), tiles), (8_000, 16 * 64));
+    assert_eq!((wall.inventory.len(), wall.cameras.len(), tiles), (8_000, 16 * 64, 16 * 64));
     for i in 0..8_000 {
         text.push_str(&format!("[[tile]]\ncamera = \"camera-{i}\"\n"));
     }

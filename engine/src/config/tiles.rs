@@ -1,11 +1,12 @@
 //! Tiles in their cells: those that a wall file names, and those that cameras fill.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::check::{Places, Taken, remember, value_or};
-use super::leaf::CellSpan;
+use super::check::{Places, Taken, finds_nothing, query, remember, value_or};
+use super::inventory::Inventory;
+use super::leaf::{CameraChoice, CellSpan};
 use super::read::{At, join};
-use super::report::{Report, quoted};
+use super::report::{Problem, Report, quoted};
 use super::scene::{Canvas, MAX_GRID, MIN_SIDE, no_such};
 use super::wall::CameraSpec;
 use super::wire::{ScreenTable, TileTable};
@@ -13,28 +14,61 @@ use crate::fit::{PixelRect, Region};
 use crate::media::CameraId;
 use crate::scene::{LayoutWish, Placement, Preset, TileWish};
 
+/// The cameras that can be shown, and what is to be said of choosing them.
+pub(super) struct Choice<'i> {
+    pub inventory: &'i Inventory,
+    pub warnings: &'i mut Vec<Problem>,
+}
+
+impl<'i> Choice<'i> {
+    /// The camera of this id; notes where there is none.
+    fn by_id(&self, name: &At<String>, key: &str, report: &mut Report<'_>) -> Option<&'i CameraSpec> {
+        let found = self.inventory.get(&name.value);
+        if found.is_none() {
+            match self.inventory.left_out(&name.value) {
+                Some(place) => report.add_with(
+                    &name.span,
+                    key,
+                    format!("camera {} is left out: its row is wrong", quoted(&name.value)),
+                    format!("see {place}"),
+                ),
+                None => {
+                    let known = self.inventory.cameras().iter().map(|c| c.id.as_str());
+                    no_such("camera", name, key, known, report);
+                }
+            }
+        }
+        found
+    }
+
+    /// The cameras that a query means, in order; warns where there is none.
+    fn by_query(&mut self, text: &At<String>, key: &str, report: &mut Report<'_>) -> Vec<&'i CameraSpec> {
+        let Some(query) = query(text, key, report) else { return Vec::new() };
+        let found = self.inventory.select(&query);
+        if found.is_empty() {
+            self.warnings.push(finds_nothing(key, &text.span, report));
+        }
+        found
+    }
+}
+
 /// Gives every tile of the file its canvas and its place there.
 pub(super) fn place_tiles<'t>(
     tables: &'t [TileTable],
     screens: usize,
     canvases: &mut [(String, Canvas<'t>)],
-    cameras: &[CameraSpec],
+    cameras: &mut Choice<'_>,
     places: &mut Places,
     report: &mut Report<'_>,
 ) {
-    let by_id: HashMap<&str, &CameraSpec> = cameras.iter().map(|c| (c.id.as_str(), c)).collect();
     let mut taken = Taken::default();
+    // Tiles that name their camera come first: a query then finds one that is not shown yet.
+    let mut shown: HashSet<String> =
+        tables.iter().filter_map(|t| t.camera.as_ref()).map(|name| name.value.clone()).collect();
     for (i, table) in tables.iter().enumerate() {
         let id = taken.take(&table.id, &table.path, &table.here, format!("tile-{}", i + 1), report);
         remember(places, format!("tile {id}"), &table.path, &table.here, report);
-        let camera = table.camera.as_ref().and_then(|name| {
-            let found = by_id.get(name.value.as_str()).copied();
-            if found.is_none() {
-                let known = cameras.iter().map(|c| c.id.as_str());
-                no_such("camera", name, &join(&table.path, "camera"), known, report);
-            }
-            found
-        });
+        let camera = camera_of(table, cameras, &mut shown, report);
         let Some(index) = canvas_of(table, screens, canvases, report) else { continue };
         let canvas = &mut canvases[index].1;
         let at = if canvas.broken { Placement::Next } else { placement(table, canvas, report) };
@@ -48,6 +82,32 @@ pub(super) fn place_tiles<'t>(
             pinned: value_or(&table.pinned, camera.is_some_and(|c| c.pinned)),
         };
         canvas.tiles.push((wish, table));
+    }
+}
+
+/// The camera that a tile names or finds.
+fn camera_of<'i>(
+    table: &TileTable,
+    cameras: &mut Choice<'i>,
+    shown: &mut HashSet<String>,
+    report: &mut Report<'_>,
+) -> Option<&'i CameraSpec> {
+    let key = join(&table.path, "query");
+    match (&table.camera, &table.query) {
+        (Some(_), Some(query)) => {
+            report.add_with(&query.span, key, "and camera are both given", "keep one");
+            None
+        }
+        (Some(name), None) => cameras.by_id(name, &join(&table.path, "camera"), report),
+        (None, Some(query)) => {
+            let found = cameras.by_query(query, &key, report);
+            let free = found.iter().find(|c| !shown.contains(c.id.as_str())).copied();
+            if let Some(camera) = free {
+                shown.insert(camera.id.to_string());
+            }
+            free
+        }
+        (None, None) => None,
     }
 }
 
@@ -233,7 +293,7 @@ fn cells_of(preset: Preset) -> u32 {
 /// or those that nothing before it shows.
 pub(super) fn fill_screens(
     canvases: &mut [(String, Canvas<'_>)],
-    cameras: &[CameraSpec],
+    cameras: &mut Choice<'_>,
     places: &mut Places,
     report: &mut Report<'_>,
 ) {
@@ -254,7 +314,10 @@ pub(super) fn fill_screens(
         }
         let fill: Vec<&CameraSpec> = match chosen {
             Some(chosen) => chosen,
-            None => cameras.iter().filter(|c| !shown.contains(&c.id)).take(cells).collect(),
+            None => {
+                let all = cameras.inventory.cameras();
+                all.iter().filter(|c| !shown.contains(&c.id)).take(cells).collect()
+            }
         };
         for (i, camera) in fill.into_iter().enumerate() {
             shown.insert(camera.id.clone());
@@ -277,56 +340,56 @@ pub(super) fn fill_screens(
 }
 
 /// The cameras that a screen names; `None` where it names none.
-fn chosen_cameras<'c>(
+fn chosen_cameras<'i>(
     table: &ScreenTable,
     cells: usize,
     no_tiles: bool,
-    cameras: &'c [CameraSpec],
+    cameras: &mut Choice<'i>,
     report: &mut Report<'_>,
-) -> Option<Vec<&'c CameraSpec>> {
-    let list = table.cameras.as_ref()?;
+) -> Option<Vec<&'i CameraSpec>> {
+    let choice = table.cameras.as_ref()?;
     let key = join(&table.path, "cameras");
     let broken = table.given.iter().any(|k| match *k {
         "grid" => table.grid.is_none(),
         "preset" => table.preset.is_none(),
         _ => false,
     });
+    let too_many = match &choice.value {
+        CameraChoice::Ids(list) if list.len() > cells => Some(list.len()),
+        // A query may find more than there is room for: the first ones are shown.
+        CameraChoice::Ids(_) | CameraChoice::Query(_) => None,
+    };
     if !no_tiles {
         report.add_with(
-            &list.span,
+            &choice.span,
             &key,
             "is given, but tiles are on this screen too",
             "name cameras in tiles or in this list, not in both",
         );
     } else if cells == 0 && !broken {
         report.add_with(
-            &list.span,
+            &choice.span,
             &key,
             "fills cells, but this screen has none",
             "give it a grid or a preset",
         );
-    } else if list.value.len() > cells && !broken {
+    } else if let Some(count) = too_many.filter(|_| !broken) {
         report.add_with(
-            &list.span,
+            &choice.span,
             &key,
-            format!("names {} cameras, but there are cells for {cells}", list.value.len()),
+            format!("names {count} cameras, but there are cells for {cells}"),
             "take a larger layout or fewer cameras",
         );
     }
-    let mut chosen = Vec::new();
-    for (i, name) in list.value.iter().enumerate() {
-        match cameras.iter().find(|c| c.id.as_str() == name.value) {
-            Some(camera) => chosen.push(camera),
-            None => {
-                no_such(
-                    "camera",
-                    name,
-                    &format!("{key}[{i}]"),
-                    cameras.iter().map(|c| c.id.as_str()),
-                    report,
-                );
-            }
+    Some(match &choice.value {
+        CameraChoice::Ids(list) => {
+            let by_id = |(i, name): (usize, &At<String>)| cameras.by_id(name, &format!("{key}[{i}]"), report);
+            list.iter().enumerate().filter_map(by_id).collect()
         }
-    }
-    Some(chosen)
+        CameraChoice::Query(text) => {
+            let mut found = cameras.by_query(&At::new(text.clone(), choice.span.clone()), &key, report);
+            found.truncate(cells);
+            found
+        }
+    })
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::inventory::{Inventory, Query};
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
 use crate::composite::{Backend, Corner, Language, Yuv};
@@ -24,8 +26,13 @@ pub struct WallSpec {
     pub frame_rate: Ratio,
     /// What draws.
     pub backend: Backend,
-    /// The cameras, in the order of the file.
+    /// The cameras to be kept open, in the order of the inventory: those that a tile shows, and those
+    /// that `standby` names.
     pub cameras: Vec<CameraSpec>,
+    /// Every camera that the wall can be told to show: those of its own file, then its inventories.
+    pub inventory: Arc<Inventory>,
+    /// The query for cameras that are kept open although no tile shows them.
+    pub standby: Option<Query>,
     /// Screens, regions and tiles.
     pub scene: Scene,
     /// How every screen is compressed.
@@ -42,10 +49,19 @@ pub struct WallSpec {
     pub secrets: Option<PathBuf>,
     /// A PNG of the first screen, written at the end.
     pub snapshot: Option<PathBuf>,
+    /// What is wrong and did not refuse the wall: bad rows of inventories (those cameras are left
+    /// out), queries that find nothing.
+    pub warnings: Vec<Problem>,
+    pub(super) file: Option<PathBuf>,
     pub(super) places: BTreeMap<String, (String, Place)>,
 }
 
 impl WallSpec {
+    /// The files that make up the wall, for whoever watches them: wall file, inventories, logins.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        self.file.iter().chain(self.inventory.files()).chain(&self.secrets).cloned().collect()
+    }
+
     /// Gives an error of a later check (the scene solver, an output's parser) its file, line and
     /// key, by the error's subject: `tile ID`, `screen ID`, `region N …`, `camera ID`.
     pub fn located(&self, error: &Error) -> ConfigErrors {
@@ -100,27 +116,80 @@ impl WallSpec {
 /// One camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameraSpec {
-    /// Its id, unique in the wall.
+    /// Its id, unique in the wall and its inventories.
     pub id: CameraId,
     /// What the label shows.
     pub name: String,
     /// Addresses by profile; `main` is always there, `sub` often.
     pub profiles: BTreeMap<String, UriText>,
+    /// What is known of its streams before they are opened, by profile.
+    pub streams: BTreeMap<String, StreamFacts>,
     /// How RTP is carried.
     pub transport: Transport,
     /// Which client speaks RTSP.
     pub client: RtspClient,
+    /// Over TLS, takes a certificate that no authority signed.
+    pub any_certificate: bool,
     /// Cameras of one site come back together, and are then not all called at once.
     pub site: Option<String>,
     /// Whose camera it is.
     pub zone: Option<String>,
+    /// Words by which queries find it, each once.
+    pub tags: Vec<String>,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Metres of the scene that the width of its picture covers, 0.1 to 10,000.
+    pub scene_width_m: Option<f64>,
     /// Parts of the picture that are never shown.
     pub masks: Vec<Region>,
     /// Degrades last, in every tile.
     pub pinned: bool,
+    /// Lower ones degrade first.
+    pub priority: u8,
+    /// Its picture may stay the same for long: no freeze check.
+    pub still: bool,
+}
+
+/// A place on Earth (WGS 84), in degrees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Position {
+    /// North of the equator, -90 to 90.
+    pub latitude: f64,
+    /// East of Greenwich, -180 to 180.
+    pub longitude: f64,
+}
+
+impl Position {
+    /// Metres to another place along the great circle, on a sphere of the mean radius of Earth (IUGG):
+    /// within 0.6 % of the ellipsoid.
+    pub fn metres_to(&self, other: &Position) -> f64 {
+        const RADIUS: f64 = 6_371_008.8;
+        let (north, other_north) = (self.latitude.to_radians(), other.latitude.to_radians());
+        let east = (other.longitude - self.longitude).to_radians();
+        // Haversine: it keeps its precision where the places are near each other.
+        let haversine = ((other_north - north) / 2.0).sin().powi(2)
+            + north.cos() * other_north.cos() * (east / 2.0).sin().powi(2);
+        2.0 * RADIUS * haversine.sqrt().min(1.0).asin()
+    }
+}
+
+/// What an inventory says of a stream, so that its cost is known before it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// Width and height of its pictures in pixels, each 16 to 16384.
+    pub size: Option<(u32, u32)>,
+    /// Pictures per second, 0.1 to 240.
+    pub frame_rate: Option<Ratio>,
+    /// Its codec.
+    pub codec: Option<Codec>,
+    /// Kilobits per second.
+    pub kbps: Option<u32>,
 }
 
 impl CameraSpec {
+    /// The priority where none is given.
+    pub const DEFAULT_PRIORITY: u8 = 100;
+
     /// The address of the main profile.
     pub fn uri(&self) -> &UriText {
         static NONE: UriText = UriText(String::new());

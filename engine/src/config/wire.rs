@@ -6,9 +6,10 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::leaf::{
-    CellAt, CellSpan, ClockCorner, GridSize, Named, OneOrMore, OrNever, PixelSize, Point, Speed,
+    CameraChoice, CellAt, CellSpan, ClockCorner, GridSize, OneOrMore, OrNever, PixelSize, Point, Profiles,
+    Speed,
 };
-use super::read::{At, Leaf, WireTable, leaf, section, sections, unknown_key};
+use super::read::{At, Leaf, WireTable, join, leaf, section, sections, unknown_key};
 use super::report::Report;
 use crate::composite::Language;
 use crate::composite::{Backend, Yuv};
@@ -44,15 +45,15 @@ pub struct Key {
 }
 
 macro_rules! wire {
-    ($(
+    ($(#[doc = $list:literal])+ $tables:ident; $(
         $(#[doc = $about:literal])+
         $name:ident $heading:literal {$(
             $(#[doc = $doc:literal])+
             $key:ident: $type:ty = $default:literal;
         )+}
     )+) => {
-        /// The tables of a wall file and their keys.
-        pub const TABLES: &[Table] = &[$(Table {
+        $(#[doc = $list])+
+        pub const $tables: &[Table] = &[$(Table {
             heading: $heading,
             about: concat!($($about),+),
             keys: &[$(Key {
@@ -66,7 +67,7 @@ macro_rules! wire {
         $(
             $(#[doc = $about])+
             // No `Debug`: addresses hold logins.
-            #[derive(Clone, Default)]
+            #[derive(Clone, Default, PartialEq)]
             pub(super) struct $name {
                 /// Where the table begins.
                 #[allow(dead_code, reason = "not every table has an error about all of it")]
@@ -100,11 +101,57 @@ macro_rules! wire {
                     wire
                 }
             }
+
+            impl $name {
+                /// Takes a key from a cell of a table of text (CSV); false where there is no such key.
+                #[allow(dead_code, reason = "only cameras and their profiles come as CSV")]
+                pub(super) fn set_text(
+                    &mut self,
+                    key: &str,
+                    text: &str,
+                    span: Range<usize>,
+                    report: &mut Report<'_>,
+                ) -> bool {
+                    match key {
+                        $(stringify!($key) => {
+                            self.given.push(stringify!($key));
+                            let path = join(&self.path, key);
+                            self.$key = <$type as Leaf>::of_text(text, &span, &path, report)
+                                .map(|value| At::new(value, span));
+                        })+
+                        _ => return false,
+                    }
+                    true
+                }
+            }
         )+
     };
 }
 
 wire! {
+    /// The keys of a profile of a camera: its address, and what is known of its stream before it is
+    /// opened.
+    PROFILE_TABLES;
+
+    /// A profile of a camera, where more than its address is known.
+    ProfileTable "profiles.NAME" {
+        /// Its address.
+        uri: String = "needed";
+        /// Size of its pictures in pixels, each side 16 to 16384.
+        size: PixelSize = "unknown";
+        /// Pictures per second, 0.1 to 240.
+        fps: Ratio = "unknown";
+        /// Its codec.
+        codec: Codec = "unknown";
+        /// Kilobits per second, 1 to 200000.
+        kbps: u32 = "unknown";
+    }
+}
+
+wire! {
+    /// The tables of a wall file and their keys.
+    TABLES;
+
     /// The wall as a whole. May be left out.
     WallTable "[wall]" {
         /// Its name in logs and reports.
@@ -115,11 +162,15 @@ wire! {
         backend: Backend = "\"auto\"";
         /// A file with the logins of cameras, so that none stands in the wall file.
         secrets: String = "none";
+        /// Files with more cameras, CSV or TOML ([their columns](inventory.md)), relative to the wall file.
+        inventory: OneOrMore = "none";
+        /// [A query](inventory.md#queries): these cameras are kept connected although no tile shows them; `all` for every one.
+        standby: String = "none";
         /// A PNG picture of the first screen, written when the wall ends.
         snapshot: String = "none";
     }
 
-    /// A camera. At least one.
+    /// A camera. At least one, unless there is an inventory.
     CameraTable "[[camera]]" {
         /// Its id, by which tiles name it: letters, digits, `-`, `_` and `.`.
         id: String = "\"cam-N\", N counts cameras from 1";
@@ -127,20 +178,34 @@ wire! {
         name: String = "the id, where one is given, else host and path of the address";
         /// Its address: `rtsp`, `rtsps`, `http`, `https`, `srt`, `udp` or `file`, or the path of a file that begins with `/` or `./`.
         uri: String = "needed, unless `profiles` has `main`";
-        /// Addresses of its streams by profile: `main` is the largest, `sub` a smaller one.
-        profiles: Named = "{ main = uri }";
+        /// Its streams by profile: `main` is the largest, `sub` a smaller one. Each is an address, or a table `{ uri, size, fps, codec, kbps }`.
+        profiles: Profiles = "{ main = uri }";
         /// How RTP is carried.
         transport: Transport = "\"tcp\"";
         /// Which client speaks RTSP: `gstreamer` for a camera that the own one does not understand.
         client: RtspClient = "\"auto\"";
+        /// `rtsps` and `https`: take a certificate that no authority signed, as most cameras have. Whoever can change the network's packets can then pose as the camera.
+        any_certificate: bool = "false";
         /// Cameras of one site (a street cabinet, a building) are not all called at once after a break.
         site: String = "none";
         /// The police zone whose camera it is.
         zone: String = "none";
-        /// Parts of the picture that are blacked out before it leaves the wall.
-        masks: Vec<At<Region>> = "[]";
+        /// Words by which queries find it, at most 64.
+        tags: OneOrMore = "[]";
+        /// Degrees north of the equator (WGS 84); with `longitude`.
+        latitude: f64 = "unknown";
+        /// Degrees east of Greenwich; with `latitude`.
+        longitude: f64 = "unknown";
+        /// How many metres of the scene the width of the picture covers at the distance that matters.
+        scene_width_m: f64 = "unknown";
+        /// What is spared when the machine has too much to do: cameras of a lower priority degrade first, 0 to 255.
+        priority: u32 = "100";
         /// Degrades last under overload, in whichever tile it is.
         pinned: bool = "false";
+        /// Its picture rightly stays the same for long: it is never called frozen.
+        still: bool = "false";
+        /// Parts of the picture that are blacked out before it leaves the wall.
+        masks: Vec<At<Region>> = "[]";
     }
 
     /// A screen: one picture, one encoder. At least one.
@@ -160,8 +225,8 @@ wire! {
         gap: u32 = "0";
         /// Pixels around all cells.
         margin: u32 = "0";
-        /// The cameras that fill its cells in order, where no tile is on it.
-        cameras: Vec<At<String>> = "the cameras that no screen before shows";
+        /// The cameras that fill its cells in order, where no tile is on it: a list of ids, or [a query](inventory.md#queries).
+        cameras: CameraChoice = "the cameras that no screen before shows";
         /// What to do with a picture of another shape than its tile: bars, cut edges, or distortion.
         fit: FitMode = "\"contain\"";
         /// Where it goes: `rtsp://HOST:PORT/PATH` serves it, `rtp://HOST:PORT` and `srt://…` send it,
@@ -193,6 +258,8 @@ wire! {
         on: String = "the only screen, where there is one";
         /// The camera that it shows.
         camera: String = "none: an empty tile";
+        /// In place of `camera`: it shows the first camera of [this query](inventory.md#queries) that no tile before it shows.
+        query: String = "none";
         /// The cell of a grid where it begins.
         cell: CellAt = "the next free one";
         /// How many cells it covers, from `cell` on.

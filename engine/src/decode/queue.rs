@@ -137,7 +137,8 @@ impl UnitQueue {
             return;
         };
         let (random_access, arrival) = (unit.random_access, unit.arrival);
-        let queued = |fresh, alone| Queued { unit: unit.clone(), parameters: parameters.clone(), fresh, alone };
+        let queued =
+            |fresh, alone| Queued { unit: unit.clone(), parameters: parameters.clone(), fresh, alone };
         if random_access {
             self.held = Some(queued(true, true));
         }

@@ -171,8 +171,7 @@ impl Governor {
     /// Decides for each wish.
     pub fn plan(&mut self, now: Moment, wishes: &[Wish], load: &Load) -> Plan {
         let available = self.available(load);
-        let ladders: Vec<Vec<Rung>> =
-            wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
+        let ladders: Vec<Vec<Rung>> = wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
         let fitting = self.fit_into(wishes, &ladders, available);
         let with_room = self.fit_into(wishes, &ladders, available * ROOM_TO_RAISE);
         let mut plan = Plan { available, ..Plan::default() };
@@ -231,7 +230,8 @@ impl Governor {
                         && ladders[i][levels[i] + 1].step <= step
                         && !paused(i, levels[i] + 1)
                     {
-                        demand -= (ladders[i][levels[i]].cost - ladders[i][levels[i] + 1].cost) * self.calibration;
+                        demand -=
+                            (ladders[i][levels[i]].cost - ladders[i][levels[i] + 1].cost) * self.calibration;
                         levels[i] += 1;
                         if demand <= available {
                             return levels;
@@ -297,8 +297,7 @@ impl Governor {
     /// What would come of these wishes, with what was learned so far.
     pub fn admit(&self, wishes: &[Wish], load: &Load) -> Admission {
         let available = self.available(load);
-        let ladders: Vec<Vec<Rung>> =
-            wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
+        let ladders: Vec<Vec<Rung>> = wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
         let levels = self.fit_into(wishes, &ladders, available);
         let chosen = || wishes.iter().zip(ladders.iter().zip(&levels).map(|(l, n)| &l[*n]));
         let demand: f64 = chosen().map(|(_, r)| r.cost * self.calibration).sum();

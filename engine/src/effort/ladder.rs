@@ -150,7 +150,8 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
     let deserved = deserved_profile(wish);
     let lines = wish.sizes.iter().map(|(_, h)| *h).max().unwrap_or_default();
     let thumbnail = lines < settings.thumbnail_lines && !wish.pinned;
-    let hidden = !wish.pinned && wish.sizes.iter().all(|size| scale(wish, deserved, *size) <= HIDES_LOOP_FILTER);
+    let hidden =
+        !wish.pinned && wish.sizes.iter().all(|size| scale(wish, deserved, *size) <= HIDES_LOOP_FILTER);
     let first = if thumbnail { Effort::KeyFrames } else { Effort::Full };
     let mut rungs = vec![rung(Step::AsDeserved, deserved, first, hidden, 1)];
     if wish.pinned {

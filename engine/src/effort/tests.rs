@@ -246,7 +246,9 @@ fn a_layout_is_judged_before_it_is_applied() {
     let judge = |machine: &Machine, wishes: &[Wish]| machine.governor.admit(wishes, &machine.load(0));
     assert!(matches!(judge(&machine, &few), Admission::Fits { spare } if spare > 1.0));
     let more: Vec<Wish> = (0..30).map(|n| wish(&format!("c{n}"), (960, 540))).collect();
-    let Admission::Degraded { cameras } = judge(&machine, &more) else { panic!("30 large tiles fit degraded") };
+    let Admission::Degraded { cameras } = judge(&machine, &more) else {
+        panic!("30 large tiles fit degraded")
+    };
     assert!(!cameras.is_empty() && cameras.iter().all(|(_, step)| *step != Step::AsDeserved));
     let pinned: Vec<Wish> = more.iter().map(|w| Wish { pinned: true, ..w.clone() }).collect();
     let Admission::DoesNotFit { missing, paused } = judge(&machine, &pinned) else { panic!("does not fit") };

@@ -43,7 +43,8 @@ impl Slow {
     fn keep_key(&mut self, unit: AccessUnit) {
         let before = self.newest_key.replace(unit).map(|old| old.arrival);
         let after = self.newest_key.as_ref().map(|new| new.arrival);
-        self.key_interval = before.zip(after).map(|(before, after)| after.since(before)).or(self.key_interval);
+        self.key_interval =
+            before.zip(after).map(|(before, after)| after.since(before)).or(self.key_interval);
     }
 }
 

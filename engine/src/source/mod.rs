@@ -26,7 +26,7 @@ use crate::media::{AccessUnit, CameraId, VideoParameters};
 
 pub use grant::{Authority, Grant};
 pub use secrets::Secrets;
-pub use uri::{CameraUri, Login, UriKind};
+pub use uri::{AddressFault, CameraUri, Login, UriKind};
 
 /// Takes what a source gives. Every call returns at once (invariant 1).
 pub trait UnitSink: Send + Sync {

@@ -44,6 +44,47 @@ pub enum UriKind {
 /// The schemes that [`CameraUri`] takes, for messages and help.
 pub const SCHEMES: &str = "rtsp, rtsps, srt, http, https, udp, file, or a path";
 
+/// What is wrong with an address. Holds no part of it but the scheme, which is no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressFault<'a> {
+    /// Nothing stands there.
+    Empty,
+    /// It does not begin as an address does.
+    NoAddress,
+    /// No source has this scheme.
+    UnknownScheme(&'a str),
+    /// The scheme is right and the rest is not.
+    Malformed(&'a str, url::ParseError),
+    /// A scheme that needs a host has none.
+    NoHost(&'a str),
+    /// `file://` without a path of this machine.
+    NoFile,
+    /// A user name where the scheme takes none.
+    NoLoginHere(&'a str),
+}
+
+impl From<AddressFault<'_>> for Error {
+    fn from(fault: AddressFault<'_>) -> Error {
+        match fault {
+            AddressFault::Empty => config("", "the address is empty"),
+            AddressFault::NoAddress => config("", format!("not an address; use {SCHEMES}")),
+            AddressFault::UnknownScheme(scheme) => config(
+                format!("{}://…", scheme.to_ascii_lowercase()),
+                format!("unknown scheme; use {SCHEMES}"),
+            ),
+            AddressFault::Malformed(scheme, error) => {
+                let hint = "percent-encode `@ : / # ? %` in a user name or password, or use a secrets file";
+                config(format!("{scheme}://…"), format!("not a valid address ({error}); {hint}"))
+            }
+            AddressFault::NoHost(scheme) => config(format!("{scheme}://…"), "the host is missing"),
+            AddressFault::NoFile => config("file://…", "not a path on this machine"),
+            AddressFault::NoLoginHere(scheme) => {
+                config(format!("{scheme}://…"), "takes no user name and password")
+            }
+        }
+    }
+}
+
 /// A checked address of a camera or a file, parted from its user name and password. `Display` and
 /// `Debug` are [`Redacted`] (invariant 7: no credential in a log, an error or a report).
 #[derive(Clone, PartialEq, Eq)]
@@ -64,15 +105,16 @@ impl CameraUri {
     /// Parses an address. The error names the fault and shows no part of the text that may hold a
     /// credential.
     pub fn parse(text: &str) -> Result<CameraUri> {
+        Ok(CameraUri::read(text)?)
+    }
+
+    /// Parses an address; the fault is for one who knows more of where it stands.
+    pub fn read(text: &str) -> std::result::Result<CameraUri, AddressFault<'_>> {
         let text = text.trim();
         let Some((scheme, _)) = text.split_once("://") else {
-            if text.is_empty() {
-                return Err(config("", "the address is empty"));
-            }
-            return Ok(CameraUri::file(text));
+            return if text.is_empty() { Err(AddressFault::Empty) } else { Ok(CameraUri::file(text)) };
         };
-        let scheme = scheme.to_ascii_lowercase();
-        let kind = match scheme.as_str() {
+        let kind = match scheme.to_ascii_lowercase().as_str() {
             "rtsp" | "rtspt" | "rtspu" => UriKind::Rtsp,
             "rtsps" => UriKind::Rtsps,
             "file" => UriKind::File,
@@ -80,27 +122,32 @@ impl CameraUri {
             "http" | "https" => UriKind::Http,
             "udp" => UriKind::Udp,
             _ if scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
-                return Err(config(format!("{scheme}://…"), format!("unknown scheme; use {SCHEMES}")));
+                return Err(AddressFault::UnknownScheme(scheme));
             }
-            _ => return Err(config("", format!("not an address; use {SCHEMES}"))),
+            _ => return Err(AddressFault::NoAddress),
         };
-        // FFmpeg's `udp://@group:port` has an empty user: it means no more than `udp://group:port`.
-        let text = if kind == UriKind::Udp { text.replacen("://@", "://", 1) } else { text.to_owned() };
-        // `srt://:9000?mode=listener` listens on every address.
-        let any_host = matches!(kind, UriKind::Udp | UriKind::Srt);
-        let text = if any_host { text.replacen("://:", "://0.0.0.0:", 1) } else { text };
-        let mut url = Url::parse(&text).map_err(|e| {
-            let hint = "percent-encode `@ : / # ? %` in a user name or password, or use a secrets file";
-            config(format!("{scheme}://…"), format!("not a valid address ({e}); {hint}"))
-        })?;
+        let mut url = match kind {
+            // FFmpeg's `udp://@group:port` has an empty user: it means no more than `udp://group:port`.
+            // `srt://:9000?mode=listener` listens on every address.
+            UriKind::Udp | UriKind::Srt => {
+                let text =
+                    if kind == UriKind::Udp { text.replacen("://@", "://", 1) } else { text.to_owned() };
+                Url::parse(&text.replacen("://:", "://0.0.0.0:", 1))
+            }
+            _ => Url::parse(text),
+        }
+        .map_err(|e| AddressFault::Malformed(scheme, e))?;
         if kind == UriKind::File {
-            let path = url.to_file_path().map_err(|()| config("file://…", "not a path on this machine"))?;
+            if url.path().len() < 2 {
+                return Err(AddressFault::NoFile);
+            }
+            let path = url.to_file_path().map_err(|()| AddressFault::NoFile)?;
             return Ok(CameraUri::file(path));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(config(format!("{scheme}://…"), "the host is missing"));
+            return Err(AddressFault::NoHost(scheme));
         }
-        let login = split_login(&mut url)?;
+        let login = split_login(&mut url).map_err(|()| AddressFault::NoLoginHere(scheme))?;
         if kind == UriKind::Rtsp && url.scheme() != "rtsp" {
             let rest = url.as_str().split_once(':').map(|(_, rest)| format!("rtsp:{rest}"));
             if let Some(plain) = rest.and_then(|r| Url::parse(&r).ok()) {
@@ -216,13 +263,12 @@ fn config(subject: impl Into<String>, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, subject.into(), message.into())
 }
 
-fn split_login(url: &mut Url) -> Result<Option<Login>> {
+fn split_login(url: &mut Url) -> std::result::Result<Option<Login>, ()> {
     let (user, password) = (percent_decode(url.username()), percent_decode(url.password().unwrap_or("")));
     if user.is_empty() && password.is_empty() {
         return Ok(None);
     }
-    let cleared = url.set_username("").and_then(|()| url.set_password(None));
-    cleared.map_err(|()| config(format!("{}://…", url.scheme()), "takes no user name and password"))?;
+    url.set_username("").and_then(|()| url.set_password(None))?;
     Ok(Some(Login { user, password }))
 }
 

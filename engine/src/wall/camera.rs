@@ -267,7 +267,9 @@ impl Camera {
         let mut streams = self.streams();
         self.promote(&mut streams, now, unseen);
         self.give_up_on_next(&mut streams, now, &decision.profile_name);
-        if streams.decision.as_ref().map(|d| (d.effort, d.spacing)) != Some((decision.effort, decision.spacing)) {
+        if streams.decision.as_ref().map(|d| (d.effort, d.spacing))
+            != Some((decision.effort, decision.spacing))
+        {
             streams.served_since = now;
         }
         let on_current = streams.current.as_ref().is_some_and(|s| s.source.profile == decision.profile_name);
@@ -364,7 +366,10 @@ impl Camera {
         let ingest = current.feed.status();
         let decode = current.decode.status();
         let fit = current.fit.snapshot();
-        let limits = LivenessLimits { age: self.age_limit(&streams, &ingest, now), ..self.limits };
+        let limits = LivenessLimits {
+            age: self.age_limit(&streams, &ingest, now),
+            freeze: self.limits.freeze.filter(|_| !self.spec().still),
+        };
         let paused = streams.decision.as_ref().is_some_and(|d| d.effort == Effort::Standby);
         drop(streams);
         let status = judge(

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::camera::{Camera, Rooms};
 use super::report::GovernorReport;
 use super::screen::Cameras;
-use crate::base::thread::Worker;
 use crate::base::mailbox::Empty;
+use crate::base::thread::Worker;
 use crate::base::{Counter, Mailbox, Moment, Overflow, Result, cpu};
 use crate::decode::Effort;
 use crate::effort::{Admission, CostModel, EffortSettings, Governor, Load, Plan, Step, Wish};
@@ -212,10 +212,16 @@ impl State {
 
 impl Gauges {
     /// The load since the call before; `None` at the first.
-    fn measure(&mut self, now: Moment, cameras: &HashMap<CameraId, Arc<Camera>>, missed: u64) -> Option<Load> {
+    fn measure(
+        &mut self,
+        now: Moment,
+        cameras: &HashMap<CameraId, Arc<Camera>>,
+        missed: u64,
+    ) -> Option<Load> {
         let decoding: Duration = awake(cameras).map(|c| c.cpu_since_last()).sum();
         let late: u64 = awake(cameras).map(|c| c.late_since_last()).sum();
-        let read = Gauges { at: Some(now), process: cpu::process_time(), machine: cpu::machine_time(), missed };
+        let read =
+            Gauges { at: Some(now), process: cpu::process_time(), machine: cpu::machine_time(), missed };
         let before = std::mem::replace(self, read);
         let elapsed = now.since(before.at?).as_secs_f64();
         if elapsed < 0.2 {

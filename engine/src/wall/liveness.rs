@@ -79,7 +79,14 @@ mod tests {
     }
 
     fn signs(connection: &SourceState) -> Signs<'_> {
-        Signs { connection, last_unit: None, decode_error: None, picture: None, last_change: None, paused: false }
+        Signs {
+            connection,
+            last_unit: None,
+            decode_error: None,
+            picture: None,
+            last_change: None,
+            paused: false,
+        }
     }
 
     #[test]

@@ -143,7 +143,9 @@ impl Wall {
         // Screens go over at their next tick, so the pictures of the layout before stay for now.
         let needed: Vec<_> =
             self.screens.iter().map(|s| &s.layout).chain(&layout.screens).flat_map(|s| &s.tiles).collect();
-        self.rooms.store.retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
+        self.rooms
+            .store
+            .retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
         for (id, camera) in cameras.iter() {
             let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
             camera.set_wanted(specs, pinned);
@@ -270,6 +272,7 @@ fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secr
         client: camera.client,
         patience: limits.patience,
         login: secrets.login(&camera.id, &uri),
+        any_certificate: camera.any_certificate,
         site: camera.site.clone(),
         ..SourceConfig::new(uri)
     })

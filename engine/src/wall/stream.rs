@@ -44,8 +44,13 @@ impl Stream {
         grant: Grant,
     ) -> Stream {
         let fit = Arc::new(FitStatus::default());
-        let fitter =
-            Fitter::new(source.clone(), targets.clone(), rooms.store.clone(), rooms.clock.clone(), fit.clone());
+        let fitter = Fitter::new(
+            source.clone(),
+            targets.clone(),
+            rooms.store.clone(),
+            rooms.clock.clone(),
+            fit.clone(),
+        );
         let decode = rooms.pool.open(source.clone(), Box::new(fitter));
         let feed = rooms.ingest.open(source.clone(), config, grant, Arc::new(decode.clone()));
         let opened = rooms.clock.now();
