@@ -1,5 +1,6 @@
-//! What every room uses: time, errors, threads, hand-over and counters. Knows nothing of media.
+//! What every room uses: time, errors, retries, threads, hand-over and counters. Knows nothing of media.
 
+pub mod backoff;
 pub mod clock;
 pub mod counters;
 pub mod error;

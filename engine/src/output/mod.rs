@@ -7,6 +7,8 @@ pub mod file;
 pub mod hls;
 pub mod hub;
 pub mod piped;
+#[cfg(test)]
+mod retry_tests;
 pub mod rtp;
 pub mod rtsp;
 pub mod spec;
