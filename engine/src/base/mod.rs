@@ -5,6 +5,7 @@ pub mod clock;
 pub mod counters;
 pub mod error;
 pub mod histogram;
+pub mod login;
 pub mod mailbox;
 pub mod thread;
 
@@ -12,6 +13,7 @@ pub use clock::{Clock, Moment, SharedClock, SimClock, SystemClock};
 pub use counters::Counter;
 pub use error::{Error, ErrorKind, Result};
 pub use histogram::Histogram;
+pub use login::Login;
 pub use mailbox::{Mailbox, Overflow};
 /// Tells every part of a job to end; cloned freely, `child_token` ends a part of it.
 pub use tokio_util::sync::CancellationToken as Shutdown;
