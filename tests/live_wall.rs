@@ -175,7 +175,7 @@ fn passwords_open_cameras_and_appear_nowhere() {
         }
     }
     let fourth = &program.report()["cameras"][3];
-    assert_eq!(fourth["state"], "refused", "{fourth}");
+    assert_eq!(fourth["state"], "offline", "{fourth}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! What every room uses: time, errors, threads, hand-over and counters. Knows nothing of media.
+//! What every room uses: time, errors, retries, threads, hand-over and counters. Knows nothing of media.
 
+pub mod backoff;
 pub mod clock;
 pub mod counters;
 pub mod cpu;
 pub mod error;
 pub mod histogram;
+pub mod login;
 pub mod mailbox;
 pub mod thread;
 
@@ -12,6 +14,7 @@ pub use clock::{Clock, Moment, SharedClock, SimClock, SystemClock};
 pub use counters::Counter;
 pub use error::{Error, ErrorKind, Result};
 pub use histogram::Histogram;
+pub use login::Login;
 pub use mailbox::{Mailbox, Overflow};
 /// Tells every part of a job to end; cloned freely, `child_token` ends a part of it.
 pub use tokio_util::sync::CancellationToken as Shutdown;

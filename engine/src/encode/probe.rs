@@ -140,12 +140,12 @@ impl Drop for Bench {
     }
 }
 
+/// A pipeline with its two ends.
+pub type Parts = (gst::Pipeline, gst_app::AppSrc, gst_app::AppSink);
+
 /// `appsrc ! [videoconvert !] encoder ! parser ! appsink`: raw pictures in, one whole access unit
 /// of Annex B out per picture. The source takes its caps from the caller.
-pub fn pipeline(
-    candidate: &Candidate,
-    config: &EncoderConfig,
-) -> Result<(gst::Pipeline, gst_app::AppSrc, gst_app::AppSink)> {
+pub fn pipeline(candidate: &Candidate, config: &EncoderConfig) -> Result<Parts> {
     let encoder = candidate.make(config)?;
     let part = |name: &'static str| {
         gst::ElementFactory::make(name)

@@ -13,6 +13,7 @@ use gstreamer_video as gst_video;
 
 use super::element::{self, Candidate};
 use super::{EncodedSink, EncoderChoice, EncoderConfig, nal, picture, probe};
+use crate::base::backoff::{ENCODER, Retry};
 use crate::base::mailbox::Empty;
 use crate::base::thread::Worker;
 use crate::base::{Counter, Error, ErrorKind, Histogram, Mailbox, Moment, Overflow, Result, SharedClock};
@@ -62,6 +63,9 @@ pub struct ScreenEncoder {
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
+/// Makes the pipeline of an encoder; another one in tests.
+pub(super) type Maker = fn(&Candidate, &EncoderConfig) -> Result<probe::Parts>;
+
 struct Job {
     frame: Frame,
     at: Moment,
@@ -73,6 +77,7 @@ struct Shared {
     config: EncoderConfig,
     clock: SharedClock,
     sink: Arc<dyn EncodedSink>,
+    make: Maker,
     mailbox: Mailbox<Job>,
     key_wanted: AtomicBool,
     submitted: Counter,
@@ -180,12 +185,23 @@ impl ScreenEncoder {
         sink: Arc<dyn EncodedSink>,
         clock: SharedClock,
     ) -> Result<ScreenEncoder> {
+        Self::start_with(name, config, sink, clock, probe::pipeline)
+    }
+
+    pub(super) fn start_with(
+        name: &ScreenId,
+        config: EncoderConfig,
+        sink: Arc<dyn EncodedSink>,
+        clock: SharedClock,
+        make: Maker,
+    ) -> Result<ScreenEncoder> {
         element::check(&config)?;
         let shared = Arc::new(Shared {
             name: name.clone(),
             config,
             clock,
             sink,
+            make,
             mailbox: Mailbox::new(WAITING, Overflow::DropOldest),
             key_wanted: AtomicBool::new(false),
             submitted: Counter::default(),
@@ -282,7 +298,7 @@ impl Run {
     fn new(shared: Arc<Shared>, instead: Option<EncoderChoice>) -> Result<Run> {
         let config = &shared.config;
         let candidate = probe::choose(config.codec, instead.unwrap_or(config.choice))?;
-        let (pipeline, source, sink) = probe::pipeline(candidate, config)?;
+        let (pipeline, source, sink) = (shared.make)(candidate, config)?;
         let collector = Arc::downgrade(&shared);
         sink.set_callbacks(
             gst_app::AppSinkCallbacks::builder()
@@ -420,38 +436,54 @@ impl Drop for Run {
 /// The encoding thread: until the mailbox is closed; an encoder that fails is replaced by a new
 /// one, in software where hardware failed, and the stream begins anew with a key frame.
 fn encode(shared: &Arc<Shared>, run: Run) {
-    let mut run = Some(run);
+    let mut life = Life::Encoding(run);
+    let mut began = shared.clock.now();
+    let mut retry = Retry::new(ENCODER);
     loop {
         let job = match shared.mailbox.receive(Duration::from_secs(1)) {
             Ok(job) => job,
             Err(Empty::Timeout) => continue,
             Err(Empty::Closed) => break,
         };
-        let Some(current) = run.as_mut() else {
+        let now = shared.clock.now();
+        if matches!(life, Life::Failed { again } if again <= now) {
+            life = Run::new(shared.clone(), Some(EncoderChoice::Software)).map_or_else(
+                |error| shared.failed(&error, retry.after(Duration::ZERO, rand::random())),
+                |run| {
+                    shared.inside().error = None;
+                    began = now;
+                    Life::Encoding(run)
+                },
+            );
+        }
+        let Life::Encoding(run) = &mut life else {
             shared.dropped.add_one();
-            run = restart(shared);
             continue;
         };
-        if let Err(error) = current.encode(job) {
-            tracing::error!(screen = %shared.name, %error, "the encoder failed and is started anew");
-            shared.inside().error = Some(error.to_string());
-            run = None;
+        if let Err(error) = run.encode(job) {
+            let worked = shared.clock.now().since(began);
+            life = shared.failed(&error, retry.after(worked, rand::random()));
         }
     }
-    if let Some(run) = run {
+    if let Life::Encoding(run) = life {
         run.drain();
     }
 }
 
-fn restart(shared: &Arc<Shared>) -> Option<Run> {
-    match Run::new(shared.clone(), Some(EncoderChoice::Software)) {
-        Ok(run) => {
-            shared.inside().error = None;
-            Some(run)
-        }
-        Err(error) => {
-            shared.inside().error = Some(error.to_string());
-            None
-        }
+/// Whether there is an encoder now.
+enum Life {
+    Encoding(Run),
+    /// None, until the first picture from this moment on.
+    Failed {
+        again: Moment,
+    },
+}
+
+impl Shared {
+    fn failed(&self, error: &Error, wait: Duration) -> Life {
+        let retry_in_s = wait.as_secs_f32();
+        tracing::error!(screen = %self.name, %error, retry_in_s, "the encoder failed and is started anew");
+        self.inside().error = Some(error.to_string());
+        Life::Failed { again: self.clock.now() + wait }
     }
 }

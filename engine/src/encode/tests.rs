@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
 use super::*;
-use crate::base::{ErrorKind, Moment, SystemClock};
+use crate::base::{Error, ErrorKind, Moment, Result, SystemClock};
 use crate::media::{Frame, FrameMeta, ScreenId};
 
 /// Keeps all units.
@@ -270,4 +274,72 @@ fn hardware_that_is_not_there_falls_back_to_software() {
     let (units, status) = one_by_one(config, 3, &[]);
     assert_eq!(units.len(), 3);
     assert!(status.fallback && status.encoder == "x264enc", "{status:?}");
+}
+
+/// When `failing` was asked for an encoder.
+static ASKED: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+
+/// An encoder that fails after a few pictures; the next two do not start; then one that works.
+fn failing(candidate: &element::Candidate, config: &EncoderConfig) -> Result<probe::Parts> {
+    let mut asked = ASKED.lock().unwrap();
+    asked.push(Instant::now());
+    if asked.len() == 2 || asked.len() == 3 {
+        return Err(Error::new(ErrorKind::Missing, candidate.element, "is away"));
+    }
+    let parts = probe::pipeline(candidate, config)?;
+    if asked.len() == 1 {
+        let (pipeline, seen) = (parts.0.downgrade(), AtomicU32::new(0));
+        let pad = parts.2.static_pad("sink").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if seen.fetch_add(1, Ordering::Relaxed) == 5 {
+                let message = gst::message::Error::new(gst::StreamError::Encode, "the device is lost");
+                pipeline.upgrade().unwrap().post_message(message).unwrap();
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    Ok(parts)
+}
+
+#[test]
+fn an_encoder_that_fails_is_started_again_less_and_less_often() {
+    let kept = Arc::new(Kept::default());
+    let clock = SystemClock::shared();
+    let start =
+        ScreenEncoder::start_with(&"t".into(), config(Codec::H264), kept.clone(), clock.clone(), failing);
+    let encoder = start.unwrap();
+    let frames: Vec<Frame> = (0..8).map(|n| picture(n, 320, 180)).collect();
+    let end = Instant::now() + Duration::from_secs(20);
+    let (mut submitted, mut errors) = (0, Vec::new());
+    while ASKED.lock().unwrap().len() < 4
+        || kept.0.lock().unwrap().iter().filter(|u| u.random_access).count() < 2
+    {
+        assert!(Instant::now() < end, "{:?}", encoder.status());
+        encoder.submit(frames[submitted % 8].clone(), clock.now());
+        submitted += 1;
+        if let Some(error) = encoder.status().error.filter(|e| errors.last() != Some(e)) {
+            errors.push(error);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let status = encoder.status();
+    assert!(encoder.finish());
+    assert!(
+        errors.len() == 2 && errors[0].contains("device is lost") && errors[1].contains("away"),
+        "{errors:?}"
+    );
+    assert!(status.error.is_none(), "{status:?}");
+    let asked = ASKED.lock().unwrap();
+    assert_eq!(asked.len(), 4);
+    let waits: Vec<Duration> = asked.windows(2).map(|w| w[1] - w[0]).collect();
+    for (wait, least) in waits.iter().zip([100, 200, 400]) {
+        assert!(*wait >= Duration::from_millis(least), "{waits:?}");
+    }
+    // What came out is one stream, of which the second part decodes by itself.
+    let units = kept.0.lock().unwrap();
+    let second = units.iter().rposition(|u| u.random_access).unwrap();
+    assert!(second >= 5 && units.windows(2).all(|w| w[0].pts < w[1].pts));
+    let stream: Vec<u8> = units[second..].iter().flat_map(|u| u.data.iter().copied()).collect();
+    assert_eq!(decoded(Codec::H264, &stream, 320 * 180 * 3 / 2).len(), units.len() - second);
+    assert!(status.dropped > 10, "what came meanwhile is counted: {status:?}");
 }

@@ -114,8 +114,13 @@ impl Meter {
     /// Notes a failed run; the camera is offline or refused from now on, or as before where it was
     /// so for the same reason.
     pub(super) fn failed(&self, error: &Error) {
-        let reason = error.message().to_owned();
-        let refused = matches!(error.kind(), ErrorKind::Credentials | ErrorKind::NotGranted);
+        // A camera that refuses the login is a fault that somebody must mend; only a missing right
+        // to see it is a refusal.
+        let refused = error.kind() == ErrorKind::NotGranted;
+        let reason = match error.kind() {
+            ErrorKind::Credentials => format!("login refused: {}", error.message()),
+            _ => error.message().to_owned(),
+        };
         let now = self.clock.now();
         let wall_ms = u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX);
         let mut slow = self.lock();

@@ -1,6 +1,5 @@
 //! Keeps each camera connected: retries, backs off, watches for silence, and says how it stands.
 
-pub mod backoff;
 mod meter;
 pub mod sites;
 pub mod state;

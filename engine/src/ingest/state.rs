@@ -23,7 +23,7 @@ pub enum SourceState {
     Frozen,
     /// Connected and kept ready, not decoded. Set by whoever governs decoding, never here.
     Standby,
-    /// The camera, or the policy, refuses.
+    /// There is no right to see it. A login that the camera refuses is `Offline`.
     Refused {
         /// Why, for people.
         reason: String,

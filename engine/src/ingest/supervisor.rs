@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::backoff::Backoff;
 use super::meter::{Meter, RunSink};
 use super::sites::Sites;
 use super::watchdog::{Verdict, judge};
+use crate::base::backoff::Backoff;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::SourceRef;
 use crate::source::{Grant, Patience, Source, UnitSink};

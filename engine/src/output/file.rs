@@ -1,16 +1,21 @@
 //! Records a screen: fragmented MP4, or Matroska. What was written stays playable after a kill.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 
 use gstreamer::prelude::*;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, parse, short, sink};
+use super::piped::{Piped, Recipe, short};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Milliseconds of video in a fragment: what a kill can cost.
 const FRAGMENT_MS: u32 = 1000;
+/// Bytes that must fit before a recording goes on after a failure: some seconds of it, or a disk
+/// that stays full would collect beginnings of recordings.
+const ROOM: usize = 4 << 20;
 
 pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
     let subject = path.display().to_string();
@@ -29,20 +34,28 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
         "appsrc name=src ! {}parse ! {mux} ! filesink name=sink sync=false async=false buffer-mode=unbuffered",
         short(params.codec)
     );
-    let location = subject.clone();
+    let (location, watched) = (path.to_owned(), path.to_owned());
     let recipe = Recipe {
-        subject,
-        build: Box::new(move || {
-            let pipeline = parse(&description)?;
-            sink(&pipeline)?.set_property("location", &location);
-            Ok(pipeline)
-        }),
-        retry: false,
-        joined: Default::default(),
-        key_every: None,
-        viewers: None,
+        check: Some(Box::new(move || still_there(&watched))),
+        ..Recipe::new(subject, description, move |sink, failures| {
+            if failures > 0 {
+                set_aside(&location)?;
+                has_room(&location)?;
+            }
+            sink.set_property("location", location.display().to_string());
+            Ok(())
+        })
     };
     Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
+}
+
+/// What is written into a file that was removed is lost without an error.
+fn still_there(path: &Path) -> Result<()> {
+    if std::fs::symlink_metadata(path).is_ok() {
+        return Ok(());
+    }
+    let gone = "was removed or renamed while it was written; a new one is begun";
+    Err(Error::new(ErrorKind::Io, path.display().to_string(), gone))
 }
 
 /// Renames a recording that is there already to the first free of `NAME.1.EXT`, `NAME.2.EXT`, …: a
@@ -65,6 +78,11 @@ fn set_aside(path: &Path) -> Result<()> {
 
 /// Finds out now, not at the first picture, whether the file can be written.
 pub(crate) fn writable(path: &Path) -> Result<()> {
+    open_new(path).map(drop)
+}
+
+/// Opens what is there as it is, or an empty file.
+fn open_new(path: &Path) -> Result<std::fs::File> {
     let refused = |message: &'static str, e: std::io::Error| {
         Error::new(ErrorKind::Io, path.display().to_string(), message).caused_by(e)
     };
@@ -72,8 +90,26 @@ pub(crate) fn writable(path: &Path) -> Result<()> {
         let gone = std::io::Error::new(std::io::ErrorKind::NotFound, folder.display().to_string());
         return Err(refused("its folder is missing; create it first", gone));
     }
-    let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    opened.map(drop).map_err(|e| refused("cannot be written", e))
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    opened.map_err(|e| refused("cannot be written", e))
+}
+
+/// Finds out whether a new file can take [`ROOM`] bytes; leaves it empty, or not there.
+pub(crate) fn has_room(path: &Path) -> Result<()> {
+    let mut file = open_new(path)?;
+    // A device or a pipe takes what it takes.
+    if !file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0) {
+        return Ok(());
+    }
+    let zeros = vec![0; ROOM];
+    let tried = file.write_all(&zeros).and_then(|()| file.sync_data()).and_then(|()| file.set_len(0));
+    tried.map_err(|e| {
+        // What was tried is no recording; nothing else can be done where even this fails.
+        let _ = std::fs::remove_file(path);
+        let full = e.kind() == std::io::ErrorKind::StorageFull;
+        let message = if full { "the disk is full; free some space" } else { "cannot be written" };
+        Error::new(ErrorKind::Io, path.display().to_string(), message).caused_by(e)
+    })
 }
 
 #[cfg(test)]

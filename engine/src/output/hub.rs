@@ -40,7 +40,7 @@ pub enum OutputState {
     Running,
     /// Failed a moment ago, and tries again by itself.
     Retrying,
-    /// Failed for good; the error says why.
+    /// Ended before it came right again; the error says why.
     Failed,
     /// Ended cleanly.
     Ended,

@@ -7,6 +7,8 @@ pub mod file;
 pub mod hls;
 pub mod hub;
 pub mod piped;
+#[cfg(test)]
+mod retry_tests;
 pub mod rtp;
 pub mod rtsp;
 pub mod spec;
@@ -17,6 +19,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use crate::base::Login;
 pub use hub::{OutputHub, OutputId, OutputState, OutputStatus, StreamParams};
 
 /// Where a screen goes. Parsed from text by [`OutputSpec::parse`]; shown without its secrets.
@@ -58,19 +61,4 @@ pub enum OutputSpec {
         /// All of the screen.
         full: bool,
     },
-}
-
-/// A user name and a password; prints neither.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: String,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Login(…)")
-    }
 }

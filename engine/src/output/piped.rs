@@ -9,6 +9,7 @@ use gstreamer_app as gst_app;
 
 use super::feed::Feed;
 use super::hub::{Output, OutputState, OutputStatus, StreamParams};
+use crate::base::backoff::{OUTPUT, Retry};
 use crate::base::mailbox::Empty;
 use crate::base::thread::Worker;
 use crate::base::{Counter, Error, ErrorKind, Result};
@@ -18,26 +19,53 @@ use crate::media::{AccessUnit, Codec};
 const INSIDE: u64 = 3;
 /// How long a pipeline may take over its last bytes.
 const END: Duration = Duration::from_secs(4);
-/// The first and the longest wait before a failed output tries again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// How often an output looks at what GStreamer does not tell: whether its file is still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// A peer that joins loses what is sent before its own side of the connection is up.
 const JOIN_KEYS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1)];
 const STEP: Duration = Duration::from_millis(50);
 
-/// How to make the pipeline of an output, and what to do when it fails.
+/// How to make the pipeline of an output, and how to keep it up.
 pub(crate) struct Recipe {
     /// Whom errors concern, without secrets.
     pub subject: String,
-    /// Makes the pipeline; its source is called `src`, its sink `sink`.
-    pub build: Box<dyn Fn() -> Result<gst::Pipeline> + Send>,
-    /// Whether a failed pipeline is made again. A file is not: it would be overwritten.
-    pub retry: bool,
+    /// Makes the pipeline, after so many failures; its source is called `src`, its sink `sink`.
+    pub build: Box<dyn Fn(u32) -> Result<gst::Pipeline> + Send>,
+    /// Looked at once a second: an error makes the pipeline anew.
+    pub check: Option<Box<dyn Fn() -> Result<()> + Send>>,
     /// Asks for a key frame whenever the last is this old.
     pub key_every: Option<Duration>,
     /// Raised when a peer joins in the middle; it gets key frames at [`JOIN_KEYS`] after that.
     pub joined: Arc<Counter>,
     /// How many are served, read from the sink.
     pub viewers: Option<fn(&gst::Element) -> u32>,
+}
+
+impl Recipe {
+    /// A recipe of a fixed pipeline, whose sink `set_up` prepares before each start, told how many
+    /// failures there were before.
+    pub fn new(
+        subject: String,
+        description: String,
+        set_up: impl Fn(&gst::Element, u32) -> Result<()> + Send + 'static,
+    ) -> Recipe {
+        let build = move |failures| {
+            let pipeline = parse(&description)?;
+            let sink = pipeline
+                .by_name("sink")
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "GStreamer", "a pipeline without sink"))?;
+            set_up(&sink, failures)?;
+            Ok(pipeline)
+        };
+        Recipe {
+            subject,
+            build: Box::new(build),
+            check: None,
+            key_every: None,
+            joined: Default::default(),
+            viewers: None,
+        }
+    }
 }
 
 struct State {
@@ -66,13 +94,6 @@ pub(crate) fn parse(description: &str) -> Result<gst::Pipeline> {
     element
         .downcast::<gst::Pipeline>()
         .map_err(|_| Error::new(ErrorKind::Internal, "GStreamer", "gave no pipeline"))
-}
-
-/// The sink of a parsed pipeline, called `sink`.
-pub(crate) fn sink(pipeline: &gst::Pipeline) -> Result<gst::Element> {
-    pipeline
-        .by_name("sink")
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "GStreamer", "a pipeline without sink"))
 }
 
 /// Caps of a screen's access units.
@@ -110,7 +131,7 @@ impl Piped {
         let state = Arc::new(Mutex::new(State { state: OutputState::Waiting, error: None, sink: None }));
         let viewers = recipe.viewers;
         let (report, ended) = mpsc::channel();
-        let first = (recipe.build)()?;
+        let first = (recipe.build)(0)?;
         let run = Run { recipe, caps: caps(params), feed: feed.clone(), state: state.clone() };
         let worker = Worker::spawn("output", move || {
             run.all(first);
@@ -176,35 +197,32 @@ impl Run {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Serves until the feed is closed, with a new pipeline after each failure where that helps.
+    /// Serves until the feed is closed, with a new pipeline after each failure (invariant 1: only
+    /// this thread waits; the feed drops and counts what comes meanwhile).
     fn all(&self, first: gst::Pipeline) {
         let mut next = Ok(first);
-        let mut wait = BACKOFF.0;
-        loop {
+        let mut retry = Retry::new(OUTPUT);
+        for failures in 1.. {
             let began = Instant::now();
             let outcome = next.and_then(|pipeline| self.serve(&Playing(pipeline)));
             self.set(|s| s.sink = None);
             let Err(error) = outcome else {
                 return self.set(|s| s.state = OutputState::Ended);
             };
-            if began.elapsed() > BACKOFF.1 {
-                wait = BACKOFF.0;
-            }
-            let again = self.recipe.retry && !self.feed.is_closed();
-            tracing::warn!(output = %self.recipe.subject, %error, again, "an output failed");
+            let wait = retry.after(began.elapsed(), rand::random());
+            tracing::warn!(output = %self.recipe.subject, %error, retry_in_s = wait.as_secs_f32(), "an output failed");
             self.set(|s| {
                 s.error = Some(error.to_string());
-                s.state = if again { OutputState::Retrying } else { OutputState::Failed };
+                s.state = OutputState::Retrying;
             });
-            if !again {
-                return self.feed.close();
-            }
             let until = Instant::now() + wait;
-            wait = (wait * 2).min(BACKOFF.1);
             while Instant::now() < until && !self.feed.is_closed() {
                 std::thread::sleep(STEP);
             }
-            next = (self.recipe.build)();
+            if self.feed.is_closed() {
+                return self.set(|s| s.state = OutputState::Failed);
+            }
+            next = (self.recipe.build)(failures);
             self.feed.restart();
         }
     }
@@ -228,11 +246,16 @@ impl Run {
         self.set(|s| s.sink = pipeline.by_name("sink"));
         let mut origin = None;
         let mut last_key = None;
+        let mut looked = Instant::now();
         let (mut joined, mut keys_due) = (0, Vec::new());
         loop {
             self.welcome(&mut joined, &mut keys_due);
             if let Some(error) = self.failure(&bus) {
                 return Err(error);
+            }
+            if let Some(check) = self.recipe.check.as_ref().filter(|_| looked.elapsed() >= LOOK) {
+                check()?;
+                looked = Instant::now();
             }
             let unit = match self.feed.next(STEP) {
                 Ok(unit) => unit,

@@ -6,7 +6,7 @@ use gstreamer::prelude::*;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, parse, short, sink};
+use super::piped::{Piped, Recipe, short};
 use crate::base::Result;
 use crate::media::Codec;
 
@@ -19,21 +19,12 @@ pub(crate) fn open(to: SocketAddr, ttl: u8, params: &StreamParams, key: KeyReque
         "appsrc name=src is-live=true ! rtp{codec}pay name=pay pt=96 mtu={MTU} config-interval=0 \
          ! udpsink name=sink sync=false async=false"
     );
-    let recipe = Recipe {
-        subject: format!("rtp://{to}"),
-        build: Box::new(move || {
-            let pipeline = parse(&description)?;
-            let sink = sink(&pipeline)?;
-            sink.set_property("host", to.ip().to_string());
-            sink.set_property("port", i32::from(to.port()));
-            sink.set_property("ttl-mc", i32::from(ttl));
-            Ok(pipeline)
-        }),
-        retry: true,
-        joined: Default::default(),
-        key_every: None,
-        viewers: None,
-    };
+    let recipe = Recipe::new(format!("rtp://{to}"), description, move |sink, _| {
+        sink.set_property("host", to.ip().to_string());
+        sink.set_property("port", i32::from(to.port()));
+        sink.set_property("ttl-mc", i32::from(ttl));
+        Ok(())
+    });
     let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
     let mut output = Piped::start(recipe, params, feed)?;
     output.sdp = Some(sdp(to, ttl, params));

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, parse, short, sink};
+use super::piped::{Piped, Recipe, short};
 use super::spec::without_secrets;
 use crate::base::{Counter, Error, ErrorKind, Result};
 
@@ -38,40 +38,36 @@ pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<
     let listener = mode == "listener";
     let joined = Arc::new(Counter::default());
     let callers_seen = joined.clone();
+    let set_up = move |sink: &gst::Element, _| {
+        send_in_messages(sink);
+        // The address first: setting it resets the rest.
+        sink.set_property("uri", &plain);
+        sink.set_property_from_str("mode", &mode);
+        sink.set_property("latency", latency);
+        if listener {
+            sink.set_property("localaddress", &host);
+            sink.set_property("localport", port);
+            // MPEG-TS is one stream for all callers: a new one joins it at the next key frame.
+            let joined = callers_seen.clone();
+            sink.connect("caller-added", false, move |_| {
+                joined.add_one();
+                None
+            });
+        }
+        for (name, value) in &texts {
+            if let Some(value) = value {
+                sink.set_property(name, value);
+            }
+        }
+        if let Some(length) = &key_length {
+            sink.set_property_from_str("pbkeylen", length);
+        }
+        Ok(())
+    };
     let recipe = Recipe {
-        subject,
-        build: Box::new(move || {
-            let pipeline = parse(&description)?;
-            let sink = sink(&pipeline)?;
-            send_in_messages(&sink);
-            // The address first: setting it resets the rest.
-            sink.set_property("uri", &plain);
-            sink.set_property_from_str("mode", &mode);
-            sink.set_property("latency", latency);
-            if listener {
-                sink.set_property("localaddress", &host);
-                sink.set_property("localport", port);
-                // MPEG-TS is one stream for all callers: a new one joins it at the next key frame.
-                let joined = callers_seen.clone();
-                sink.connect("caller-added", false, move |_| {
-                    joined.add_one();
-                    None
-                });
-            }
-            for (name, value) in &texts {
-                if let Some(value) = value {
-                    sink.set_property(name, value);
-                }
-            }
-            if let Some(length) = &key_length {
-                sink.set_property_from_str("pbkeylen", length);
-            }
-            Ok(pipeline)
-        }),
-        retry: true,
         joined,
-        key_every: None,
         viewers: listener.then_some(callers as fn(&gst::Element) -> u32),
+        ..Recipe::new(subject, description, set_up)
     };
     let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
     Piped::start(recipe, params, feed)

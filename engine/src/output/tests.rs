@@ -20,15 +20,15 @@ const W: u32 = 320;
 const H: u32 = 180;
 
 /// A screen that shows a moving bar, 25 times a second, encoded and put out.
-struct Studio {
-    hub: Arc<OutputHub>,
-    encoder: Arc<ScreenEncoder>,
+pub(super) struct Studio {
+    pub(super) hub: Arc<OutputHub>,
+    pub(super) encoder: Arc<ScreenEncoder>,
     stop: Arc<AtomicBool>,
     camera: Option<JoinHandle<()>>,
 }
 
 impl Studio {
-    fn open(codec: Codec, gop: u32, rate: Rate) -> Studio {
+    pub(super) fn open(codec: Codec, gop: u32, rate: Rate) -> Studio {
         let config = EncoderConfig { gop, rate, ..config(codec) };
         let params = StreamParams { codec, width: W, height: H, frame_rate: config.frame_rate };
         let screen = ScreenId::from("studio");
@@ -60,11 +60,11 @@ impl Studio {
     }
 
     /// Only the first picture is a key frame by itself.
-    fn h264() -> Studio {
+    pub(super) fn h264() -> Studio {
         Studio::open(Codec::H264, 1000, Rate::Crf(18))
     }
 
-    fn add(&self, text: &str) -> OutputId {
+    pub(super) fn add(&self, text: &str) -> OutputId {
         self.hub.add(OutputSpec::parse(text).unwrap()).unwrap()
     }
 
@@ -72,11 +72,11 @@ impl Studio {
         self.status(id).address
     }
 
-    fn status(&self, id: OutputId) -> OutputStatus {
+    pub(super) fn status(&self, id: OutputId) -> OutputStatus {
         self.hub.status().into_iter().find(|s| s.id == id).unwrap()
     }
 
-    fn wait_until(&self, what: &str, done: impl Fn(&Studio) -> bool) {
+    pub(super) fn wait_until(&self, what: &str, done: impl Fn(&Studio) -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
         while !done(self) {
             assert!(
@@ -113,7 +113,7 @@ fn noisy(n: u32) -> Frame {
 }
 
 /// FFmpeg as a viewer: its first pictures, packed I420.
-fn watch(arguments: &[&str], frames: u32) -> (Vec<Vec<u8>>, String) {
+pub(super) fn watch(arguments: &[&str], frames: u32) -> (Vec<Vec<u8>>, String) {
     let count = frames.to_string();
     let out = Command::new("timeout")
         .args(["25", "ffmpeg", "-v", "error", "-probesize", "200000", "-analyzeduration", "500000"])
@@ -130,7 +130,7 @@ fn watch(arguments: &[&str], frames: u32) -> (Vec<Vec<u8>>, String) {
 }
 
 /// That these are whole pictures of the studio, one step apart.
-fn assert_shows_the_bar(frames: &[Vec<u8>], wanted: usize) {
+pub(super) fn assert_shows_the_bar(frames: &[Vec<u8>], wanted: usize) {
     assert!(frames.len() >= wanted, "{} pictures, not {wanted}", frames.len());
     let references: Vec<Vec<u8>> = (0..W / 8).map(|n| picture(n, W, H).to_packed_i420()).collect();
     let best = |frame: &Vec<u8>| {
@@ -145,7 +145,7 @@ fn assert_shows_the_bar(frames: &[Vec<u8>], wanted: usize) {
     assert!(steps + 2 >= found.len(), "{found:?}");
 }
 
-fn probe(file: &Path) -> (usize, f64) {
+pub(super) fn probe(file: &Path) -> (usize, f64) {
     let out = Command::new("ffprobe")
         .args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
         .arg(file)
@@ -558,12 +558,13 @@ fn what_fails_fails_alone() {
     let full = dir.path().join("full.mkv");
     std::os::unix::fs::symlink("/dev/full", &full).unwrap();
     let full = studio.add(full.to_str().unwrap());
-    studio.wait_until("the failure", |s| s.status(full).state == OutputState::Failed);
+    studio.wait_until("the failure", |s| s.status(full).state == OutputState::Retrying);
     let error = studio.status(full).error.unwrap();
     assert!(error.contains("full.mkv") && error.contains("disk is full"), "{error}");
     let before = studio.status(good).units;
     studio.wait_until("the other going on", |s| s.status(good).units > before + 10);
     assert_eq!(studio.status(good).dropped + studio.encoder.status().dropped, 0);
+    assert!(studio.hub.remove(full));
 }
 
 #[test]

@@ -6,22 +6,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+pub use crate::base::Login;
 use crate::base::{Error, ErrorKind, Result};
-
-/// A user name and a password; prints neither.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Login(…)")
-    }
-}
 
 /// What kind of source a URI names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

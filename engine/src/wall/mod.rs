@@ -20,7 +20,7 @@ use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
 use crate::effort::{Admission, Wish};
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
-use crate::output::OutputSpec;
+use crate::output::{OutputSpec, OutputStatus};
 use crate::scene::{self, Layout, Scene};
 use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
 use crate::store::FrameStore;
@@ -183,16 +183,13 @@ impl Wall {
         }
     }
 
-    /// One line for each output: where and how to look at it.
+    /// Where and how to look at each output; where players need a session description, with it.
     pub fn where_to_look(&self) -> Vec<String> {
-        let line = |screen: &Screen| {
-            let outputs = screen.hub.status();
-            outputs
-                .into_iter()
-                .map(|o| format!("screen {}: {}", screen.layout.id, o.address))
-                .collect::<Vec<_>>()
+        let of = |screen: &Screen| {
+            let id = screen.layout.id.clone();
+            screen.hub.status().into_iter().map(move |output| where_to_look(&id, &output))
         };
-        self.screens.iter().flat_map(line).collect()
+        self.screens.iter().flat_map(of).collect()
     }
 
     /// The first screen as a PNG; `None` before its first picture.
@@ -234,6 +231,14 @@ impl Wall {
             screen.stop();
         }
         WallReport { cameras, ..self.report() }
+    }
+}
+
+fn where_to_look(screen: &ScreenId, output: &OutputStatus) -> String {
+    let place = format!("screen {screen}: {}", output.address);
+    match &output.sdp {
+        None => place,
+        Some(sdp) => format!("{place}, played from a .sdp file with this in it:\n{}", sdp.replace('\r', "")),
     }
 }
 

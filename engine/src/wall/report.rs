@@ -197,6 +197,8 @@ pub struct OutputReport {
     pub dropped: u64,
     /// Viewers now, where the output knows.
     pub viewers: Option<u32>,
+    /// Session description that players need (RTP): the content of a `.sdp` file.
+    pub sdp: Option<String>,
 }
 
 impl From<OutputStatus> for OutputReport {
@@ -210,6 +212,7 @@ impl From<OutputStatus> for OutputReport {
             bytes: status.bytes,
             dropped: status.dropped,
             viewers: status.viewers,
+            sdp: status.sdp,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::camera::Camera;
 use super::latency::{Latency, LatencyMeter, Metered};
 use super::report::{OutputReport, ScreenReport, Spread};
 use crate::base::thread::Worker;
-use crate::base::{Counter, Histogram, Mailbox, Moment, Overflow, Result, SharedClock, Shutdown};
+use crate::base::{Counter, Histogram, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{
     Backend, Compositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, probe,
 };
@@ -35,11 +35,43 @@ pub(super) enum Command {
     Alarms(Vec<CameraId>),
 }
 
+/// What waits for a screen's next tick: the latest of each kind, so that no number of alarms can
+/// push out a layout. Nobody waits: the lock is held for a move only (invariant 1).
+#[derive(Default)]
+struct Orders(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    layout: Option<ScreenLayout>,
+    utc_offset: Option<i32>,
+    alarms: Option<Vec<CameraId>>,
+}
+
+impl Orders {
+    fn put(&self, command: Command) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match command {
+            Command::Layout(layout) => waiting.layout = Some(layout),
+            Command::UtcOffset(seconds) => waiting.utc_offset = Some(seconds),
+            Command::Alarms(cameras) => waiting.alarms = Some(cameras),
+        }
+    }
+
+    /// Takes all that waits.
+    fn take(&self) -> impl Iterator<Item = Command> + use<> {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let layout = waiting.layout.map(Command::Layout);
+        let utc_offset = waiting.utc_offset.map(Command::UtcOffset);
+        let alarms = waiting.alarms.map(Command::Alarms);
+        [layout, utc_offset, alarms].into_iter().flatten()
+    }
+}
+
 /// A screen that runs.
 pub(super) struct Screen {
     pub layout: ScreenLayout,
     pub hub: Arc<OutputHub>,
-    commands: Mailbox<Command>,
+    orders: Arc<Orders>,
     meter: Arc<LatencyMeter>,
     shared: Arc<Shared>,
     encoder: Option<Arc<ScreenEncoder>>,
@@ -109,21 +141,21 @@ impl Screen {
         let meter = LatencyMeter::new(clock.clone());
         let sink = Arc::new(Metered { meter: meter.clone(), sink: hub.clone() });
         let encoder = Arc::new(ScreenEncoder::start(&layout.id, parts.encoder.clone(), sink, clock)?);
-        let commands = Mailbox::new(16, Overflow::DropOldest);
+        let orders = Arc::new(Orders::default());
         let stop = Shutdown::new();
         let thread = {
-            let (shared, stop, commands) = (shared.clone(), stop.clone(), commands.clone());
+            let (shared, stop, orders) = (shared.clone(), stop.clone(), orders.clone());
             let (encoder, hub, meter) = (encoder.clone(), hub.clone(), meter.clone());
             Worker::spawn_with_init(
                 &format!("screen {}", layout.id),
-                move || Run::new(parts, shared, encoder, hub, meter, commands),
+                move || Run::new(parts, shared, encoder, hub, meter, orders),
                 move |mut run| run.until(&stop),
             )?
         };
         Ok(Screen {
             layout,
             hub,
-            commands,
+            orders,
             meter,
             shared,
             encoder: Some(encoder),
@@ -135,7 +167,7 @@ impl Screen {
 
     /// Tells the screen something, from its next tick on.
     pub fn send(&self, command: Command) {
-        self.commands.send(command);
+        self.orders.put(command);
     }
 
     /// How long pictures took to this screen.
@@ -217,7 +249,7 @@ struct Run {
     encoder: Arc<ScreenEncoder>,
     hub: Arc<OutputHub>,
     meter: Arc<LatencyMeter>,
-    commands: Mailbox<Command>,
+    orders: Arc<Orders>,
     planner: ScreenPlanner,
     compositor: Box<dyn Compositor>,
     panes: Vec<Pane>,
@@ -232,7 +264,7 @@ impl Run {
         encoder: Arc<ScreenEncoder>,
         hub: Arc<OutputHub>,
         meter: Arc<LatencyMeter>,
-        commands: Mailbox<Command>,
+        orders: Arc<Orders>,
     ) -> Result<Run> {
         let (compositor, why) = probe::open(parts.backend, parts.layout.width, parts.layout.height)?;
         tracing::info!(screen = %parts.layout.id, "composed on {}: {why}", compositor.name());
@@ -245,7 +277,7 @@ impl Run {
             encoder,
             hub,
             meter,
-            commands,
+            orders,
             planner,
             compositor,
             panes,
@@ -286,7 +318,7 @@ impl Run {
 
     /// One picture of the wall.
     fn show(&mut self, due: Moment, now: Moment) -> Result<()> {
-        while let Some(command) = self.commands.try_receive() {
+        for command in self.orders.take() {
             self.obey(command);
         }
         let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -397,4 +429,28 @@ fn panes(layout: &ScreenLayout, store: &FrameStore, alarms: &[CameraId]) -> Vec<
         shown_at: None,
     };
     layout.tiles.iter().map(pane).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::ScreenId;
+
+    #[test]
+    fn a_burst_of_alarms_drops_no_layout() {
+        let orders = Orders::default();
+        let layout = |width| ScreenLayout { id: ScreenId::from("a"), width, height: 1080, tiles: Vec::new() };
+        orders.put(Command::Layout(layout(1280)));
+        orders.put(Command::Layout(layout(1920)));
+        orders.put(Command::UtcOffset(3600));
+        for n in 0..1000 {
+            orders.put(Command::Alarms(vec![CameraId::from(format!("cam-{n}").as_str())]));
+        }
+        let taken: Vec<Command> = orders.take().collect();
+        assert_eq!(taken.len(), 3);
+        assert!(matches!(&taken[0], Command::Layout(layout) if layout.width == 1920), "the latest");
+        assert!(matches!(taken[1], Command::UtcOffset(3600)));
+        assert!(matches!(&taken[2], Command::Alarms(of) if of[0].as_str() == "cam-999" && of.len() == 1));
+        assert_eq!(orders.take().count(), 0, "each is taken once");
+    }
 }

@@ -1,10 +1,11 @@
-//! How long to wait before a failed camera is tried again. Pure: the caller brings the randomness.
+//! How long to wait before what failed is tried again: a camera, an output, an encoder. Pure: the
+//! caller brings the randomness.
 
 use std::time::Duration;
 
-use crate::base::ErrorKind;
+use super::error::ErrorKind;
 
-/// A run that delivered for this long makes the camera healthy: its failures are forgotten.
+/// A run that delivered for this long was healthy: the failures before it are forgotten.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
 /// The shortest wait of all.
@@ -21,6 +22,16 @@ pub struct Rule {
     pub full_jitter: bool,
 }
 
+impl Rule {
+    /// The wait after `failed` earlier failures in a row; `random` is uniform in 0 to 1.
+    fn wait(&self, failed: u32, random: f64) -> Duration {
+        let ceiling = self.first.saturating_mul(1 << failed.min(20)).min(self.longest);
+        let wait =
+            if self.full_jitter { ceiling.mul_f64(random) } else { ceiling.mul_f64(1.0 + random / 10.0) };
+        wait.max(SHORTEST)
+    }
+}
+
 /// Not there, connection lost, damaged: likely back soon.
 pub const TRANSIENT: Rule =
     Rule { first: Duration::from_millis(500), longest: Duration::from_secs(30), full_jitter: true };
@@ -33,6 +44,12 @@ pub const CREDENTIALS: Rule =
 /// Cannot work until somebody changes something, at the camera or here.
 pub const NEEDS_CHANGE: Rule =
     Rule { first: Duration::from_secs(30), longest: Duration::from_secs(600), full_jitter: false };
+/// An output: its disk, its folder or its peer may come back at any time.
+pub const OUTPUT: Rule =
+    Rule { first: Duration::from_secs(1), longest: Duration::from_secs(30), full_jitter: false };
+/// An encoder: while it is away its whole screen goes nowhere, so the first tries come soon.
+pub const ENCODER: Rule =
+    Rule { first: Duration::from_millis(100), longest: Duration::from_secs(30), full_jitter: false };
 
 const RULES: [Rule; 4] = [TRANSIENT, SESSION_LIMIT, CREDENTIALS, NEEDS_CHANGE];
 
@@ -52,11 +69,31 @@ impl Backoff {
         let class = class_of(kind)?;
         let failed = self.failures[class];
         self.failures[class] = failed.saturating_add(1);
-        let rule = RULES[class];
-        let ceiling = rule.first.saturating_mul(1 << failed.min(20)).min(rule.longest);
-        let wait =
-            if rule.full_jitter { ceiling.mul_f64(random) } else { ceiling.mul_f64(1.0 + random / 10.0) };
-        Some(wait.max(SHORTEST))
+        Some(RULES[class].wait(failed, random))
+    }
+}
+
+/// Counts the failures of something that fails in one way only, as its rule says.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    rule: Rule,
+    failures: u32,
+}
+
+impl Retry {
+    /// Nothing failed yet.
+    pub fn new(rule: Rule) -> Retry {
+        Retry { rule, failures: 0 }
+    }
+
+    /// The wait after a run that failed and had worked for `worked`; `random` is uniform in 0 to 1.
+    pub fn after(&mut self, worked: Duration, random: f64) -> Duration {
+        if worked >= HEALTHY_AFTER {
+            self.failures = 0;
+        }
+        let wait = self.rule.wait(self.failures, random);
+        self.failures = self.failures.saturating_add(1);
+        wait
     }
 }
 
@@ -125,5 +162,15 @@ mod tests {
             last = wait;
             backoff.after(ErrorKind::Unreachable, Duration::ZERO, 0.0);
         }
+    }
+
+    #[test]
+    fn an_output_is_tried_after_a_second_and_at_least_every_33() {
+        let mut retry = Retry::new(OUTPUT);
+        let waits: Vec<f64> =
+            (0..7).map(|_| retry.after(HEALTHY_AFTER / 2, 0.0)).map(|w| w.as_secs_f64()).collect();
+        assert_eq!(waits, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+        assert_eq!(retry.after(Duration::ZERO, 1.0), Duration::from_secs(33));
+        assert_eq!(retry.after(HEALTHY_AFTER, 0.5), Duration::from_millis(1050));
     }
 }
