@@ -2,6 +2,7 @@
 
 mod cameras;
 mod doctor;
+mod mosaic;
 mod parse;
 mod probe;
 mod terminal;
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 /// Multi-camera video walls: decode many cameras, compose them, encode the wall.
 ///
 /// Exit codes: 0 done, 1 fault, 2 wrong configuration or arguments, 3 a part of this machine is
-/// missing, 4 file or network trouble, 5 not permitted.
+/// missing, 4 file or network trouble, 5 not permitted, 130 a job was interrupted.
 #[derive(Parser)]
 #[command(name = "vitrail", version, max_term_width = 100)]
 struct Cli {
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Show cameras on a wall of one or more screens
     Wall(wall::Args),
+    /// Put video files side by side into one file, as fast as the machine allows
+    Mosaic(mosaic::Args),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
     /// Say what cameras, files and streams send
@@ -47,14 +50,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let outcome = match cli.command {
-        Command::Wall(args) => wall::run(args, &terminal),
-        Command::Cameras(args) => cameras::run(args),
-        Command::Probe(args) => probe::run(args),
+        Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
+        Command::Mosaic(args) => mosaic::run(&args, &terminal),
+        Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };
     terminal.finish();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("vitrail: {error}");
             ExitCode::from(error.kind().exit_code())

@@ -3,7 +3,7 @@
 //! Rooms, in the order that data flows: [`source`] connects, [`ingest`] keeps it alive, [`decode`]
 //! turns access units into frames, [`fit`] shrinks them to tile size, [`store`] keeps the newest,
 //! [`scene`] says where each goes, [`composite`] draws, [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] sees all of them. A room imports [`base`], [`media`] and the types of the room
+//! Only [`wall`] (live) and [`job`] (offline) see all of them. A room imports [`base`], [`media`] and the types of the room
 //! before it; `tests/arrows.rs` checks that.
 
 pub mod base;
@@ -13,6 +13,7 @@ pub mod decode;
 pub mod encode;
 pub mod fit;
 pub mod ingest;
+pub mod job;
 pub mod media;
 pub mod output;
 pub mod scene;
