@@ -3,6 +3,7 @@
 mod cameras;
 mod doctor;
 mod inventory;
+mod mosaic;
 mod parse;
 mod probe;
 mod terminal;
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 /// Multi-camera video walls: decode many cameras, compose them, encode the wall.
 ///
 /// Exit codes: 0 done, 1 fault, 2 wrong configuration or arguments, 3 a part of this machine is
-/// missing, 4 file or network trouble, 5 not permitted.
+/// missing, 4 file or network trouble, 5 not permitted, 130 a job was interrupted.
 #[derive(Parser)]
 #[command(name = "vitrail", version, max_term_width = 100)]
 struct Cli {
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Show cameras on a wall of one or more screens
     Wall(wall::Args),
+    /// Put video files side by side into one file, as fast as the machine allows
+    Mosaic(mosaic::Args),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
@@ -50,15 +53,16 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let outcome = match cli.command {
-        Command::Wall(args) => wall::run(args, &terminal),
-        Command::Cameras(args) => cameras::run(args),
-        Command::Inventory(args) => inventory::run(args),
-        Command::Probe(args) => probe::run(args),
+        Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
+        Command::Mosaic(args) => mosaic::run(&args, &terminal),
+        Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };
     terminal.finish();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("vitrail: {error}");
             ExitCode::from(error.kind().exit_code())

@@ -4,8 +4,8 @@
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
 //! [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] sees all of them. A room imports [`base`], [`media`] and the types of the room
-//! before it; `tests/arrows.rs` checks that.
+//! Only [`wall`] (live) and [`job`] (offline) see all of them. A room imports [`base`], [`media`] and
+//! the types of the room before it; `tests/arrows.rs` checks that.
 
 pub mod base;
 pub mod composite;
@@ -15,6 +15,7 @@ pub mod effort;
 pub mod encode;
 pub mod fit;
 pub mod ingest;
+pub mod job;
 pub mod media;
 pub mod output;
 pub mod scene;

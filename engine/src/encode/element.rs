@@ -194,7 +194,7 @@ fn speed(config: &EncoderConfig) -> usize {
 }
 
 /// Sets a property from text where the element has it and takes the value.
-fn set(element: &gst::Element, key: &str, text: &str) {
+pub(super) fn set(element: &gst::Element, key: &str, text: &str) {
     let Some(pspec) = element.find_property(key) else { return };
     match gst::glib::Value::deserialize_with_pspec(text, &pspec) {
         Ok(value) => element.set_property_from_value(key, &value),

@@ -1,7 +1,8 @@
-//! Compresses a screen's pictures with GStreamer's encoders, at low latency.
+//! Compresses pictures with GStreamer's encoders: a screen's at low latency, a job's without loss.
 
 pub mod element;
 pub mod nal;
+pub mod offline;
 pub mod picture;
 pub mod probe;
 pub mod screen;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::{AccessUnit, Codec, Ratio};
 
+pub use offline::OfflineEncoder;
 pub use probe::{Working, working};
 pub use screen::{EncodeStatus, ScreenEncoder};
 

@@ -6,6 +6,8 @@ pub mod feed;
 pub mod file;
 pub mod hls;
 pub mod hub;
+pub mod movie;
+mod partial;
 pub mod piped;
 #[cfg(test)]
 mod retry_tests;
@@ -21,6 +23,8 @@ use std::path::PathBuf;
 
 pub use crate::base::Login;
 pub use hub::{OutputHub, OutputId, OutputState, OutputStatus, StreamParams};
+pub use movie::{MovieFormat, MovieWriter};
+pub use partial::Partial;
 
 /// Where a screen goes. Parsed from text by [`OutputSpec::parse`]; shown without its secrets.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Connects to a camera or a file and hands its access units on. A source only runs; keeping it
 //! alive is the work of [`crate::ingest`].
 
+mod annexb;
+pub mod demux;
+mod demux_ffi;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::{AccessUnit, CameraId, VideoParameters};
 
+pub use demux::{FileDemuxer, FileUnit};
 pub use grant::{Authority, Grant};
 pub use secrets::Secrets;
 pub use uri::{AddressFault, CameraUri, Login, UriKind};

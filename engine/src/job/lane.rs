@@ -1,0 +1,314 @@
+//! One input of a job: demultiplexed, decoded and fitted in turns of several pictures, so that the
+//! decoder's data stay in cache.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::time::Duration;
+
+use super::JobEffort;
+use super::timeline::{Ticks, Timeline};
+use crate::base::{Error, ErrorKind, Result, SharedClock};
+use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture};
+use crate::fit::{FitMode, FitSpec, FittedFrame, Scratch, fit};
+use crate::media::{Pts, VideoParameters};
+use crate::source::{FileDemuxer, FileUnit};
+
+/// A picture, and the first tick that shows it.
+pub(super) struct Placed {
+    pub tick: u64,
+    pub picture: FittedFrame,
+}
+
+/// What one turn brought.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// Pictures that ticks show, in order; at most one a tick.
+    pub pictures: Vec<Placed>,
+    /// The tick of the newest picture, shown or not: all before it are settled.
+    pub covered: Option<u64>,
+    /// Nothing comes after this; the tick that follows the input's last.
+    pub ended: Option<u64>,
+}
+
+/// What was counted of one input.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LaneCounts {
+    pub units: u64,
+    pub decoded: u64,
+    pub fitted: u64,
+    pub skipped: u64,
+    pub hidden: u64,
+    pub damaged: u64,
+    pub jumps: u64,
+    pub decode: Duration,
+    pub fit: Duration,
+    pub seconds: f64,
+}
+
+/// The pace of a job's turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Units of a turn.
+    pub units: usize,
+    /// Pictures of this tick and later are not shown.
+    pub end: u64,
+}
+
+/// One input on its way to its tile.
+pub(super) struct Lane {
+    name: String,
+    demuxer: FileDemuxer,
+    decoder: Box<dyn Decoder>,
+    effort: JobEffort,
+    placer: Placer,
+}
+
+impl Lane {
+    /// An input that is open already, for its tile.
+    pub fn new(
+        name: String,
+        demuxer: FileDemuxer,
+        effort: JobEffort,
+        spec: FitSpec,
+        ticks: Ticks,
+        clock: SharedClock,
+    ) -> Result<Lane> {
+        let parameters = demuxer.parameters().clone();
+        let request = DecoderRequest {
+            codec: parameters.codec,
+            // H.264 and H.265 units bring their parameter sets themselves.
+            extradata: parameters.extradata.clone(),
+            order: Order::Exact,
+            max_pixels: DecoderRequest::MAX_PIXELS,
+            isolated: effort == JobEffort::Keyframes,
+        };
+        let mut decoder = LibavDecoder::open(&request)?;
+        decoder.set_skip_loop_filter(effort != JobEffort::Exact && hides_the_loop_filter(&parameters, &spec));
+        let resolution = i64::try_from(demuxer.resolution().as_nanos()).unwrap_or(0);
+        let placer = Placer {
+            timeline: Timeline::new(demuxer.picture_time(), demuxer.clock_jumps()),
+            ticks,
+            resolution,
+            keep_counting: effort == JobEffort::Keyframes,
+            spec,
+            parameters,
+            known: BTreeSet::new(),
+            hidden: HashSet::new(),
+            untimed: HashSet::new(),
+            counts: LaneCounts::default(),
+            clock,
+        };
+        Ok(Lane { name, demuxer, decoder: Box::new(decoder), effort, placer })
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> &LaneCounts {
+        &self.placer.counts
+    }
+
+    /// Reads, decodes and fits the next units.
+    ///
+    /// # Errors
+    /// Where the input can never be decoded, or ended without any picture.
+    pub fn turn(&mut self, pace: Pace, scratch: &mut Scratch) -> Result<Turn> {
+        let mut turn = Turn::default();
+        let (batch, at_end) = self.read(pace.units);
+        for unit in batch {
+            self.decode(&unit, pace.end, scratch, &mut turn)?;
+            if turn.covered.is_some_and(|covered| covered >= pace.end) {
+                turn.ended = Some(pace.end);
+                return Ok(turn);
+            }
+        }
+        if at_end {
+            let (placer, out) = (&mut self.placer, &mut turn);
+            let drained = self.decoder.drain(&mut |picture| placer.take(picture, pace.end, scratch, out));
+            self.settle(drained)?;
+            if self.placer.counts.decoded == self.placer.counts.hidden {
+                return Err(self.without_pictures());
+            }
+            turn.ended =
+                Some(self.placer.ticks.first_from(self.placer.timeline.end() - self.placer.resolution));
+        }
+        Ok(turn)
+    }
+
+    /// Up to `count` units, noted as known; true at the end of the file.
+    fn read(&mut self, count: usize) -> (VecDeque<FileUnit>, bool) {
+        let mut batch = VecDeque::with_capacity(count);
+        while batch.len() < count {
+            match self.demuxer.next_unit() {
+                Ok(Some(unit)) => {
+                    self.placer.counts.units += 1;
+                    if self.effort == JobEffort::Keyframes && !unit.unit.random_access {
+                        self.placer.counts.skipped += 1;
+                        // Not more than a second of reading for nothing.
+                        if batch.is_empty() && self.placer.counts.units.is_multiple_of(256) {
+                            return (batch, false);
+                        }
+                        continue;
+                    }
+                    self.placer.note(&unit);
+                    batch.push_back(unit);
+                }
+                Ok(None) => return (batch, true),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    self.placer.counts.damaged += 1;
+                    return (batch, true);
+                }
+            }
+        }
+        (batch, false)
+    }
+
+    fn decode(&mut self, unit: &FileUnit, end: u64, scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
+        if self.effort == JobEffort::Balanced && unit.unit.disposable && self.placer.is_superseded(unit) {
+            self.placer.counts.skipped += 1;
+            self.placer.known.remove(&unit.unit.pts.0);
+            return Ok(());
+        }
+        let clock = self.placer.clock.clone();
+        let (begun, fitted_before) = (clock.now(), self.placer.counts.fit);
+        let placer = &mut self.placer;
+        let mut sink = |picture: Picture| placer.take(picture, end, scratch, turn);
+        let mut decoded = self.decoder.decode(&unit.unit, &mut sink);
+        if self.effort == JobEffort::Keyframes {
+            // The next unit does not follow this one: all of it must come out now.
+            let drained = self.decoder.drain(&mut sink);
+            decoded = decoded.and(drained);
+        }
+        let took = clock.now().since(begun);
+        self.placer.counts.decode += took.saturating_sub(self.placer.counts.fit - fitted_before);
+        self.settle(decoded)
+    }
+
+    /// Damage is counted and passed over, as what comes after it may be good.
+    fn settle(&mut self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                if self.placer.counts.damaged == 0 {
+                    tracing::warn!("{}: {}; going on", self.name, error.message());
+                }
+                self.placer.counts.damaged += 1;
+                Ok(())
+            }
+            Err(error) => {
+                let message = error.message().to_owned();
+                Err(Error::new(error.kind(), self.name.clone(), message).caused_by(error))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn without_pictures(&self) -> Error {
+        let message = match self.effort {
+            JobEffort::Keyframes if self.placer.counts.units > 0 => {
+                "has no picture that can be decoded alone; use --effort balanced"
+            }
+            _ => "has no picture that can be decoded; record it again or leave it out",
+        };
+        Error::new(ErrorKind::Corrupt, self.name.clone(), message)
+    }
+}
+
+/// Where the picture shrinks to half or less each way, what the loop filter smooths is averaged
+/// away: 50 to 54 dB from the exact picture at a quarter.
+fn hides_the_loop_filter(parameters: &VideoParameters, spec: &FitSpec) -> bool {
+    let across = f64::from(parameters.width) / f64::from(spec.width);
+    let down = f64::from(parameters.height) / f64::from(spec.height);
+    let factor = match spec.mode {
+        FitMode::Contain => across.max(down),
+        FitMode::Cover | FitMode::Stretch => across.min(down),
+    };
+    factor >= 2.0
+}
+
+/// Finds the tick of each picture and fits those that are shown.
+struct Placer {
+    timeline: Timeline,
+    ticks: Ticks,
+    /// Times of the file are rounded to this: a picture so little after a tick belongs to it.
+    resolution: i64,
+    /// Times that were counted in decoding order are kept: pictures between were left out.
+    keep_counting: bool,
+    spec: FitSpec,
+    parameters: VideoParameters,
+    /// Times of units that were read and whose pictures are still to come.
+    known: BTreeSet<i64>,
+    /// Numbers of units whose pictures are not to be shown.
+    hidden: HashSet<u64>,
+    /// Numbers of units without a time.
+    untimed: HashSet<u64>,
+    counts: LaneCounts,
+    clock: SharedClock,
+}
+
+impl Placer {
+    fn note(&mut self, unit: &FileUnit) {
+        let number = unit.unit.arrival.0;
+        if unit.hidden {
+            self.hidden.insert(number);
+        } else if unit.timed {
+            self.known.insert(unit.unit.pts.0);
+        } else if !self.keep_counting {
+            self.untimed.insert(number);
+        }
+    }
+
+    /// True where a picture that is known to come later takes this one's only tick.
+    fn is_superseded(&self, unit: &FileUnit) -> bool {
+        if !unit.timed || unit.hidden {
+            return false;
+        }
+        // Relative to the newest placed picture: exact but for a clock that jumps in between, where
+        // a tick then shows the picture before.
+        let place = self.timeline.would_place(unit.unit.pts);
+        place.is_some_and(|place| self.next_takes(unit.unit.pts, place))
+    }
+
+    fn next_takes(&self, pts: Pts, place: i64) -> bool {
+        let after = (std::ops::Bound::Excluded(pts.0), std::ops::Bound::Unbounded);
+        let next = self.known.range(after).next();
+        next.is_some_and(|next| {
+            let next_place = place.saturating_add(next.saturating_sub(pts.0));
+            self.tick(next_place) == self.tick(place)
+        })
+    }
+
+    fn tick(&self, place: i64) -> u64 {
+        self.ticks.first_from(place.saturating_sub(self.resolution))
+    }
+
+    /// Takes a decoded picture.
+    fn take(&mut self, picture: Picture, end: u64, scratch: &mut Scratch, turn: &mut Turn) {
+        self.counts.decoded += 1;
+        self.counts.damaged += u64::from(picture.damaged);
+        let (pts, number) = (picture.origin.pts, picture.origin.arrival.0);
+        self.known.remove(&pts.0);
+        if self.hidden.remove(&number) {
+            self.counts.hidden += 1;
+            return;
+        }
+        let jumps = self.timeline.jumps();
+        let place = self.timeline.place((!self.untimed.remove(&number)).then_some(pts));
+        if self.timeline.jumps() != jumps {
+            self.counts.jumps = self.timeline.jumps();
+        }
+        self.counts.seconds = self.timeline.end() as f64 / 1e9;
+        let tick = self.tick(place);
+        turn.covered = turn.covered.max(Some(tick));
+        if tick >= end || self.next_takes(pts, place) {
+            return;
+        }
+        let begun = self.clock.now();
+        let Some(frame) = picture.into_frame(number, self.parameters.pixel_aspect) else { return };
+        let picture = fit(&frame, &self.spec, &[], scratch);
+        self.counts.fitted += 1;
+        self.counts.fit += self.clock.now().since(begun);
+        let placed = Placed { tick, picture };
+        match turn.pictures.last_mut() {
+            Some(last) if last.tick == tick => *last = placed,
+            _ => turn.pictures.push(placed),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The rooms wired for offline jobs: files in, a file out, as fast as the machine allows, nothing
+//! dropped. Deterministic (invariant 8).
+
+mod lane;
+mod mosaic;
+mod report;
+mod schedule;
+mod timeline;
+
+use serde::{Deserialize, Serialize};
+
+pub use mosaic::{MosaicSpec, Progress, run};
+pub use report::{InputReport, MosaicReport, StageReport};
+
+/// How much decoding a job does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobEffort {
+    /// Every picture, bit-exactly.
+    #[default]
+    Exact,
+    /// Without what the tile's size hides: the loop filter where the picture shrinks to half or
+    /// less each way, and pictures that no tick shows and no other refers to.
+    Balanced,
+    /// Only pictures that can be decoded alone; each stays until the next.
+    Keyframes,
+}

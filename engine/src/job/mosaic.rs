@@ -1,0 +1,312 @@
+//! A mosaic of files: every input in its tile, on a common timeline, into one file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::JobEffort;
+use super::lane::{Lane, Pace};
+use super::report::{InputReport, MosaicReport, StageReport};
+use super::schedule::{Limits, Schedule, Shown};
+use super::timeline::Ticks;
+use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::composite::{
+    Compositor, CpuCompositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, Yuv,
+};
+use crate::fit::{FitMode, PixelRect, Region};
+use crate::media::{CameraId, FrameMeta, Pts, Ratio, VideoParameters};
+use crate::output::{MovieFormat, MovieWriter, Partial};
+use crate::scene::{
+    self, LayoutWish, Over, Placement, RegionWish, Scene, ScreenLayout, ScreenWish, TileWish,
+};
+use crate::source::{CameraUri, FileDemuxer, UriKind};
+use crate::wall::ProcessReport;
+
+/// Bytes of fitted pictures that a job holds, whatever its inputs are.
+const FITTED_BYTES: u64 = 256 << 20;
+/// A turn decodes about this much of one input.
+const TURN: Duration = Duration::from_millis(500);
+/// How far inputs run ahead of the ticks, at most.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct MosaicSpec {
+    /// The files, in the order of the tiles.
+    pub inputs: Vec<CameraUri>,
+    /// How the picture is divided.
+    pub layout: LayoutWish,
+    /// Width in pixels, even.
+    pub width: u32,
+    /// Height in pixels, even.
+    pub height: u32,
+    /// Pictures per second.
+    pub frame_rate: Ratio,
+    /// What to do with inputs whose aspect differs from their tile's.
+    pub fit: FitMode,
+    /// How much to decode.
+    pub effort: JobEffort,
+    /// How long the mosaic is; as long as its longest input where `None`.
+    pub duration: Option<Duration>,
+    /// Names of the files in their tiles.
+    pub labels: bool,
+    /// Pixels of a line inside each tile's edge; zero: none.
+    pub border: u32,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: bool,
+    /// What it holds.
+    pub format: MovieFormat,
+    /// Decoding threads; as many as cores where `None`.
+    pub workers: Option<usize>,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Pictures written.
+    pub pictures: u64,
+    /// Pictures in all, where the inputs say how long they are.
+    pub of: Option<u64>,
+    /// Seconds since the job began.
+    pub elapsed: Duration,
+}
+
+/// An input that is open.
+struct Opened {
+    name: String,
+    parameters: VideoParameters,
+    demuxer: FileDemuxer,
+}
+
+/// Makes a mosaic; `None` where `stop` came first, and then nothing is left behind.
+///
+/// # Errors
+/// The first input that cannot be opened or decoded, what is wrong in the options, or what the
+/// encoder or the disk refused. Nothing is left behind then.
+pub fn run(
+    spec: &MosaicSpec,
+    clock: &SharedClock,
+    stop: &Shutdown,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<MosaicReport>> {
+    let begun = clock.now();
+    let layout = solve(spec)?;
+    spec.format.check(&spec.output)?;
+    let opened = open(&spec.inputs)?;
+    let partial = Partial::create(&spec.output, spec.overwrite)?;
+    let mut writer = MovieWriter::create(partial.path(), &spec.output, &spec.format)?;
+    let encoder = writer.encoder().to_owned();
+    let ticks = Ticks::new(spec.frame_rate);
+    let end =
+        spec.duration.map_or(u64::MAX, |d| ticks.first_from(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
+    let limits = limits(spec, &opened, end);
+    let parameters: Vec<_> = opened.iter().map(|o| (o.name.clone(), o.parameters.clone())).collect();
+    let of = expected(&opened, &ticks, spec.duration.map(|_| end));
+    let names: Vec<String> = opened.iter().map(|o| stem(&o.name)).collect();
+    let lanes = lanes(spec, &layout, opened, ticks, clock)?;
+    let workers = spec.workers.unwrap_or_else(cores).max(1);
+    let schedule = Schedule::start(lanes, limits, workers)?;
+    let mut canvas = Canvas::new(spec, &layout, names)?;
+    let mut stages = StageReport::default();
+    let mut tick = 0;
+    loop {
+        let asked = clock.now();
+        let Some(shown) = schedule.at(tick, end, stop)? else { break };
+        let ready = clock.now();
+        let frame = canvas.draw(tick, &ticks, shown)?;
+        let drawn = clock.now();
+        if !writer.write(&frame, stop)? {
+            break;
+        }
+        stages.waited_for_decoding_s += ready.since(asked).as_secs_f64();
+        stages.compose_s += drawn.since(ready).as_secs_f64();
+        stages.waited_for_encoder_s += clock.now().since(drawn).as_secs_f64();
+        tick += 1;
+        progress(Progress { pictures: tick, of, elapsed: clock.now().since(begun) });
+    }
+    if stop.is_cancelled() || !writer.finish(stop)? {
+        return Ok(None);
+    }
+    let bytes = std::fs::metadata(partial.path()).map(|m| m.len()).unwrap_or_default();
+    partial.commit()?;
+    let counts = schedule.finish();
+    for (counts, _) in &counts {
+        stages.decode_s += counts.decode.as_secs_f64();
+        stages.fit_s += counts.fit.as_secs_f64();
+    }
+    let inputs = parameters.into_iter().zip(&counts);
+    let wall_s = clock.now().since(begun).as_secs_f64();
+    let video_s = tick as f64 / spec.frame_rate.as_f64();
+    Ok(Some(MosaicReport {
+        output: spec.output.display().to_string(),
+        bytes,
+        width: spec.width,
+        height: spec.height,
+        fps: spec.frame_rate.as_f64(),
+        grid: spec.layout.to_string(),
+        effort: spec.effort,
+        pictures: tick,
+        video_s,
+        wall_s,
+        speed: video_s / wall_s.max(1e-9),
+        compositor: canvas.compositor.name().to_owned(),
+        encoder,
+        workers,
+        stages,
+        inputs: inputs
+            .map(|((name, parameters), (counts, shown))| InputReport::new(name, &parameters, counts, *shown))
+            .collect(),
+        process: ProcessReport::now(),
+    }))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The tiles of the mosaic; `Config` where the inputs do not fit in.
+fn solve(spec: &MosaicSpec) -> Result<ScreenLayout> {
+    if spec.inputs.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "inputs", "none is given; name at least one with -i"));
+    }
+    if let LayoutWish::Grid { columns, rows } = spec.layout
+        && u64::from(columns) * u64::from(rows) < spec.inputs.len() as u64
+    {
+        let message = format!("has too few tiles for {} inputs; take a larger one", spec.inputs.len());
+        return Err(Error::new(ErrorKind::Config, format!("grid {columns}x{rows}"), message));
+    }
+    let tile = |index: usize| TileWish {
+        id: format!("input-{}", index + 1),
+        camera: Some(CameraId::new(format!("input-{}", index + 1))),
+        at: Placement::Next,
+        fit: spec.fit,
+        crop: Region::WHOLE,
+        label: None,
+        pinned: false,
+    };
+    let scene = Scene {
+        screens: vec![ScreenWish {
+            id: "mosaic".into(),
+            rect: PixelRect::new(0, 0, spec.width, spec.height),
+        }],
+        regions: vec![RegionWish {
+            over: Over::Screen("mosaic".into()),
+            layout: spec.layout,
+            gap: 0,
+            margin: 0,
+            tiles: (0..spec.inputs.len()).map(tile).collect(),
+        }],
+    };
+    let layout = scene::solve(&scene)?.screens.into_iter().next();
+    layout.ok_or_else(|| Error::new(ErrorKind::Internal, "mosaic", "has no screen"))
+}
+
+fn open(inputs: &[CameraUri]) -> Result<Vec<Opened>> {
+    let opened = inputs.iter().map(|input| {
+        let path = input.path().filter(|_| input.kind() == UriKind::File).ok_or_else(|| {
+            let remedy = "is no file; record it first: vitrail wall --grid 1x1 --out FILE.mkv ADDRESS";
+            Error::new(ErrorKind::Unsupported, input.to_string(), remedy)
+        })?;
+        let demuxer = FileDemuxer::open(path)?;
+        let parameters = demuxer.parameters().clone();
+        Ok(Opened { name: path.display().to_string(), parameters, demuxer })
+    });
+    opened.collect()
+}
+
+fn stem(name: &str) -> String {
+    std::path::Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Pictures in all; `None` where an input does not say how long it is.
+fn expected(opened: &[Opened], ticks: &Ticks, end: Option<u64>) -> Option<u64> {
+    end.or_else(|| {
+        let longest = opened.iter().map(|o| o.demuxer.duration()).collect::<Option<Vec<_>>>()?;
+        let nanos = longest.into_iter().max()?.as_nanos();
+        Some(ticks.first_from(i64::try_from(nanos).unwrap_or(i64::MAX)))
+    })
+}
+
+/// How large turns are and how far they run ahead: a second and a half of fitted pictures, less
+/// where the canvas is so large that this would take more than [`FITTED_BYTES`].
+fn limits(spec: &MosaicSpec, opened: &[Opened], end: u64) -> Limits {
+    let canvas = u64::from(spec.width) * u64::from(spec.height) * 3 / 2;
+    let rate = spec.frame_rate.as_f64();
+    let most = (FITTED_BYTES / canvas.max(1)).clamp(4, 1 << 20);
+    let wanted = ((TURN + AHEAD).as_secs_f64() * rate).ceil() as u64;
+    let held = most.min(wanted.max(4));
+    let shortest = opened.iter().map(|o| o.demuxer.picture_time()).min().unwrap_or(TURN);
+    let in_turn = (TURN.as_secs_f64() / shortest.as_secs_f64().max(1e-3)).ceil() as u64;
+    let units = in_turn.clamp(2, (held / 3).max(2));
+    let pace = Pace { units: usize::try_from(units).unwrap_or(2), end };
+    Limits { pace, ahead: held.saturating_sub(units).max(2) }
+}
+
+fn lanes(
+    spec: &MosaicSpec,
+    layout: &ScreenLayout,
+    opened: Vec<Opened>,
+    ticks: Ticks,
+    clock: &SharedClock,
+) -> Result<Vec<Lane>> {
+    let lanes = opened.into_iter().zip(&layout.tiles);
+    lanes
+        .map(|(o, tile)| Lane::new(o.name, o.demuxer, spec.effort, tile.spec, ticks, clock.clone()))
+        .collect()
+}
+
+/// The mosaic's picture.
+struct Canvas {
+    planner: ScreenPlanner,
+    compositor: CpuCompositor,
+    names: Vec<String>,
+    frame: Option<crate::media::Frame>,
+}
+
+impl Canvas {
+    fn new(spec: &MosaicSpec, layout: &ScreenLayout, names: Vec<String>) -> Result<Canvas> {
+        let style = OverlayStyle {
+            background: Yuv::BLACK,
+            tile_background: Yuv::BLACK,
+            labels: spec.labels,
+            border: spec.border,
+            clock: None,
+            // On this timeline no picture is old: it is the newest there is.
+            age_from: Duration::MAX,
+            age_limit: Duration::MAX,
+            ..OverlayStyle::default()
+        };
+        let planner = ScreenPlanner::new(layout, style, Arc::new(TextRenderer::new()));
+        Ok(Canvas { planner, compositor: CpuCompositor::new(spec.width, spec.height)?, names, frame: None })
+    }
+
+    /// The picture of a tick; the one before where nothing changed.
+    fn draw(&mut self, tick: u64, ticks: &Ticks, shown: Vec<Shown>) -> Result<crate::media::Frame> {
+        let time = ticks.time(tick);
+        let views: Vec<TileView<'_>> = shown
+            .into_iter()
+            .zip(&self.names)
+            .map(|(picture, name)| TileView {
+                status: if picture.is_some() { TileStatus::Live } else { TileStatus::Empty },
+                picture,
+                age: Some(Duration::ZERO),
+                name,
+                alarm: false,
+                degraded: None,
+            })
+            .collect();
+        let view = TickView { wall: Duration::ZERO, monotonic: Moment(u64::try_from(time).unwrap_or(0)) };
+        let plan = self.planner.plan(&view, &views);
+        match &self.frame {
+            Some(frame) if plan.draws.is_empty() => Ok(frame.clone()),
+            _ => {
+                self.compositor.compose(&plan)?;
+                let frame = self.compositor.picture(FrameMeta { pts: Pts(time), ..FrameMeta::default() })?;
+                self.frame = Some(frame.clone());
+                Ok(frame)
+            }
+        }
+    }
+}

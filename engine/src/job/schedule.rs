@@ -1,0 +1,217 @@
+//! Turns of many inputs on a few workers, and the ticks that wait for them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::lane::{Lane, LaneCounts, Pace, Placed};
+use crate::base::thread::Worker;
+use crate::base::{Error, ErrorKind, Result, Shutdown};
+use crate::fit::{FittedFrame, Scratch};
+
+/// How often a waiting tick looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How far inputs may run ahead of the ticks: what bounds the memory of a job. Each input holds at
+/// most `ahead + pace.units` fitted pictures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub pace: Pace,
+    /// No turn begins for an input that is this many ticks ahead.
+    pub ahead: u64,
+}
+
+/// The inputs of a job and their workers. Guards invariant 8: which picture a tick shows depends on
+/// the inputs and the options alone, because a tick waits until all inputs have settled it.
+pub(super) struct Schedule {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+}
+
+struct Shared {
+    limits: Limits,
+    state: Mutex<State>,
+    /// A turn may begin.
+    work: Condvar,
+    /// A turn ended.
+    turned: Condvar,
+}
+
+struct State {
+    seats: Vec<Seat>,
+    tick: u64,
+    stopped: bool,
+    error: Option<Error>,
+}
+
+/// What is kept of one input between its turns.
+struct Seat {
+    /// `None` while a worker has it.
+    lane: Option<Box<Lane>>,
+    queue: VecDeque<Placed>,
+    covered: u64,
+    ended: Option<u64>,
+    current: Option<(u64, FittedFrame)>,
+    shown: u64,
+    counts: LaneCounts,
+}
+
+/// What one input shows: a number that changes with the picture, and the picture.
+pub(super) type Shown = Option<(u64, FittedFrame)>;
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The input that is needed next, of those that wait for a turn.
+    fn next(&self, ahead: u64) -> Option<usize> {
+        let horizon = self.tick.saturating_add(ahead);
+        let waits = |seat: &Seat| seat.lane.is_some() && seat.ended.is_none() && seat.covered < horizon;
+        let waiting = self.seats.iter().enumerate().filter(|(_, seat)| waits(seat));
+        waiting.min_by_key(|(index, seat)| (seat.covered, *index)).map(|(index, _)| index)
+    }
+
+    fn settled(&self, tick: u64) -> bool {
+        self.seats.iter().all(|seat| seat.ended.is_some() || seat.covered > tick)
+    }
+
+    /// True where no input has anything new for this tick or a later one.
+    fn over(&self, tick: u64) -> bool {
+        self.seats.iter().all(|seat| seat.ended.is_some_and(|end| end <= tick))
+    }
+}
+
+impl Schedule {
+    /// Starts `workers` threads over these inputs.
+    pub fn start(lanes: Vec<Lane>, limits: Limits, workers: usize) -> Result<Schedule> {
+        let seat = |lane: Lane| Seat {
+            lane: Some(Box::new(lane)),
+            queue: VecDeque::new(),
+            covered: 0,
+            ended: None,
+            current: None,
+            shown: 0,
+            counts: LaneCounts::default(),
+        };
+        let state =
+            State { seats: lanes.into_iter().map(seat).collect(), tick: 0, stopped: false, error: None };
+        let shared = Arc::new(Shared {
+            limits,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            turned: Condvar::new(),
+        });
+        let mut schedule = Schedule { shared: shared.clone(), workers: Vec::new() };
+        for n in 0..workers.max(1) {
+            let shared = shared.clone();
+            schedule.workers.push(Worker::spawn(&format!("job {n}"), move || work(&shared))?);
+        }
+        Ok(schedule)
+    }
+
+    /// What each input shows at `tick`, once all have settled it; `None` where the job is over or
+    /// `stop` came. Ticks are asked for in order.
+    pub fn at(&self, tick: u64, end: u64, stop: &Shutdown) -> Result<Option<Vec<Shown>>> {
+        let mut state = self.shared.lock();
+        state.tick = tick;
+        self.shared.work.notify_all();
+        loop {
+            if let Some(error) = state.error.take() {
+                return Err(error);
+            }
+            if stop.is_cancelled() || tick >= end {
+                return Ok(None);
+            }
+            if state.settled(tick) {
+                break;
+            }
+            state = self.shared.turned.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.over(tick) {
+            return Ok(None);
+        }
+        let shown = state.seats.iter_mut().map(|seat| {
+            let mut newest = None;
+            while seat.queue.front().is_some_and(|placed| placed.tick <= tick) {
+                newest = seat.queue.pop_front();
+            }
+            if let Some(placed) = newest {
+                seat.shown += 1;
+                seat.current = Some((seat.shown, placed.picture));
+            }
+            seat.current.clone()
+        });
+        Ok(Some(shown.collect()))
+    }
+
+    /// Ends the workers; what was counted of each input, and how many of its pictures were shown.
+    pub fn finish(mut self) -> Vec<(LaneCounts, u64)> {
+        self.stop();
+        let state = self.shared.lock();
+        state.seats.iter().map(|seat| (seat.counts.clone(), seat.shown)).collect()
+    }
+
+    fn stop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.work.notify_all();
+        self.workers.clear();
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Tells the waiting tick that a worker fell, if it did.
+struct Fall<'a>(&'a Shared);
+
+impl Drop for Fall<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error =
+                Error::new(ErrorKind::Internal, "job", "a worker fell; this is a fault of the program");
+            self.0.lock().error = Some(error);
+            self.0.turned.notify_all();
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    let _fall = Fall(shared);
+    let mut scratch = Scratch::default();
+    let mut state = shared.lock();
+    loop {
+        if state.stopped || state.error.is_some() {
+            return;
+        }
+        let next = state.next(shared.limits.ahead);
+        let taken = next.and_then(|index| Some((index, state.seats[index].lane.take()?)));
+        let Some((index, mut lane)) = taken else {
+            state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        drop(state);
+        let turn = lane.turn(shared.limits.pace, &mut scratch);
+        state = shared.lock();
+        let seat = &mut state.seats[index];
+        seat.counts = lane.counts().clone();
+        match turn {
+            Ok(turn) => {
+                seat.covered = turn.covered.map_or(seat.covered, |covered| covered.max(seat.covered));
+                seat.queue.extend(turn.pictures);
+                seat.ended = turn.ended;
+                if seat.ended.is_none() {
+                    seat.lane = Some(lane);
+                }
+            }
+            Err(error) => state.error = Some(error),
+        }
+        shared.turned.notify_all();
+        shared.work.notify_one();
+    }
+}

@@ -1,0 +1,251 @@
+//! Pulls the access units of a video file, in decoding order, as fast as the caller wants them: for
+//! jobs. Live sources push instead ([`super::Source`]).
+
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ff::codec::packet::side_data::Type as SideData;
+use ffmpeg_next as ff;
+
+use super::annexb::Packing;
+use super::demux_ffi;
+use super::nal::Classifier;
+use crate::base::{Error, ErrorKind, Moment, Result};
+use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+
+/// The formats that are opened, by libavformat's names. Playlists and scripts, which may name other
+/// files or hosts, are not among them.
+const FORMATS: &str = "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg";
+/// Formats whose clocks jump, as broadcast and camera recordings do (33 bits of 90 kHz wrap).
+const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
+/// The rate of a raw stream that does not tell its own, as FFmpeg assumes it.
+const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
+
+/// One unit of a file.
+#[derive(Clone, Debug)]
+pub struct FileUnit {
+    /// The access unit. Its `arrival` is not a time but its number in the file, from 0: it tells
+    /// which unit a decoded picture came from.
+    pub unit: AccessUnit,
+    /// False where the file gives no time for it: its `pts` is then counted in decoding order.
+    pub timed: bool,
+    /// The file's edit list leaves this picture out: decode it for those that refer to it, and do
+    /// not show it.
+    pub hidden: bool,
+}
+
+/// A video file that is read unit by unit. Only its best video stream is read; audio is left out.
+pub struct FileDemuxer {
+    input: ff::format::context::Input,
+    path: PathBuf,
+    stream: usize,
+    time_base: (i64, i64),
+    parameters: VideoParameters,
+    packing: Packing,
+    classifier: Classifier,
+    picture_time: Duration,
+    duration: Option<Duration>,
+    jumps: bool,
+    next: u64,
+    damaged: u64,
+}
+
+impl FileDemuxer {
+    /// Opens a file: MP4, MOV, MKV, MPEG-TS, AVI, FLV, or raw H.264 and H.265.
+    ///
+    /// # Errors
+    /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or no video file,
+    /// `Unsupported` where it has no video, or of another codec.
+    pub fn open(path: &Path) -> Result<FileDemuxer> {
+        quiet();
+        let fail = |kind, message: &'static str| Error::new(kind, path.display().to_string(), message);
+        let found = std::fs::metadata(path)
+            .and_then(|found| std::fs::File::open(path).map(|_| found))
+            .map_err(|e| fail(ErrorKind::Io, "cannot be read; check the path").caused_by(e))?;
+        if found.is_dir() {
+            return Err(fail(ErrorKind::Io, "is a folder; name the files in it"));
+        }
+        if found.is_file() && found.len() == 0 {
+            return Err(fail(ErrorKind::Corrupt, "is empty; record it again or leave it out"));
+        }
+        let mut options = ff::Dictionary::new();
+        options.set("protocol_whitelist", "file");
+        options.set("format_whitelist", FORMATS);
+        // With its protocol in front, so that a name such as `http:x` is a file.
+        let mut location = std::ffi::OsString::from("file:");
+        location.push(path);
+        let input = ff::format::input_with_dictionary(Path::new(&location), options).map_err(|e| {
+            let message = "is no video file that is understood here (MP4, MOV, MKV, TS, AVI, FLV, raw H.264 \
+                           or H.265); if it is one, it is damaged at its start or end";
+            fail(ErrorKind::Corrupt, message).caused_by(e)
+        })?;
+        FileDemuxer::of(input, path)
+    }
+
+    fn of(input: ff::format::context::Input, path: &Path) -> Result<FileDemuxer> {
+        let subject = || path.display().to_string();
+        let stream = input
+            .streams()
+            .best(ff::media::Type::Video)
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, subject(), "has no video; leave it out"))?;
+        let codec = codec_of(stream.parameters().id()).ok_or_else(|| {
+            let message = format!(
+                "holds {} video; convert it to H.264 or H.265 first",
+                stream.parameters().id().name()
+            );
+            Error::new(ErrorKind::Unsupported, subject(), message)
+        })?;
+        let packing = Packing::read(codec, &demux_ffi::codec_record(&stream)).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, subject(), "its codec record is damaged; convert it again")
+        })?;
+        let [width, height, aspect_num, aspect_den] = demux_ffi::sizes(&stream).map(|n| n.max(0) as u32);
+        let base = stream.time_base();
+        let time_base = (i64::from(base.numerator()), i64::from(base.denominator()).max(1));
+        let name = input.format().name().to_owned();
+        let raw = matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg" | "avi");
+        let rates = [stream.avg_frame_rate(), stream.rate()];
+        let rate =
+            if raw { ratio(rates[1]).or(ratio(rates[0])) } else { ratio(rates[0]).or(ratio(rates[1])) };
+        let duration = seconds(stream.duration(), time_base)
+            .or(seconds(input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE))));
+        let parameters = VideoParameters {
+            codec,
+            width,
+            height,
+            pixel_aspect: Ratio::new(aspect_num, aspect_den).unwrap_or(Ratio::ONE),
+            frame_rate: rate,
+            extradata: packing.sets.clone(),
+        };
+        Ok(FileDemuxer {
+            stream: stream.index(),
+            path: path.to_owned(),
+            time_base,
+            parameters,
+            classifier: Classifier::new(codec),
+            packing,
+            picture_time: Duration::from_secs_f64(1.0 / rate.unwrap_or(ASSUMED_RATE).as_f64()),
+            duration: duration.filter(|_| !matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg")),
+            jumps: JUMPING.contains(&name.as_str()),
+            input,
+            next: 0,
+            damaged: 0,
+        })
+    }
+
+    /// What the file says of its video.
+    pub fn parameters(&self) -> &VideoParameters {
+        &self.parameters
+    }
+
+    /// How long the file says it is; `None` for raw streams.
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    /// The nominal time of one picture.
+    pub fn picture_time(&self) -> Duration {
+        self.picture_time
+    }
+
+    /// What the file's times are rounded to.
+    pub fn resolution(&self) -> Duration {
+        Duration::from_nanos(u64::try_from(nanos(1, self.time_base)).unwrap_or(0))
+    }
+
+    /// The format's clock may jump, and a jump says nothing of the time between two pictures.
+    pub fn clock_jumps(&self) -> bool {
+        self.jumps
+    }
+
+    /// Units that were damaged in the file so far.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// The next unit in decoding order; `None` at the end. `Corrupt` where the rest of the file
+    /// cannot be read: what came before is good.
+    pub fn next_unit(&mut self) -> Result<Option<FileUnit>> {
+        loop {
+            let mut packet = ff::Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() != self.stream => continue,
+                Ok(()) => {
+                    if let Some(unit) = self.unit(&packet) {
+                        return Ok(Some(unit));
+                    }
+                }
+                Err(ff::Error::Eof) => return Ok(None),
+                Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => {}
+                Err(error) => {
+                    let subject = self.path.display().to_string();
+                    let message = "cannot be read further; what follows is left out";
+                    return Err(Error::new(ErrorKind::Corrupt, subject, message).caused_by(error));
+                }
+            }
+        }
+    }
+
+    fn unit(&mut self, packet: &ff::Packet) -> Option<FileUnit> {
+        for side in packet.side_data().filter(|side| side.kind() == SideData::NewExtraData) {
+            if let Some(packing) = Packing::read(self.parameters.codec, side.data()) {
+                self.packing = packing;
+            }
+        }
+        let (mut data, whole) = self.packing.unpack(packet.data()?);
+        self.damaged += u64::from(!whole || packet.is_corrupt());
+        if data.is_empty() {
+            return None;
+        }
+        let class = self.classifier.classify(&data);
+        if class.random_access && !class.parameter_sets && !self.packing.sets.is_empty() {
+            data.splice(0..0, self.packing.sets.iter().copied());
+        }
+        let number = self.next;
+        self.next += 1;
+        let pts = packet.pts().map(|pts| nanos(pts, self.time_base));
+        let counted = i64::try_from(self.picture_time.as_nanos()).unwrap_or(i64::MAX);
+        let unit = AccessUnit {
+            pts: Pts(pts.unwrap_or(counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX)))),
+            arrival: Moment(number),
+            captured: None,
+            random_access: class.random_access,
+            disposable: class.disposable,
+            loss: !whole,
+            data: Bytes::from(data),
+        };
+        Some(FileUnit { unit, timed: pts.is_some(), hidden: demux_ffi::is_hidden(packet) })
+    }
+}
+
+fn codec_of(id: ff::codec::Id) -> Option<Codec> {
+    Some(match id {
+        ff::codec::Id::H264 => Codec::H264,
+        ff::codec::Id::HEVC => Codec::H265,
+        ff::codec::Id::MJPEG => Codec::Mjpeg,
+        ff::codec::Id::MPEG4 => Codec::Mpeg4,
+        _ => return None,
+    })
+}
+
+/// A rate that a camera may have; headers say all kinds of others.
+fn ratio(rate: ff::Rational) -> Option<Ratio> {
+    let rate = Ratio::new(u32::try_from(rate.numerator()).ok()?, u32::try_from(rate.denominator()).ok()?)?;
+    (0.01..=240.0).contains(&rate.as_f64()).then_some(rate)
+}
+
+fn nanos(ticks: i64, (num, den): (i64, i64)) -> i64 {
+    let nanos = i128::from(ticks) * i128::from(num) * 1_000_000_000;
+    nanos.div_euclid(i128::from(den)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+fn seconds(ticks: i64, time_base: (i64, i64)) -> Option<Duration> {
+    u64::try_from(nanos(ticks, time_base)).ok().filter(|n| *n > 0).map(Duration::from_nanos)
+}
+
+/// libavformat writes to the terminal by itself; what matters reaches the caller as an error.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| ff::log::set_level(ff::log::Level::Quiet));
+}
