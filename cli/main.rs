@@ -1,6 +1,7 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
 mod cameras;
+mod capacity;
 mod doctor;
 mod parse;
 mod probe;
@@ -33,6 +34,8 @@ enum Command {
     Wall(wall::Args),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
+    /// Measure this machine, predict what walls need, find how many cameras it carries
+    Capacity(capacity::Args),
     /// Say what cameras, files and streams send
     Probe(probe::Args),
     /// Say what this machine has, what is missing and how to install it
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Wall(args) => wall::run(args, &terminal),
         Command::Cameras(args) => cameras::run(args),
+        Command::Capacity(args) => capacity::run(args, &terminal),
         Command::Probe(args) => probe::run(args),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };

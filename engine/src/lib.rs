@@ -4,7 +4,7 @@
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
 //! [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] sees all of them. A room imports [`base`], [`media`] and the types of the room
+//! Only [`wall`] and [`measure`], which times the rooms themselves, see all of them. A room imports [`base`], [`media`] and the types of the room
 //! before it; `tests/arrows.rs` checks that.
 
 pub mod base;
@@ -15,6 +15,7 @@ pub mod effort;
 pub mod encode;
 pub mod fit;
 pub mod ingest;
+pub mod measure;
 pub mod media;
 pub mod output;
 pub mod scene;

@@ -2,5 +2,6 @@
 //! admission and capacity planner. Pure: nothing here connects, decodes or starts a thread.
 
 pub mod cost;
+pub mod plan;
 
 pub use cost::{CostModel, StreamLoad};
