@@ -1,6 +1,7 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
 mod cameras;
+mod capacity;
 mod doctor;
 mod inventory;
 mod mosaic;
@@ -39,6 +40,8 @@ enum Command {
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
     Inventory(inventory::Args),
+    /// Measure this machine, predict what walls need, find how many cameras it carries
+    Capacity(capacity::Args),
     /// Say what cameras, files and streams send
     Probe(probe::Args),
     /// Say what this machine has, what is missing and how to install it
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Mosaic(args) => mosaic::run(&args, &terminal),
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
         Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),

@@ -24,8 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["base", "media", "scene", "fit", "effort", "encode", "output", "source", "composite"]),
 ];
 
-/// Only these see all rooms.
-const WIRING: &[&str] = &["wall", "job", "lib"];
+/// Only these see all rooms: live walls, offline jobs, and the measurement of what each room costs.
+const WIRING: &[&str] = &["wall", "job", "measure", "lib"];
 
 /// Folders of the engine that must not name a crate or a room, and what they must not name.
 const BARRED: &[(&str, &[&str])] = &[

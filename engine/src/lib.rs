@@ -4,8 +4,9 @@
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
 //! [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] (live) and [`job`] (offline) see all of them. A room imports [`base`], [`media`] and
-//! the types of the room before it; `tests/arrows.rs` checks that.
+//! Only [`wall`] (live), [`job`] (offline) and [`measure`], which times the rooms themselves, see all
+//! of them. A room imports [`base`], [`media`] and the types of the room before it;
+//! `tests/arrows.rs` checks that.
 
 pub mod base;
 pub mod composite;
@@ -16,6 +17,7 @@ pub mod encode;
 pub mod fit;
 pub mod ingest;
 pub mod job;
+pub mod measure;
 pub mod media;
 pub mod output;
 pub mod scene;

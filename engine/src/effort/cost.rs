@@ -106,6 +106,8 @@ pub struct CompositeCost {
     pub redraw_s: f64,
     /// CPU-seconds per canvas pixel that is redrawn.
     pub pixel_s: f64,
+    /// CPU-seconds per canvas pixel to hand a copy to the encoder.
+    pub copy_pixel_s: f64,
 }
 
 /// Encoding of a screen in software.
@@ -258,7 +260,7 @@ impl CostModel {
                 source_pixel_s: 0.6 * NS,
                 out_pixel_s: 3.3 * NS,
             },
-            composite: CompositeCost { redraw_s: 1e-6, pixel_s: 0.12 * NS },
+            composite: CompositeCost { redraw_s: 1e-6, pixel_s: 0.12 * NS, copy_pixel_s: 0.06 * NS },
             encode: vec![
                 encode(Codec::H264, "ultrafast", 2.8, 4.63),
                 encode(Codec::H264, "superfast", 3.6, 7.9),
@@ -365,6 +367,11 @@ impl CostModel {
         if pixels > 0.0 { self.composite.redraw_s + pixels * self.composite.pixel_s } else { 0.0 }
     }
 
+    /// CPU-seconds to hand a canvas of this size to the encoder.
+    pub fn hand_out(&self, width: u32, height: u32) -> f64 {
+        self.composite.copy_pixel_s * f64::from(width) * f64::from(height)
+    }
+
     /// CPU-seconds per second of an encoded screen. A preset that was not measured is taken in
     /// proportion to one that was.
     pub fn encode(&self, codec: Codec, preset: &str, width: u32, height: u32, fps: f64) -> f64 {
@@ -409,6 +416,7 @@ impl CostModel {
             self.fit.out_pixel_s,
             self.composite.redraw_s,
             self.composite.pixel_s,
+            self.composite.copy_pixel_s,
             self.ingest.unit_s,
             self.ingest.bit_s,
         ];

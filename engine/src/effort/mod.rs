@@ -6,6 +6,7 @@ mod governor;
 mod ladder;
 #[cfg(test)]
 mod tests;
+pub mod plan;
 
 pub use cost::{CostModel, StreamLoad};
 pub use governor::{Admission, Decision, Governor, Load, Plan};
