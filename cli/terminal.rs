@@ -1,6 +1,8 @@
 //! The terminal: a status line that log lines do not tear, and Ctrl-C.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -112,6 +114,14 @@ pub fn shutdown_on_signal() -> Result<Shutdown, Error> {
         })
         .map_err(|e| Error::new(ErrorKind::Io, "signals", "cannot start a thread").caused_by(e))?;
     Ok(shutdown)
+}
+
+/// Set by SIGHUP, which asks to read the configuration again.
+pub fn flag_on_hangup() -> Result<Arc<AtomicBool>, Error> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, flag.clone())
+        .map_err(|e| Error::new(ErrorKind::Internal, "signals", "cannot be caught").caused_by(e))?;
+    Ok(flag)
 }
 
 /// Waits until `shutdown` is triggered, at most `limit`; true if it was.

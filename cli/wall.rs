@@ -1,11 +1,12 @@
 //! `vitrail wall`: a live wall from a file, or from URIs on the command line.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::composite::Backend;
-use vitrail_engine::config::WallSpec;
+use vitrail_engine::config::{Watcher, WallSpec};
 use vitrail_engine::media::Ratio;
 use vitrail_engine::source::grant::Authority;
 use vitrail_engine::wall::{Wall, WallReport};
@@ -77,7 +78,10 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
     let spec = specify(&args)?;
     let snapshot = args.snapshot.clone().or(spec.snapshot.clone());
     let shutdown = terminal::shutdown_on_signal()?;
-    let wall = Wall::start(spec, &Authority::owner(), SystemClock::shared())?;
+    let hung_up = terminal::flag_on_hangup()?;
+    let authority = Authority::owner();
+    let mut sources = Watcher::new(spec.sources());
+    let mut wall = Wall::start(spec, &authority, SystemClock::shared())?;
     for line in wall.where_to_look() {
         tracing::info!("{line}");
     }
@@ -90,6 +94,9 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
             break;
         }
         second += 1;
+        if sources.changed() || hung_up.swap(false, Ordering::Relaxed) {
+            reload(&mut wall, &args, &authority, &mut sources);
+        }
         status.set_message(status_text(&wall.report()));
         status.tick();
         if second.is_multiple_of(60) {
@@ -110,6 +117,29 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
         write(path, text.as_bytes())?;
     }
     Ok(())
+}
+
+/// Follows a wall file, inventory or secrets file that changed. What is wrong with it is said, and
+/// the wall goes on as it is.
+fn reload(wall: &mut Wall, args: &Args, authority: &Authority, sources: &mut Watcher) {
+    let outcome = specify(args).and_then(|spec| {
+        sources.follow(spec.sources());
+        wall.reload(spec, authority)
+    });
+    match outcome {
+        Ok(done) => {
+            tracing::info!(
+                "reloaded: {} cameras added, {} removed, {} changed",
+                done.added.len(),
+                done.removed.len(),
+                done.changed.len()
+            );
+            if !done.ignored.is_empty() {
+                tracing::warn!("changed, but waits for the next start: {}", done.ignored.join(", "));
+            }
+        }
+        Err(error) => tracing::error!("not reloaded, the wall goes on as it was: {error}"),
+    }
 }
 
 fn specify(args: &Args) -> Result<WallSpec> {
@@ -171,13 +201,17 @@ fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
 fn status_text(report: &WallReport) -> String {
     let trouble = report.screens.iter().find_map(|s| s.encoder_error.as_deref());
     let live = report.cameras.iter().filter(|c| c.state == "live").count();
+    let standby = report.cameras.iter().filter(|c| c.state == "standby").count();
+    let degraded = report.cameras.iter().filter(|c| c.degraded).count();
     let dropped: u64 = report.cameras.iter().map(|c| c.dropped.late + c.dropped.corrupt).sum();
     let viewers: u32 = report.screens.iter().flat_map(|s| &s.outputs).filter_map(|o| o.viewers).sum();
     let fps = report.screens.first().map(|s| s.fps).unwrap_or_default();
+    let some = |n: usize, what: &str| if n > 0 { format!("  {n} {what}") } else { String::new() };
+    let (on_standby, less) = (some(standby, "on standby"), some(degraded, "degraded"));
     format!(
-        "{:>5.0} s  {live}/{} live  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
+        "{:>5.0} s  {live}/{} live{on_standby}{less}  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
         report.elapsed_s,
-        report.cameras.len(),
+        report.cameras.len() - standby,
         report.latency.from_arrival.p95_ms,
         report.process.resident_bytes as f64 / 1e6,
         trouble.map(|t| format!("  ENCODER: {t}")).unwrap_or_default(),
@@ -193,7 +227,8 @@ fn summary(report: &WallReport) -> String {
         "{:width$}  {:12} {:9} {:>11} {:>8} {:>8} {:>8} {:>7} {:>5}",
         "camera", "state", "codec", "size", "received", "decoded", "shown", "dropped", "again"
     );
-    for camera in &report.cameras {
+    let standby = report.cameras.iter().filter(|c| c.state == "standby").count();
+    for camera in report.cameras.iter().filter(|c| c.state != "standby") {
         let d = &camera.dropped;
         let _ = writeln!(
             text,
@@ -209,6 +244,9 @@ fn summary(report: &WallReport) -> String {
             camera.reconnects,
             camera.reason.as_deref().unwrap_or(""),
         );
+    }
+    if standby > 0 {
+        let _ = writeln!(text, "and {standby} cameras on standby");
     }
     for screen in &report.screens {
         let _ = writeln!(

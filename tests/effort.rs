@@ -59,7 +59,7 @@ fn place(scene: &Scene, camera: &str, span: u32) -> Scene {
     scene
 }
 
-const ONE_TILE: &str = "[wall]\nframe_rate = 25\n[overlay]\nage_after = \"never\"\nborder = 0\nlabels = false\n\
+const ONE_TILE: &str = "[wall]\nframe_rate = 25\nstandby = \"all\"\n[overlay]\nage_after = \"never\"\nborder = 0\nlabels = false\n\
     [[screen]]\nid = \"one\"\nsize = \"1280x720\"\ngrid = \"4x4\"\n\
     [[tile]]\non = \"one\"\ncamera = \"cam-1\"\ncell = [0, 0]\n";
 

@@ -99,7 +99,7 @@ impl Default for Patience {
 }
 
 /// What to open, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
     /// Where it is.
     pub uri: CameraUri,

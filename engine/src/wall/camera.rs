@@ -117,6 +117,11 @@ impl Streams {
         self.failing.insert(profile, now + FAILING_FOR);
     }
 
+    /// It was opened at an address that the camera does not have any more.
+    fn is_outdated(&self, stream: &Stream) -> bool {
+        !self.offers.iter().any(|o| o.profile == stream.source.profile && o.config == stream.config)
+    }
+
     fn is_failing(&self, profile: &str, now: Moment) -> bool {
         self.failing.get(profile).is_some_and(|until| *until > now)
     }
@@ -243,7 +248,9 @@ impl Camera {
                 .decision
                 .as_ref()
                 .is_some_and(|d| d.effort == Effort::Standby && d.profile_name == streams.name_of(smallest))
-            && streams.current.as_ref().is_some_and(|s| s.source.profile == streams.name_of(smallest))
+            && streams.current.as_ref().is_some_and(|s| {
+                s.source.profile == streams.name_of(smallest) && !streams.is_outdated(s)
+            })
     }
 
     /// Learns what the streams bring, and which cannot be had.
@@ -272,8 +279,9 @@ impl Camera {
         {
             streams.served_since = now;
         }
-        let on_current = streams.current.as_ref().is_some_and(|s| s.source.profile == decision.profile_name);
-        let on_next = streams.next.as_ref().is_some_and(|s| s.source.profile == decision.profile_name);
+        let is_wanted = |s: &Stream| s.source.profile == decision.profile_name;
+        let on_current = streams.current.as_ref().is_some_and(|s| is_wanted(s) && !streams.is_outdated(s));
+        let on_next = streams.next.as_ref().is_some_and(is_wanted);
         if on_current {
             self.call_off(&mut streams);
         } else if !on_next && !streams.is_failing(&decision.profile_name, now) {
@@ -328,18 +336,30 @@ impl Camera {
     }
 
     /// Other addresses from now on: pictures of the old ones stay until the new ones bring theirs.
-    pub fn set_offers(&self, rooms: &Rooms, offers: Vec<Offer>) {
+    /// False where they are the same as before.
+    pub fn set_offers(&self, rooms: &Rooms, offers: Vec<Offer>) -> bool {
         let mut streams = self.streams();
+        let same = |(a, b): (&Offer, &Offer)| a.profile == b.profile && a.config == b.config;
+        if streams.offers.len() == offers.len() && streams.offers.iter().zip(&offers).all(same) {
+            return false;
+        }
+        let current = streams.current.as_ref().map(|s| s.source.profile.clone());
+        let config = |offers: &[Offer], profile: &Arc<str>| {
+            offers.iter().find(|o| o.profile == *profile).map(|o| o.config.clone())
+        };
+        let goes_on = current.as_ref().is_some_and(|p| config(&streams.offers, p) == config(&offers, p));
         streams.offers = offers;
         streams.failing.clear();
         self.call_off(&mut streams);
-        let profile = streams.decision.as_ref().map(|d| d.profile_name.clone());
-        let known = profile.filter(|p| streams.offers.iter().any(|o| o.profile == *p));
-        let profile = known.unwrap_or_else(|| streams.name_of(usize::MAX));
-        self.open(rooms, &mut streams, &profile);
-        if let (Some(next), Some(decision)) = (&streams.next, &streams.decision) {
-            next.serve(decision);
+        if !goes_on {
+            let known = current.filter(|p| config(&streams.offers, p).is_some());
+            let profile = known.unwrap_or_else(|| streams.name_of(usize::MAX));
+            self.open(rooms, &mut streams, &profile);
+            if let (Some(next), Some(decision)) = (&streams.next, &streams.decision) {
+                next.serve(decision);
+            }
         }
+        true
     }
 
     /// CPU time of decoding and fitting since the call before.

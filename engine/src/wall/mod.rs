@@ -5,11 +5,12 @@ mod camera;
 mod govern;
 mod latency;
 pub mod liveness;
+mod reload;
 pub mod report;
 mod screen;
 mod stream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
 use crate::effort::{Admission, Wish};
+use crate::fit::FitSpec;
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
 use crate::output::{OutputSpec, OutputStatus};
@@ -32,6 +34,7 @@ use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
 use stream::expected_load;
 
+pub use reload::Reloaded;
 pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
@@ -123,30 +126,26 @@ impl Wall {
     /// Shows another scene on the same screens, from the next tick on. Its cameras must be open.
     pub fn apply(&mut self, scene: &Scene) -> Result<()> {
         let layout = scene::solve(scene)?;
-        let same = layout.screens.len() == self.screens.len()
-            && layout.screens.iter().zip(&self.screens).all(|(new, old)| {
-                (&new.id, new.width, new.height) == (&old.layout.id, old.layout.width, old.layout.height)
-            });
-        if !same {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "scene",
-                "has other screens than the wall; start it anew",
-            ));
-        }
-        let mut wanted = wanted(&layout);
+        same_screens(&layout, &self.screens)?;
         let cameras = self.cameras();
-        if let Some(id) = wanted.keys().find(|id| !cameras.contains_key(*id)) {
-            let remedy = "is not open; start the wall with a scene that shows it";
+        let shown = layout.screens.iter().flat_map(|s| &s.tiles).filter_map(|t| t.camera.as_ref());
+        if let Some(id) = shown.into_iter().find(|id| !cameras.contains_key(*id)) {
+            let remedy = "is not open; name it in the wall file, in a tile or by [wall] standby";
             return Err(Error::new(ErrorKind::Config, id.to_string(), remedy));
         }
+        self.show(layout);
+        Ok(())
+    }
+
+    /// Shows a layout of these screens, from the next tick on.
+    fn show(&mut self, layout: Layout) {
         // Screens go over at their next tick, so the pictures of the layout before stay for now.
-        let needed: Vec<_> =
-            self.screens.iter().map(|s| &s.layout).chain(&layout.screens).flat_map(|s| &s.tiles).collect();
-        self.rooms
-            .store
-            .retain(|id, spec| needed.iter().any(|t| t.camera.as_ref() == Some(id) && t.spec == *spec));
-        for (id, camera) in cameras.iter() {
+        let tiles = self.screens.iter().map(|s| &s.layout).chain(&layout.screens).flat_map(|s| &s.tiles);
+        let needed: HashSet<(CameraId, FitSpec)> =
+            tiles.filter_map(|t| Some((t.camera.clone()?, t.spec))).collect();
+        self.rooms.store.retain(|id, spec| needed.contains(&(id.clone(), *spec)));
+        let mut wanted = wanted(&layout);
+        for (id, camera) in self.cameras().iter() {
             let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
             camera.set_wanted(specs, pinned);
         }
@@ -156,7 +155,6 @@ impl Wall {
             screen.layout = new.clone();
             screen.send(Command::Layout(new));
         }
-        Ok(())
     }
 
     /// What would come of a scene, before it is applied: fits, fits degraded, or does not fit. Its
@@ -240,6 +238,18 @@ fn where_to_look(screen: &ScreenId, output: &OutputStatus) -> String {
         None => place,
         Some(sdp) => format!("{place}, played from a .sdp file with this in it:\n{}", sdp.replace('\r', "")),
     }
+}
+
+/// Fails where a layout is for other screens than these.
+fn same_screens(layout: &Layout, screens: &[Screen]) -> Result<()> {
+    let same = layout.screens.len() == screens.len()
+        && layout.screens.iter().zip(screens).all(|(new, old)| {
+            (&new.id, new.width, new.height) == (&old.layout.id, old.layout.width, old.layout.height)
+        });
+    if same {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "screens", "are others than those of the running wall; start it anew"))
 }
 
 /// Every camera with the streams that it offers, the largest first.

@@ -16,6 +16,7 @@ use crate::source::{Grant, SourceConfig};
 /// A stream that is open.
 pub(super) struct Stream {
     pub source: SourceRef,
+    pub config: SourceConfig,
     pub feed: Feed,
     pub decode: DecodeHandle,
     pub fit: Arc<FitStatus>,
@@ -52,10 +53,10 @@ impl Stream {
             fit.clone(),
         );
         let decode = rooms.pool.open(source.clone(), Box::new(fitter));
-        let feed = rooms.ingest.open(source.clone(), config, grant, Arc::new(decode.clone()));
+        let feed = rooms.ingest.open(source.clone(), config.clone(), grant, Arc::new(decode.clone()));
         let opened = rooms.clock.now();
         let gauge = Mutex::new(Gauge { at: opened, ..Gauge::default() });
-        Stream { source, feed, decode, fit, opened, gauge }
+        Stream { source, config, feed, decode, fit, opened, gauge }
     }
 
     /// Decodes as `decision` says from now on.

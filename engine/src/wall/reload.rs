@@ -1,0 +1,100 @@
+//! Follows a wall file or an inventory that changed, while the wall runs: what did not change is
+//! not touched.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use super::camera::{Camera, Wanted, wanted};
+use super::{Wall, liveness_limits, offers, same_screens};
+use crate::base::Result;
+use crate::config::WallSpec;
+use crate::media::CameraId;
+use crate::scene;
+use crate::source::{Authority, Secrets};
+
+/// What a reload did, by camera.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Opened.
+    pub added: Vec<CameraId>,
+    /// Closed.
+    pub removed: Vec<CameraId>,
+    /// Called at another address, or described otherwise.
+    pub changed: Vec<CameraId>,
+    /// Tables and keys that changed and wait for the next start.
+    pub ignored: Vec<&'static str>,
+}
+
+impl Wall {
+    /// Goes over to `spec`: another wall file or inventory for the same screens. Cameras that are in
+    /// both and the same keep their connections, decoders and pictures; another address is
+    /// connected while the old one's picture stays. Screens, outputs, encoder, frame rate, backend
+    /// and overlay hold until the next start and are named in the answer.
+    ///
+    /// # Errors
+    /// Where `spec` cannot be shown on these screens, or an address or login cannot be read; then
+    /// nothing was changed.
+    pub fn reload(&mut self, spec: WallSpec, authority: &Authority) -> Result<Reloaded> {
+        let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
+        let ignored = ignored(&self.spec, &spec);
+        same_screens(&layout, &self.screens)?;
+        let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
+        let old = self.cameras();
+        let mut wanted: HashMap<CameraId, Wanted> = wanted(&layout);
+        let mut reloaded = Reloaded { ignored, ..Reloaded::default() };
+        let mut openings = Vec::with_capacity(spec.cameras.len());
+        for camera in &spec.cameras {
+            openings.push((camera, offers(camera, &spec.limits, &secrets)?));
+        }
+        let mut new = HashMap::with_capacity(openings.len());
+        for (described, offers) in openings {
+            let id = described.id.clone();
+            let camera = match old.get(&id) {
+                Some(camera) => {
+                    let elsewhere = camera.set_offers(&self.rooms, offers);
+                    if elsewhere || *camera.spec() != *described {
+                        camera.describe_anew(described);
+                        reloaded.changed.push(id.clone());
+                    }
+                    camera.clone()
+                }
+                None => {
+                    let limits = liveness_limits(&self.spec.limits);
+                    let grant = authority.grant(&id);
+                    let camera = Camera::new(&self.rooms, described, offers, limits, grant);
+                    if let Some(Wanted { specs, pinned }) = wanted.remove(&id) {
+                        camera.set_wanted(specs, pinned);
+                    }
+                    reloaded.added.push(id.clone());
+                    Arc::new(camera)
+                }
+            };
+            new.insert(id, camera);
+        }
+        let removed = old.keys().filter(|id| !new.contains_key(*id)).cloned();
+        reloaded.removed = removed.collect();
+        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        for id in &reloaded.removed {
+            self.rooms.store.remove(id);
+        }
+        self.show(layout);
+        let outputs = std::mem::take(&mut self.spec.outputs);
+        self.spec = spec;
+        self.spec.outputs = outputs;
+        Ok(reloaded)
+    }
+}
+
+/// What differs and waits for the next start.
+fn ignored(old: &WallSpec, new: &WallSpec) -> Vec<&'static str> {
+    let differs = [
+        ("[wall] frame_rate", old.frame_rate != new.frame_rate),
+        ("[wall] backend", old.backend != new.backend),
+        ("[[screen]] outputs", old.outputs != new.outputs),
+        ("[encoder]", old.encoder != new.encoder),
+        ("[overlay]", old.overlay != new.overlay),
+        ("[effort]", old.effort != new.effort),
+        ("[limits]", old.limits != new.limits),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
