@@ -31,13 +31,13 @@ fn inventory(simulator: &Simulator, rows: &[(&str, &str, u16)]) -> String {
 }
 
 const WALL: &str = "[wall]\nframe_rate = 25\ninventory = \"cameras.csv\"\n\
-    [[screen]]\nid = \"one\"\nsize = \"960x540\"\ngrid = \"3x2\"\ncameras = \"zone = north\"\n";
+    [[screen]]\nid = \"one\"\nsize = \"960x360\"\ngrid = \"3x2\"\ncameras = \"zone = north\"\n";
 
 fn shows(wall: &Wall, tile: usize, camera: u16) -> bool {
     let Some(frame) = wall.newest(0) else { return false };
     let plane = &frame.planes()[0];
-    let region = Region::tile((960, 540), (3, 2), (tile % 3, tile / 3));
-    let code = read(&plane.data, plane.stride, (960, 540), Some(region));
+    let region = Region::tile((960, 360), (3, 2), (tile % 3, tile / 3));
+    let code = read(&plane.data, plane.stride, (960, 360), Some(region));
     code.is_some_and(|c| c.camera == camera)
 }
 
@@ -84,7 +84,7 @@ fn only_what_changed_is_touched() {
     assert_eq!(simulator.stats().connections, 6);
     assert!(eventually(Duration::from_secs(5), || simulator.stats().viewers == 4), "{:?}", simulator.stats());
 
-    let other_size = WALL.replace("960x540", "640x360");
+    let other_size = WALL.replace("960x360", "640x360");
     std::fs::write(&wall_file, other_size).unwrap();
     let error = wall.reload(WallSpec::load(&wall_file).unwrap(), &authority).unwrap_err();
     assert!(error.to_string().contains("start it anew"), "{error}");
