@@ -1,5 +1,6 @@
 //! `vitrail inventory`: checks, lists and converts inventories of cameras.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -72,22 +73,19 @@ fn check(files: &[PathBuf], limit: usize) -> Result<()> {
     let inventory = Inventory::load(files)?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
     let zones = inventory.zones();
-    println!("{} cameras in {} zones, read in {milliseconds:.0} ms", inventory.len(), named(&zones));
-    for (zone, count) in &zones {
-        println!("{count:>8}  {}", zone.unwrap_or("(no zone)"));
+    let mut lines =
+        vec![format!("{} cameras in {} zones, read in {milliseconds:.0} ms", inventory.len(), named(&zones))];
+    lines.extend(zones.iter().map(|(zone, count)| format!("{count:>8}  {}", zone.unwrap_or("(no zone)"))));
+    let mut profiles: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in inventory.cameras().iter().flat_map(|c| c.profiles.keys()) {
+        *profiles.entry(name).or_default() += 1;
     }
-    let streams =
-        |profile: &str| inventory.cameras().iter().filter(|c| c.profiles.contains_key(profile)).count();
-    let mut profiles: Vec<&String> = inventory.cameras().iter().flat_map(|c| c.profiles.keys()).collect();
-    profiles.sort_unstable();
-    profiles.dedup();
-    for profile in profiles {
-        println!("{:>8}  profile {profile}", streams(profile));
-    }
+    lines.extend(profiles.iter().map(|(name, count)| format!("{count:>8}  profile {name}")));
+    print(&lines.join("\n"))?;
     refuse_bad_rows(files, &inventory, limit)
 }
 
-fn named<T>(zones: &std::collections::BTreeMap<Option<&str>, T>) -> usize {
+fn named<T>(zones: &BTreeMap<Option<&str>, T>) -> usize {
     zones.keys().filter(|zone| zone.is_some()).count()
 }
 

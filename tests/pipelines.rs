@@ -110,6 +110,7 @@ fn columns() -> String {
     let start = camera.find("| `id` |").unwrap();
     let end = start + camera[start..].find(" | Its id").unwrap();
     let camera = format!("{}{}{}", &camera[..start], id.trim_end_matches(" |"), &camera[end..]);
+    let camera = camera.replace("unless `profiles` has `main`", "unless there is `main.uri`");
     format!("\n## Columns\n\n{camera}{named}")
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::check::{Places, Taken, remember, value_or};
+use super::check::{Taken, value_or};
 use super::leaf::{OneOrMore, PixelSize};
 use super::read::{At, join};
 use super::report::{Report, did_you_mean, quoted};
@@ -25,11 +25,9 @@ pub(super) fn check_camera(
     table: &CameraTable,
     default_id: String,
     taken: &mut Taken,
-    places: &mut Places,
     report: &mut Report<'_>,
 ) -> CameraSpec {
     let id = taken.take(&table.id, &table.path, &table.here, default_id, report);
-    remember(places, format!("camera {id}"), &table.path, &table.here, report);
     let (profiles, streams) = check_profiles(table, report);
     let name = match (&table.name, &table.id) {
         (Some(name), _) => name.value.clone(),
@@ -59,9 +57,9 @@ pub(super) fn check_camera(
 
 fn check_tags(table: &CameraTable, report: &mut Report<'_>) -> Vec<String> {
     let Some(At { value: OneOrMore(list), span }) = &table.tags else { return Vec::new() };
-    let key = join(&table.path, "tags");
+    let key = || join(&table.path, "tags");
     if list.len() > MAX_TAGS {
-        report.add(span, &key, format!("has {} tags, and a camera may have {MAX_TAGS}", list.len()));
+        report.add(span, key(), format!("has {} tags, and a camera may have {MAX_TAGS}", list.len()));
         return Vec::new();
     }
     let mut tags: Vec<String> = Vec::with_capacity(list.len());
@@ -69,7 +67,7 @@ fn check_tags(table: &CameraTable, report: &mut Report<'_>) -> Vec<String> {
         let text = tag.value.trim();
         if text.is_empty() || text.chars().count() > 64 || text.contains([';', '\n', '\r']) {
             let message = format!("{} is no tag", quoted(text));
-            report.add_with(&tag.span, &key, message, "1 to 64 characters, without ; in it");
+            report.add_with(&tag.span, key(), message, "1 to 64 characters, without ; in it");
         } else if !tags.iter().any(|t| t == text) {
             tags.push(text.to_owned());
         }
@@ -137,7 +135,7 @@ fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> Profiles {
         }
         match &profile.uri {
             Some(uri) => {
-                check_camera_uri(uri, &profile_key(profile, table), report);
+                check_camera_uri(uri, || profile_key(profile, table), report);
                 profiles.insert(name.clone(), UriText::new(&*uri.value));
             }
             None if profile.given.contains(&"uri") => told |= name == "main",
@@ -153,7 +151,7 @@ fn check_profiles(table: &CameraTable, report: &mut Report<'_>) -> Profiles {
     let unreadable = table.given.contains(&"profiles") && table.profiles.is_none();
     match (&table.uri, profiles.contains_key("main")) {
         (Some(uri), has_main) => {
-            check_camera_uri(uri, &join(&table.path, "uri"), report);
+            check_camera_uri(uri, || join(&table.path, "uri"), report);
             if has_main {
                 report.add_with(
                     &uri.span,
@@ -209,7 +207,7 @@ fn check_facts(profile: &ProfileTable, report: &mut Report<'_>) -> StreamFacts {
 
 /// Refuses what no source can open. Says nothing of the address but its scheme: the rest may hold
 /// a login.
-fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
+fn check_camera_uri(uri: &At<String>, key: impl FnOnce() -> String, report: &mut Report<'_>) {
     let is_path = |text: &str| ["/", "./", "../"].iter().any(|start| text.starts_with(start));
     let schemes = || format!("one of {}", SCHEMES[..7].join(", "));
     let fault = match CameraUri::read(&uri.value) {
@@ -239,7 +237,7 @@ fn check_camera_uri(uri: &At<String>, key: &str, report: &mut Report<'_>) {
             ("takes no user name and password".into(), "leave them out of this address".into())
         }
     };
-    report.add_with(&uri.span, key, message, remedy);
+    report.add_with(&uri.span, key(), message, remedy);
 }
 
 /// A name from an address: host and plain path, or the name of a file. Never a login or a query.

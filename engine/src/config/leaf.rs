@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::read::{At, Leaf, WireTable, wrong_type};
+use super::read::{At, Key, Leaf, WireTable, wrong_type};
 use super::report::{Report, did_you_mean, quoted};
 use super::wire::ProfileTable;
 use crate::composite::{Backend, Yuv};
@@ -31,6 +31,9 @@ impl Leaf for String {
             _ => refuse(value, key, &Self::kind(), report),
         }
     }
+    fn of_text(text: &str, _: &Range<usize>, _: Key<'_>, _: &mut Report<'_>) -> Option<String> {
+        Some(text.to_owned())
+    }
 }
 
 impl Leaf for bool {
@@ -43,7 +46,7 @@ impl Leaf for bool {
             _ => refuse(value, key, &Self::kind(), report),
         }
     }
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<bool> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<bool> {
         match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "1" => Some(true),
             "false" | "no" | "0" => Some(false),
@@ -71,7 +74,7 @@ impl Leaf for u32 {
             _ => refuse(value, key, &Self::kind(), report),
         }
     }
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<u32> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<u32> {
         let read = text.parse().ok();
         if read.is_none() {
             report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));
@@ -96,7 +99,7 @@ impl Leaf for f64 {
         }
         finite
     }
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<f64> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<f64> {
         let read = decimal_point(text).parse::<f64>().ok().filter(|n| n.is_finite());
         if read.is_none() {
             report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));
@@ -152,7 +155,7 @@ impl<T: Leaf> Leaf for Vec<At<T>> {
         whole.then_some(list)
     }
     /// Several are parted by `;`, and the numbers of one by spaces.
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Vec<At<T>>> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<Vec<At<T>>> {
         let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
         parts.map(|part| Some(At::new(T::of_text(part, span, key, report)?, span.clone()))).collect()
     }
@@ -174,7 +177,7 @@ impl Leaf for OneOrMore {
         }
     }
     /// Several are parted by `;`.
-    fn of_text(text: &str, span: &Range<usize>, _: &str, _: &mut Report<'_>) -> Option<OneOrMore> {
+    fn of_text(text: &str, span: &Range<usize>, _: Key<'_>, _: &mut Report<'_>) -> Option<OneOrMore> {
         let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
         Some(OneOrMore(parts.map(|part| At::new(part.to_owned(), span.clone())).collect()))
     }
@@ -302,7 +305,7 @@ impl Leaf for Region {
         let numbers = numbers::<f32, 4>(value, key, &Self::kind(), report)?;
         region(numbers, &value.span(), key, report)
     }
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Region> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<Region> {
         let words = text.trim_matches(['[', ']']).split([' ', ',']).filter(|word| !word.is_empty());
         let read: Option<Vec<f32>> = words.map(|n| n.parse().ok().filter(|n: &f32| n.is_finite())).collect();
         let Some(numbers) = read.and_then(|n| <[f32; 4]>::try_from(n).ok()) else {
@@ -317,7 +320,7 @@ impl Leaf for Region {
 fn region(
     [x, y, width, height]: [f32; 4],
     span: &Range<usize>,
-    key: &str,
+    key: impl Into<String>,
     report: &mut Report<'_>,
 ) -> Option<Region> {
     // 0.7 + 0.3 is a little more than 1 in binary.
@@ -401,7 +404,7 @@ impl Leaf for Ratio {
         }
         ratio
     }
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Ratio> {
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<Ratio> {
         let ratio = text_ratio(&decimal_point(text));
         if ratio.is_none() {
             report.add(span, key, format!("{} is not {}", quoted(text), Self::kind()));

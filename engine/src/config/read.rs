@@ -25,6 +25,19 @@ impl<T> At<T> {
     }
 }
 
+/// A key of a table, by the path of the table and its own name.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a> {
+    pub path: &'a str,
+    pub name: &'a str,
+}
+
+impl From<Key<'_>> for String {
+    fn from(key: Key<'_>) -> String {
+        join(key.path, key.name)
+    }
+}
+
 /// A value of a key: text, a number, a size, a list, …
 pub(super) trait Leaf: Sized {
     /// What to write, for people: `whole number`, `"#rrggbb"`.
@@ -33,9 +46,10 @@ pub(super) trait Leaf: Sized {
     /// Reads the value; notes in the report what is wrong with it, and then gives `None`.
     fn read(value: &Spanned<DeValue<'_>>, key: &str, report: &mut Report<'_>) -> Option<Self>;
 
-    /// Reads it from a cell of a table of text, where everything is text.
-    fn of_text(text: &str, span: &Range<usize>, key: &str, report: &mut Report<'_>) -> Option<Self> {
-        Self::read(&Spanned::new(span.clone(), DeValue::String(text.into())), key, report)
+    /// Reads it from a cell of a table of text, where everything is text. There are many cells and few
+    /// problems, so the key is made only where it is needed.
+    fn of_text(text: &str, span: &Range<usize>, key: Key<'_>, report: &mut Report<'_>) -> Option<Self> {
+        Self::read(&Spanned::new(span.clone(), DeValue::String(text.into())), &String::from(key), report)
     }
 }
 

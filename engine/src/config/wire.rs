@@ -9,7 +9,7 @@ use super::leaf::{
     CameraChoice, CellAt, CellSpan, ClockCorner, GridSize, OneOrMore, OrNever, PixelSize, Point, Profiles,
     Speed,
 };
-use super::read::{At, Leaf, WireTable, join, leaf, section, sections, unknown_key};
+use super::read::{self, At, Leaf, WireTable, leaf, section, sections, unknown_key};
 use super::report::Report;
 use crate::composite::Language;
 use crate::composite::{Backend, Yuv};
@@ -115,8 +115,8 @@ macro_rules! wire {
                     match key {
                         $(stringify!($key) => {
                             self.given.push(stringify!($key));
-                            let path = join(&self.path, key);
-                            self.$key = <$type as Leaf>::of_text(text, &span, &path, report)
+                            let at = read::Key { path: &self.path, name: key };
+                            self.$key = <$type as Leaf>::of_text(text, &span, at, report)
                                 .map(|value| At::new(value, span));
                         })+
                         _ => return false,

@@ -2,6 +2,7 @@
 //!
 //! A record is one line: a quote that is not closed costs the camera of that line and no more.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
@@ -23,10 +24,16 @@ enum Column {
 }
 
 /// One line's fields and where they stand.
-struct Record {
-    fields: Vec<(String, Range<usize>)>,
-    closed: bool,
+struct Record<'t> {
+    fields: Vec<(Cow<'t, str>, Range<usize>)>,
+    fault: Option<Fault>,
 }
+
+/// Why a line could not be parted, and what to do.
+type Fault = (&'static str, &'static str);
+
+const NOT_CLOSED: Fault = ("a quote is not closed", "a camera is one line; a quote in a text is doubled");
+const CARRIAGE_RETURN: Fault = ("has a carriage return in it", "save the file with usual line ends");
 
 /// The keys that are columns: those of a camera, without the table of profiles.
 fn camera_columns() -> impl Iterator<Item = &'static str> {
@@ -53,7 +60,8 @@ pub(super) fn read(text: &str, builder: &mut Builder, report: &mut Report<'_>) -
         return false;
     };
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
-    let header = fields(&mut reader, text, header);
+    let mut buffer = Vec::new();
+    let header = fields(&mut reader, text, header, &mut buffer);
     let Some(columns) = check_header(&header, report) else { return false };
     for span in lines {
         let line = &text[span.clone()];
@@ -65,7 +73,7 @@ pub(super) fn read(text: &str, builder: &mut Builder, report: &mut Report<'_>) -
             break;
         }
         let before = report.len();
-        let record = fields(&mut reader, text, span);
+        let record = fields(&mut reader, text, span, &mut buffer);
         let table = read_row(&columns, &record, report);
         builder.add(&table, report.len() > before, report);
     }
@@ -101,45 +109,58 @@ fn delimiter_of(header: &str) -> u8 {
     }
 }
 
-/// Parts one line.
-fn fields(reader: &mut Reader, text: &str, line: Range<usize>) -> Record {
+/// Parts one line. `buffer` is for what has quotes.
+fn fields<'t>(reader: &mut Reader, text: &'t str, line: Range<usize>, buffer: &mut Vec<u8>) -> Record<'t> {
     reader.reset();
-    let mut fields = Vec::new();
     // Unquoting makes a field shorter, never longer.
-    let mut buffer = vec![0; line.len() + 1];
+    buffer.resize(line.len() + 1, 0);
+    let mut fields = Vec::new();
+    if text[line.clone()].contains('\r') {
+        // It would end the record, and what follows would be lost without a word.
+        return Record { fields: vec![(Cow::Borrowed(""), line)], fault: Some(CARRIAGE_RETURN) };
+    }
     let mut at = line.start;
     loop {
         let start = at;
-        let (result, read, written) = reader.read_field(&text.as_bytes()[at..line.end], &mut buffer);
+        let (result, read, mut written) = reader.read_field(&text.as_bytes()[at..line.end], buffer);
         at += read;
-        let mut written = written;
+        let mut end = at;
         let ended = match result {
-            ReadFieldResult::Field { record_end } => record_end,
+            ReadFieldResult::Field { record_end } => {
+                // Without the delimiter.
+                end -= usize::from(!record_end);
+                record_end
+            }
             // The line is over: its end closes the field, unless that is inside quotes.
             _ => {
                 let (result, _, more) = reader.read_field(b"\n", &mut buffer[written..]);
                 written += more;
                 if !matches!(result, ReadFieldResult::Field { .. }) {
-                    return Record { fields, closed: false };
+                    return Record { fields, fault: Some(NOT_CLOSED) };
                 }
                 true
             }
         };
-        // The bytes are those of a text, parted at ASCII characters.
-        let value = String::from_utf8_lossy(&buffer[..written]).trim().to_owned();
-        let leading = text[start..at].len() - text[start..at].trim_start().len();
-        fields.push((value, start + leading..at));
+        let raw = &text[start..end];
+        let value = if raw.contains('"') {
+            // The bytes are those of a text, parted at ASCII characters.
+            Cow::Owned(String::from_utf8_lossy(&buffer[..written]).trim().to_owned())
+        } else {
+            Cow::Borrowed(raw.trim())
+        };
+        let leading = raw.len() - raw.trim_start().len();
+        fields.push((value, start + leading..end));
         if ended {
-            return Record { fields, closed: true };
+            return Record { fields, fault: None };
         }
     }
 }
 
-fn check_header(header: &Record, report: &mut Report<'_>) -> Option<Vec<Column>> {
+fn check_header(header: &Record<'_>, report: &mut Report<'_>) -> Option<Vec<Column>> {
     let before = report.len();
-    if !header.closed {
+    if let Some((message, remedy)) = header.fault {
         let end = header.fields.last().map_or(0..0, |(_, span)| span.clone());
-        report.add(&end, "", "a quote in the header is not closed");
+        report.add_with(&end, "", format!("the header: {message}"), remedy);
         return None;
     }
     let mut columns = Vec::with_capacity(header.fields.len());
@@ -203,19 +224,14 @@ fn column(name: &str) -> Option<Column> {
     known.then(|| Column::Profile(profile.to_owned(), key.to_owned()))
 }
 
-fn read_row(columns: &[Column], record: &Record, report: &mut Report<'_>) -> CameraTable {
+fn read_row(columns: &[Column], record: &Record<'_>, report: &mut Report<'_>) -> CameraTable {
     let start = record.fields.first().map_or(0..0, |(_, span)| span.start..span.start);
     let id = columns.iter().position(|c| matches!(c, Column::Camera(name) if name == "id"));
-    let id = id.and_then(|i| record.fields.get(i)).map(|(text, _)| text.as_str()).filter(|t| is_plain(t));
+    let id = id.and_then(|i| record.fields.get(i)).map(|(text, _)| &**text).filter(|t| is_plain(t));
     let path = id.map(|id| format!("camera {id}")).unwrap_or_default();
     let mut table = CameraTable { here: start.clone(), path: path.clone(), ..CameraTable::default() };
-    if !record.closed {
-        report.add_with(
-            &start,
-            path,
-            "a quote is not closed",
-            "a camera is one line; a quote in a text is doubled",
-        );
+    if let Some((message, remedy)) = record.fault {
+        report.add_with(&start, path, message, remedy);
         return table;
     }
     // Trailing delimiters are common; anything else is shifted, and every column then is wrong.

@@ -20,7 +20,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::camera::check_camera;
-use super::check::{Places, Taken};
+use super::check::{Places, Taken, remember};
 use super::read::join;
 use super::report::{ConfigErrors, Place, Problem, Report};
 use super::wall::CameraSpec;
@@ -165,7 +165,8 @@ impl Builder {
     pub(super) fn add_wall(&mut self, tables: &[CameraTable], report: &mut Report<'_>) {
         for (i, table) in tables.iter().enumerate() {
             let id = format!("cam-{}", i + 1);
-            let camera = check_camera(table, id, &mut self.taken, &mut self.places, report);
+            let camera = check_camera(table, id, &mut self.taken, report);
+            remember(&mut self.places, format!("camera {}", camera.id), &table.path, &table.here, report);
             self.push(camera);
         }
     }
@@ -181,7 +182,7 @@ impl Builder {
             }
             // No id that could be given, so that it takes none away.
             let none = format!("?{}", self.inventory.cameras.len() + self.inventory.rejected);
-            let camera = check_camera(table, none, &mut self.taken, &mut self.places, report);
+            let camera = check_camera(table, none, &mut self.taken, report);
             if !broken && report.len() == before {
                 return self.push(camera);
             }
@@ -230,7 +231,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The inventory, and where everything stands.
+    /// The inventory, and where the cameras of the wall file stand.
     pub(super) fn finish(self) -> (Inventory, Places) {
         (self.inventory, self.places)
     }
