@@ -4,6 +4,7 @@ mod cameras;
 mod doctor;
 mod parse;
 mod probe;
+mod quiet;
 mod terminal;
 mod wall;
 
@@ -39,7 +40,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
 }
 
+#[allow(unsafe_code)]
 fn main() -> ExitCode {
+    // SAFETY: this is the first statement of the process, before any thread.
+    unsafe { quiet::mesa() };
     let cli = Cli::parse();
     let terminal = terminal::Terminal::new();
     if let Err(error) = terminal.log_to_stderr(&cli.log) {
