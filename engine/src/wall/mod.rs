@@ -6,6 +6,8 @@ mod latency;
 pub mod liveness;
 pub mod report;
 mod screen;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
