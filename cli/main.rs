@@ -40,10 +40,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
 }
 
-#[allow(unsafe_code)]
 fn main() -> ExitCode {
-    // SAFETY: this is the first statement of the process, before any thread.
-    unsafe { quiet::mesa() };
+    quiet::mesa();
     let cli = Cli::parse();
     let terminal = terminal::Terminal::new();
     if let Err(error) = terminal.log_to_stderr(&cli.log) {
