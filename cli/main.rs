@@ -7,6 +7,7 @@ mod inventory;
 mod mosaic;
 mod parse;
 mod probe;
+mod quiet;
 mod terminal;
 mod wall;
 
@@ -49,6 +50,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    quiet::mesa();
     let cli = Cli::parse();
     let terminal = terminal::Terminal::new();
     if let Err(error) = terminal.log_to_stderr(&cli.log) {

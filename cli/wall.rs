@@ -165,7 +165,8 @@ fn specify(args: &Args) -> Result<WallSpec> {
         let outs = if args.out.is_empty() { &default[..] } else { &args.out[..] };
         let (width, height) = args.size.unwrap_or((1920, 1080));
         let frame_rate = args.fps.unwrap_or(Ratio { num: 25, den: 1 });
-        WallSpec::grid(columns, rows, width, height, frame_rate, &args.inputs, outs)?
+        let inputs: Vec<String> = args.inputs.iter().map(|input| as_address(input)).collect();
+        WallSpec::grid(columns, rows, width, height, frame_rate, &inputs, outs)?
     };
     if from_file && !args.out.is_empty() {
         spec.replace_outputs(&args.out)?;
@@ -177,6 +178,12 @@ fn specify(args: &Args) -> Result<WallSpec> {
         spec.secrets = Some(secrets.clone());
     }
     Ok(spec)
+}
+
+/// The bare name of a file that is there, as the path that a wall takes; all else as it is.
+fn as_address(input: &str) -> String {
+    let bare = !input.contains("://") && !input.starts_with(['/', '.']);
+    if bare && std::path::Path::new(input).is_file() { format!("./{input}") } else { input.to_owned() }
 }
 
 /// A snapshot that cannot be written is no reason to end a wall.
@@ -283,4 +290,19 @@ fn summary(report: &WallReport) -> String {
         report.process.threads,
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_address;
+
+    #[test]
+    fn a_bare_name_is_a_file_only_where_there_is_one() {
+        // Tests run in the folder of their package.
+        assert_eq!(as_address("Cargo.toml"), "./Cargo.toml");
+        assert_eq!(as_address("cli/wall.rs"), "./cli/wall.rs");
+        for kept in ["./Cargo.toml", "/etc/hostname", "nowhere.mp4", "cli", "rtsp://10.0.0.1/main"] {
+            assert_eq!(as_address(kept), kept);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::overlay::{OverlayStyle, TickView, TileStatus, TileView};
 use super::plan::Yuv;
-use super::words::Title;
+use super::words::{self, Title};
 use crate::base::Moment;
 use crate::fit::{FittedFrame, PixelRect};
 use crate::scene::Tile;
@@ -125,7 +125,8 @@ fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> 
         TileStatus::Offline(reason) => (Title::Offline, Some(reason), since, Severity::Fault),
         TileStatus::Refused(reason) => (Title::Refused, Some(reason), None, Severity::Forbidden),
     };
-    Some(Placard { title: title.words(style.language), reason: reason.cloned(), since, severity })
+    let reason = reason.map(|reason| words::reason(reason, style.language));
+    Some(Placard { title: title.words(style.language), reason, since, severity })
 }
 
 /// Where a fitted picture goes on the canvas, even edges, inside the tile. A picture made for another

@@ -39,6 +39,9 @@ pub fn open(backend: Backend, width: u32, height: u32) -> Result<(Box<dyn Compos
     }
 }
 
+/// What people are told who get a software device.
+const FOR_TESTS: &str = "for tests only; choose auto or cpu for a wall";
+
 /// The first of these devices that passes, or what is wrong with each.
 fn choose(
     candidates: &[AdapterInfo],
@@ -49,7 +52,14 @@ fn choose(
     for info in candidates {
         let opened = check(info).and_then(|()| GpuCompositor::new(width, height, |other| other == info));
         match opened {
-            Ok(gpu) => return Ok((Box::new(gpu), format!("{info} drew the trial scene rightly"))),
+            Ok(gpu) => {
+                let mut why = format!("{info} drew the trial scene rightly");
+                if info.software {
+                    tracing::warn!("{info} is a software device, slower than the CPU backend: {FOR_TESTS}");
+                    why += &format!("; a software device: {FOR_TESTS}");
+                }
+                return Ok((Box::new(gpu), why));
+            }
             Err(error) => reasons.push(error.to_string()),
         }
     }
@@ -229,6 +239,8 @@ mod tests {
             Ok((compositor, why)) => {
                 assert!(compositor.name().starts_with("gpu ("), "{}", compositor.name());
                 assert!(why.contains("trial scene"), "{why}");
+                let software = adapters().iter().all(|info| info.software);
+                assert_eq!(why.contains(FOR_TESTS), software, "{why}");
             }
             Err(error) => {
                 assert!(adapters().is_empty(), "{error}");

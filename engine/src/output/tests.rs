@@ -5,16 +5,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::{ErrorKind, SystemClock};
 use crate::encode::tests::{config, picture, psnr};
-use crate::encode::{EncodedSink, EncoderConfig, Rate, ScreenEncoder};
-use crate::media::{AccessUnit, Codec, Frame, FrameMeta, ScreenId};
+use crate::encode::{EncoderConfig, Rate, ScreenEncoder};
+use crate::media::{Codec, Frame, FrameMeta, ScreenId};
 
 const W: u32 = 320;
 const H: u32 = 180;
@@ -284,11 +284,6 @@ impl ByHand {
 
     /// The payload of the next interleaved RTP packet.
     fn packet(&mut self) -> Vec<u8> {
-        self.packet_and_mark().0
-    }
-
-    /// The same, and whether it is the last of its picture.
-    fn packet_and_mark(&mut self) -> (Vec<u8>, bool) {
         loop {
             let mut head = [0; 4];
             self.stream.read_exact(&mut head).unwrap();
@@ -296,8 +291,7 @@ impl ByHand {
             let mut body = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
             self.stream.read_exact(&mut body).unwrap();
             if head[1] == 0 {
-                let last = body[1] & 0x80 != 0;
-                return (body.split_off(12), last);
+                return body.split_off(12);
             }
         }
     }
@@ -319,59 +313,6 @@ fn the_first_packets_of_a_viewer_are_parameter_sets_and_a_key_frame() {
         }
     }
     assert_eq!(kinds[..3], [7, 8, 5]);
-}
-
-/// Notes when each unit leaves the encoder, then hands it on.
-struct Tap(Arc<OutputHub>, Mutex<Vec<Instant>>);
-
-impl EncodedSink for Tap {
-    fn unit(&self, unit: &AccessUnit) {
-        self.1.lock().unwrap().push(Instant::now());
-        self.0.unit(unit);
-    }
-}
-
-/// A measurement, for `docs/design/encode.md`; run it with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn rtsp_path_latency() {
-    let config = EncoderConfig { width: 1920, height: 1080, rate: Rate::Kbps(8000), ..config(Codec::H264) };
-    let params =
-        StreamParams { codec: config.codec, width: 1920, height: 1080, frame_rate: config.frame_rate };
-    let hub = OutputHub::new("m".into(), params, Arc::new(|| {}));
-    let id = hub.add(OutputSpec::parse("rtsp://127.0.0.1:0/wall").unwrap()).unwrap();
-    let address = hub.status().iter().find(|s| s.id == id).unwrap().address.clone();
-    let tap = Arc::new(Tap(hub.clone(), Mutex::default()));
-    let clock = SystemClock::shared();
-    let encoder =
-        ScreenEncoder::start(&"m".into(), EncoderConfig { gop: 25, ..config }, tap.clone(), clock.clone());
-    let encoder = encoder.unwrap();
-    let frames: Vec<Frame> = (0..25).map(|n| picture(n, 1920, 1080)).collect();
-    let viewer = std::thread::spawn(move || {
-        let mut viewer = ByHand::play(&address);
-        let mut seen = Vec::new();
-        while seen.len() < 300 {
-            if viewer.packet_and_mark().1 {
-                seen.push(Instant::now());
-            }
-        }
-        seen
-    });
-    for n in 0..450 {
-        encoder.submit(frames[n % 25].clone(), clock.now());
-        std::thread::sleep(Duration::from_millis(38));
-    }
-    let seen = viewer.join().unwrap();
-    let left = tap.1.lock().unwrap();
-    // The path takes far less than a picture, so the newest unit before a packet is its own.
-    let mut path: Vec<Duration> = seen[25..]
-        .iter()
-        .filter_map(|at| left.iter().rev().find(|unit| *unit <= at).map(|unit| *at - *unit))
-        .collect();
-    path.sort();
-    let (p50, p95) = (path[path.len() / 2], path[path.len() * 95 / 100]);
-    println!("encoder to viewer: p50 {p50:?}, p95 {p95:?}, longest {:?}", path[path.len() - 1]);
-    println!("encoder: {:?}", encoder.status());
 }
 
 #[test]

@@ -12,6 +12,10 @@ use super::{History, Run, SourceConfig, StreamDescription, Transport, UriKind, e
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Codec;
 
+/// GStreamer's own error says no more than that nothing could be opened.
+const DISTRUSTED: &str = "has a certificate of no authority that this machine trusts; install that authority's \
+    certificate here, or give the camera another";
+
 pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>) -> Result<()> {
     init()?;
     let secure = config.uri.kind() == UriKind::Rtsps;
@@ -23,8 +27,13 @@ pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>)
     let description =
         StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() };
     let tail = Tail::new(run, description, false);
-    let pipeline = build(config, &tail)?;
-    let result = pipeline.play(|e| explain(e, config, history, &tail, run)).await;
+    let distrusted = Arc::new(AtomicBool::new(false));
+    let pipeline = build(config, &tail, &distrusted)?;
+    let explain = |e: &gst::message::Error| match distrusted.load(Ordering::SeqCst) {
+        true => Error::new(ErrorKind::Config, run.camera.to_string(), DISTRUSTED),
+        false => explain(e, config, history, &tail, run),
+    };
+    let result = pipeline.play(explain).await;
     if tail.units() > 0 && config.login().is_some() {
         history.login_accepted();
     }
@@ -33,7 +42,7 @@ pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>)
 }
 
 /// `rtspsrc ! depayloader`, and [`Tail::attach`] behind it.
-fn build(config: &SourceConfig, tail: &Arc<Tail>) -> Result<Pipeline> {
+fn build(config: &SourceConfig, tail: &Arc<Tail>, distrusted: &Arc<AtomicBool>) -> Result<Pipeline> {
     let pipeline = gst::Pipeline::new();
     let source = element("rtspsrc")?;
     let url = config.uri.url().map(ToString::to_string).unwrap_or_default();
@@ -56,6 +65,12 @@ fn build(config: &SourceConfig, tail: &Arc<Tail>) -> Result<Pipeline> {
     if config.any_certificate {
         source.set_property_from_str("tls-validation-flags", "0");
     }
+    // Asked only about a certificate that failed the checks; no answer but no.
+    let distrusted = distrusted.clone();
+    source.connect("accept-certificate", false, move |_| {
+        distrusted.store(true, Ordering::SeqCst);
+        Some(false.to_value())
+    });
     choose_first_video(&source, tail);
     let (weak, tail) = (pipeline.downgrade(), tail.clone());
     source.connect_pad_added(move |source, pad| {

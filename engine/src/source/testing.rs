@@ -349,6 +349,11 @@ pub(crate) enum Auth {
 impl GstServer {
     /// Serves `launch` at `/live` to `admin` with the password `hunter2`, where `auth` asks for it.
     pub(crate) fn start(launch: &str, auth: Auth) -> GstServer {
+        GstServer::start_with(launch, auth, None)
+    }
+
+    /// The same over TLS, with this certificate and key (PEM).
+    pub(crate) fn start_with(launch: &str, auth: Auth, pem: Option<String>) -> GstServer {
         gst::init().expect("GStreamer");
         let launch = launch.to_owned();
         let (report, started) = std::sync::mpsc::channel();
@@ -380,6 +385,21 @@ impl GstServer {
                         rtsp.set_auth(Some(&guard));
                         factory.add_role_from_structure(
                             &gst::Structure::builder("viewer")
+                                .field("media.factory.access", true)
+                                .field("media.factory.construct", true)
+                                .build(),
+                        );
+                    }
+                    if let Some(pem) = pem {
+                        let guard = server::RTSPAuth::new();
+                        let certificate = server::gio::TlsCertificate::from_pem(&pem).expect("a certificate");
+                        guard.set_tls_certificate(Some(&certificate));
+                        let mut nobody =
+                            server::RTSPToken::builder().field("media.factory.role", "anonymous").build();
+                        guard.set_default_token(Some(&mut nobody));
+                        rtsp.set_auth(Some(&guard));
+                        factory.add_role_from_structure(
+                            &gst::Structure::builder("anonymous")
                                 .field("media.factory.access", true)
                                 .field("media.factory.construct", true)
                                 .build(),

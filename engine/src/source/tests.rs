@@ -471,6 +471,107 @@ fn mpeg_ts_over_srt_and_udp() {
     assert!(recorded.units.len() >= 30);
 }
 
+/// A certificate that nobody but itself signed, with its key.
+fn self_signed() -> Option<String> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(dir.path())
+        .output();
+    if !made.is_ok_and(|out| out.status.success()) {
+        println!("skipped: openssl makes no certificate here");
+        return None;
+    }
+    let read = |name| std::fs::read_to_string(dir.path().join(name)).expect("openssl wrote it");
+    Some(read("cert.pem") + &read("key.pem"))
+}
+
+#[test]
+fn rtsps_takes_a_certificate_that_nobody_signed_only_when_told() {
+    let Some(pem) = self_signed() else { return };
+    let server = GstServer::start_with(H264, Auth::Nobody, Some(pem));
+    let address = server.uri("").replace("rtsp://", "rtsps://");
+    let told = SourceConfig { any_certificate: true, ..config(&address) };
+    let (result, recorded) = run_source(told, 30, LIMIT);
+    assert!(result.is_ok(), "{result:?}");
+    check_live(&recorded, Codec::H264);
+    assert_eq!(recorded.descriptions[0].carried_by, "RTP over TLS");
+
+    let (result, recorded) = run_source(config(&address), 1, LIMIT);
+    let error = result.expect_err("the certificate is refused");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("certificate of no authority"), "{error}");
+    assert!(recorded.units.is_empty());
+}
+
+/// Hands out one file over HTTP, a connection a thread, until the test process ends.
+fn http_server(body: Vec<u8>) -> u16 {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let body = Arc::new(body);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let body = body.clone();
+            std::thread::spawn(move || {
+                let mut lines =
+                    BufReader::new(stream.try_clone().expect("a socket")).lines().map_while(|l| l.ok());
+                let found = lines.next().is_some_and(|request| request.contains(" /clip.ts "));
+                lines.find(String::is_empty);
+                let mut stream = stream;
+                let (status, body) = if found { ("200 OK", &body[..]) } else { ("404 Not Found", &b""[..]) };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_file_over_http_is_played_and_a_missing_one_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("clip.ts");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-t", "2"])
+        .args(["-c:v", "libx264", "-g", "10", "-bf", "0", "-pix_fmt", "yuv420p"])
+        .arg(&file)
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "ffmpeg");
+    let port = http_server(std::fs::read(&file).expect("it was written"));
+    let (result, recorded) = run_source(config(&format!("http://127.0.0.1:{port}/clip.ts")), 1000, LIMIT);
+    let error = result.expect_err("a stream over HTTP that ends is a camera that went");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    let (packets, _) = counted_by_ffprobe(&file);
+    assert_eq!(recorded.units.len(), packets, "every picture");
+    assert_eq!(recorded.descriptions[0].carried_by, "HTTP");
+    check_live(&recorded, Codec::H264);
+
+    let (result, _) = run_source(config(&format!("http://jo:hush-hush@127.0.0.1:{port}/no.ts")), 1, LIMIT);
+    let error = result.expect_err("it is not there");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+}
+
+#[test]
+fn hostile_files_end_with_an_error_or_a_picture() {
+    let Some(folder) = shared("robustness") else { return };
+    let mut tried = 0;
+    for path in files(&folder).into_iter().filter(|p| p.extension().is_none_or(|e| e != "gz")) {
+        let (result, recorded) = run_source(file_config(&path, false), 1, LIMIT);
+        let what = format!("{}: {} units, {result:?}", path.display(), recorded.units.len());
+        // One that hangs runs into the limit, which is neither.
+        assert!(result.is_err() || !recorded.units.is_empty(), "{what}");
+        println!("{what}");
+        tried += 1;
+    }
+    assert!(tried >= 12, "{tried} files");
+}
+
 /// Whole recorded conversations, as far as they fit together.
 #[test]
 fn recorded_conversations_are_played() {

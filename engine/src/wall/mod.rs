@@ -9,6 +9,8 @@ mod reload;
 pub mod report;
 mod screen;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
