@@ -70,11 +70,11 @@ fn main() {
     for camera in 1..=cameras {
         let (seen, listen) = (seen.clone(), listen.clone());
         runtime.spawn(async move {
-            if let Err(error) = play(&listen, camera, &seen).await {
-                if seen.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-                    eprintln!("camera {camera}: {error}");
-                }
+            let end = play(&listen, camera, &seen).await;
+            if let (Err(error), 0) = (&end, seen.failed.load(Ordering::Relaxed)) {
+                eprintln!("camera {camera}: {error}");
             }
+            seen.failed.fetch_add(u64::from(end.is_err()), Ordering::Relaxed);
         });
     }
     let all = || seen.playing.load(Ordering::Relaxed) + seen.failed.load(Ordering::Relaxed) == cameras;

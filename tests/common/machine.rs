@@ -26,7 +26,9 @@ impl Usage {
         let stat = read("stat");
         let times: Vec<f64> = stat
             .rsplit_once(')')
-            .map(|(_, rest)| rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect())
+            .map(|(_, rest)| {
+                rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect()
+            })
             .unwrap_or_default();
         Usage {
             cpu_s: times.iter().sum::<f64>() / TICKS,

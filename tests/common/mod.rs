@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub mod machine;
+pub mod scale;
 pub mod stalled;
 pub mod watch;
 
