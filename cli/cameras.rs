@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,22 +10,28 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
-use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache};
+use vitrail_simulator::code::MAX_CAMERA;
+use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients};
 
 const EXAMPLES: &str = "\
 Examples:
   vitrail cameras --count 16
   vitrail cameras --count 4 --clips ~/videos --login viewer:secret --listen 0.0.0.0:8554
-  vitrail cameras --count 1000 --sub 320x180@10 --sub-bitrate 150k --codecs h264
+  vitrail cameras --count 1000 --inventory cams.csv
+  vitrail cameras --count 8000 --sub 640x360@1 --codecs h264 --loop-seconds 2
   ffplay rtsp://127.0.0.1:8554/cam/1/sub
   vitrail cameras --send 'fault 3 silent on'     (tells the running cameras; 'help' lists all faults)";
+
+/// Above so many cameras, loops are shorter unless told otherwise: they take long to encode.
+const MANY: u16 = 100;
 
 /// Simulated RTSP cameras, each with a main and a sub stream: rtsp://HOST:PORT/cam/N/main|sub
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct CamerasArgs {
     /// How many cameras, numbered from 1
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CAMERA)))]
     count: u16,
     /// Show the video files of this folder instead of built-in scenes
     #[arg(long, value_name = "DIR")]
@@ -54,21 +60,24 @@ pub struct CamerasArgs {
     /// Size and rate of the sub stream
     #[arg(long, value_name = "WxH@FPS", default_value = "640x360@12.5", value_parser = format)]
     sub: StreamSpec,
-    /// Bit rate of the main stream: 2M, 1500k
-    #[arg(long = "bitrate", value_name = "RATE", default_value = "2M", value_parser = bitrate)]
-    main_bitrate: u32,
-    /// Bit rate of the sub stream
-    #[arg(long, value_name = "RATE", default_value = "400k", value_parser = bitrate)]
-    sub_bitrate: u32,
+    /// Bit rate of the main stream: 2M, 1500k [default: 2M at 1280x720@25, else what suits size and rate]
+    #[arg(long = "bitrate", value_name = "RATE", value_parser = bitrate)]
+    main_bitrate: Option<u32>,
+    /// Bit rate of the sub stream [default: 400k at 640x360@12.5, else what suits size and rate]
+    #[arg(long, value_name = "RATE", value_parser = bitrate)]
+    sub_bitrate: Option<u32>,
     /// Codecs, dealt to the cameras in turn
     #[arg(long, value_name = "LIST", default_value = "h264,h265", value_delimiter = ',', value_parser = codec)]
     codecs: Vec<Codec>,
     /// Seconds from one key frame to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     gop_seconds: f64,
-    /// Length of each loop; below 10 a frame number may be sent twice within the latency of a wall
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    loop_seconds: f64,
+    /// Length of each loop, after which frame numbers repeat [default: 10, or 4 above 100 cameras]
+    #[arg(long, value_name = "SECONDS")]
+    loop_seconds: Option<f64>,
+    /// Write the cameras to this file, an inventory for walls
+    #[arg(long, value_name = "FILE.csv")]
+    inventory: Option<PathBuf>,
 }
 
 /// Runs the cameras until the time is over or the process is told to end.
@@ -88,13 +97,28 @@ pub fn run(args: CamerasArgs) -> Result<()> {
             .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
             .map_err(|e| Error::new(ErrorKind::Internal, "signals", "cannot be handled").caused_by(e))?;
     }
-    eprintln!("preparing {count} cameras; the first time takes a second or so for each …");
+    let inventory = args.inventory.clone();
+    if let Some(file) = &inventory {
+        refuse_foreign(file)?;
+    }
+    let clients = max_clients();
+    if clients < u64::from(count) {
+        eprintln!(
+            "only {clients} clients can be served at once, for the system lets this process open no more \
+             files; raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+        );
+    }
+    eprintln!("preparing {count} cameras; the first time takes a while, later ones are quick …");
     let begun = Instant::now();
     let simulator = Simulator::start(config(args)?)?;
     let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
     if let Some(control) = simulator.control() {
         println!("faults and figures: vitrail cameras --control {control} --send help");
+    }
+    if let Some(file) = &inventory {
+        write_inventory(file, &simulator)?;
+        println!("inventory: {}", file.display());
     }
     if count <= 32 {
         simulator.prepare_in_background(Profile::Main);
@@ -112,6 +136,29 @@ pub fn run(args: CamerasArgs) -> Result<()> {
         stats.dropped
     );
     Ok(())
+}
+
+/// A file that is there already is replaced only where it is a simulator's inventory.
+fn refuse_foreign(file: &Path) -> Result<()> {
+    match std::fs::read_to_string(file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(text) if Simulator::is_inventory(&text) => Ok(()),
+        _ => {
+            let what = "is there and is no inventory of simulated cameras; name another file";
+            Err(Error::new(ErrorKind::Config, file.display().to_string(), what))
+        }
+    }
+}
+
+/// Written beside and renamed, so that nobody reads half an inventory.
+fn write_inventory(file: &Path, simulator: &Simulator) -> Result<()> {
+    let beside = file.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&beside, simulator.inventory()).and_then(|()| std::fs::rename(&beside, file)).map_err(
+        |e| {
+            let _ = std::fs::remove_file(&beside);
+            Error::new(ErrorKind::Io, file.display().to_string(), "cannot be written").caused_by(e)
+        },
+    )
 }
 
 /// Sends one command line and prints the one line of JSON that answers it.
@@ -141,6 +188,8 @@ fn config(args: CamerasArgs) -> Result<Config> {
         Duration::try_from_secs_f64(value)
             .map_err(|e| Error::new(ErrorKind::Config, key, "must be a positive number").caused_by(e))
     };
+    let defaults = Config::default();
+    let loop_seconds = args.loop_seconds.unwrap_or(if args.count > MANY { 4.0 } else { 10.0 });
     Ok(Config {
         cameras: args.count,
         clips: args.clips,
@@ -148,14 +197,21 @@ fn config(args: CamerasArgs) -> Result<Config> {
         control: Some(args.control),
         login: args.login,
         cache: args.cache.unwrap_or_else(default_cache),
-        main: StreamSpec { kbps: args.main_bitrate, ..args.main },
-        sub: StreamSpec { kbps: args.sub_bitrate, ..args.sub },
+        main: with_rate(args.main, args.main_bitrate, defaults.main),
+        sub: with_rate(args.sub, args.sub_bitrate, defaults.sub),
         codecs: args.codecs,
         gop: seconds("gop-seconds", args.gop_seconds)?,
-        loop_length: seconds("loop-seconds", args.loop_seconds)?,
+        loop_length: seconds("loop-seconds", loop_seconds)?,
         prepare: vec![Profile::Sub],
-        ..Config::default()
+        ..defaults
     })
+}
+
+/// The bit rate that is asked for, the default's for the default's format, else what is usual.
+fn with_rate(spec: StreamSpec, kbps: Option<u32>, default: StreamSpec) -> StreamSpec {
+    let same = StreamSpec { kbps: default.kbps, ..spec } == default;
+    let kbps = kbps.unwrap_or(if same { default.kbps } else { spec.usual_kbps() });
+    StreamSpec { kbps, ..spec }
 }
 
 fn login(text: &str) -> Result<Login, String> {

@@ -4,19 +4,26 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use vitrail_engine::base::{Moment, Shutdown};
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::clip::{Cache, Clip};
-use crate::encode::Recipe;
+use crate::encode::{Recipe, encode_all};
 use crate::faults::{Fault, Faults};
 use crate::footage::{Footage, clips_in};
 use crate::scene::{KINDS, Scene};
 use crate::sent::SendLog;
 use crate::stream::{Stream, Totals};
 use crate::{Config, Profile};
+
+/// Loops that go through one encoder at most: makes its start-up small, and a preparation that is
+/// broken off has kept most of what it made.
+const BATCH: usize = 32;
+/// Between two lines that say how far a preparation is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A stream of a camera.
 type Key = (u16, Profile);
@@ -81,16 +88,22 @@ impl Cameras {
         let _ = self.start.send(stream.clone());
     }
 
+    /// Which built-in scene a camera shows; `None` where it shows a clip.
+    pub fn scene_kind(&self, camera: u16) -> Option<usize> {
+        let n = usize::from(camera) - 1;
+        self.clips.is_empty().then(|| n / self.config.codecs.len() % KINDS)
+    }
+
     fn recipe(&self, camera: u16, profile: Profile) -> Recipe {
         let (config, spec) = (&self.config, self.config.spec(profile));
         let n = usize::from(camera) - 1;
         let codecs = config.codecs.len();
-        let footage = match self.clips.len() {
-            0 => Footage::Scene(Scene { kind: n / codecs % KINDS, seed: u64::from(camera) }),
-            count => Footage::File(self.clips[n / codecs % count].clone()),
+        let footage = match self.scene_kind(camera) {
+            Some(kind) => Footage::Scene(Scene { kind, seed: u64::from(camera) }),
+            None => Footage::File(self.clips[n / codecs % self.clips.len()].clone()),
         };
         Recipe {
-            codec: config.codecs[n % codecs],
+            codec: self.codec(camera),
             size: (spec.width, spec.height),
             rate: spec.rate,
             kbps: spec.kbps,
@@ -117,32 +130,82 @@ impl Cameras {
     }
 
     async fn encoded(self: &Arc<Self>, recipe: Recipe) -> Result<Arc<Clip>> {
+        let clips = self.encoded_all(vec![recipe]).await?;
+        clips.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Internal, "loop", "was not encoded"))
+    }
+
+    /// The clips of recipes of one shape, from the cache or encoded now.
+    async fn encoded_all(self: &Arc<Self>, recipes: Vec<Recipe>) -> Result<Vec<Arc<Clip>>> {
         let gone = || Error::new(ErrorKind::Internal, "simulator", "is ending");
         let _turn = self.encoders.acquire().await.map_err(|_| gone())?;
         if self.shutdown.is_cancelled() {
             return Err(gone());
         }
         let cameras = self.clone();
-        let work = move || cameras.cache.get_or(&recipe.key(), || recipe.encode());
-        tokio::task::spawn_blocking(work).await.map_err(|e| gone().caused_by(e))?.map(Arc::new)
+        let work = move || -> Result<Vec<Arc<Clip>>> {
+            let keys: Vec<String> = recipes.iter().map(Recipe::key).collect();
+            let mut clips: Vec<Option<Clip>> = keys.iter().map(|key| cameras.cache.get(key)).collect();
+            let missing: Vec<usize> = (0..clips.len()).filter(|&i| clips[i].is_none()).collect();
+            let wanted: Vec<Recipe> = missing.iter().map(|&i| recipes[i].clone()).collect();
+            for (i, clip) in missing.into_iter().zip(encode_all(&wanted)?) {
+                cameras.cache.keep(&keys[i], &clip);
+                clips[i] = Some(clip);
+            }
+            Ok(clips.into_iter().flatten().map(Arc::new).collect())
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| gone().caused_by(e))?
     }
 
     /// Encodes, or finds in the cache, one profile of all cameras.
     pub async fn prepare(self: &Arc<Self>, profile: Profile) -> Result<()> {
         let mut tasks = tokio::task::JoinSet::new();
-        for camera in 1..=self.config.cameras {
+        for batch in self.batches() {
             let cameras = self.clone();
-            tasks.spawn(async move { cameras.clip(camera, profile).await.map(drop) });
+            tasks.spawn(async move { cameras.prepare_batch(profile, batch).await });
         }
-        let mut done = 0;
+        let (mut done, mut told) = (0, Instant::now());
         while let Some(result) = tasks.join_next().await {
-            result.map_err(|e| Error::new(ErrorKind::Internal, "simulator", "is ending").caused_by(e))??;
-            done += 1;
-            if done % 50 == 0 {
+            done += result
+                .map_err(|e| Error::new(ErrorKind::Internal, "simulator", "is ending").caused_by(e))??;
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
                 tracing::info!(done, of = self.config.cameras, %profile, "loops ready");
             }
         }
         Ok(())
+    }
+
+    /// All cameras, in lists of one codec that give every processor its share.
+    fn batches(&self) -> Vec<Vec<u16>> {
+        let codecs = self.config.codecs.len();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = usize::from(self.config.cameras).div_ceil(codecs).div_ceil(cores).clamp(1, BATCH);
+        let numbers: Vec<u16> = (1..=self.config.cameras).collect();
+        let of_codec = |codec| numbers.iter().copied().skip(codec).step_by(codecs).collect::<Vec<u16>>();
+        (0..codecs)
+            .flat_map(|codec| of_codec(codec).chunks(count).map(<[u16]>::to_vec).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// How many cameras it was.
+    async fn prepare_batch(self: Arc<Self>, profile: Profile, numbers: Vec<u16>) -> Result<usize> {
+        // In ascending order, as everybody takes them, so that two preparations cannot lock each other out.
+        let mut held = Vec::new();
+        for &camera in &numbers {
+            if let Some(making) = self.making.get(&(camera, profile)) {
+                held.push(making.lock().await);
+            }
+        }
+        let streams: Vec<&Arc<Stream>> = numbers
+            .iter()
+            .filter_map(|&camera| self.stream(camera, profile))
+            .filter(|stream| stream.clip().is_none())
+            .collect();
+        let recipes = streams.iter().map(|stream| self.recipe(stream.camera, profile)).collect();
+        for (stream, clip) in streams.iter().zip(self.encoded_all(recipes).await?) {
+            stream.set_clip(clip);
+        }
+        Ok(numbers.len())
     }
 
     /// Switches a fault on; those that need another loop take hold once it is encoded.

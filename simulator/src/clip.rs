@@ -89,14 +89,15 @@ pub(crate) fn split_annex_b(data: &Bytes) -> Vec<Bytes> {
 }
 
 impl Clip {
-    /// A clip of these access units in Annex B.
+    /// A clip of these access units in Annex B, which have `sets` unless they bring their own.
     pub(crate) fn from_units(
         codec: Codec,
         (width, height): (u32, u32),
         rate: Ratio,
+        sets: &[Bytes],
         units: impl IntoIterator<Item = Bytes>,
     ) -> Option<Clip> {
-        let mut clip = Clip { codec, width, height, rate, sets: Vec::new(), frames: Vec::new() };
+        let mut clip = Clip { codec, width, height, rate, sets: sets.to_vec(), frames: Vec::new() };
         for unit in units {
             let mut frame = Coded { nals: Vec::new(), key: false };
             for nal in split_annex_b(&unit) {
@@ -161,19 +162,23 @@ impl Cache {
         Ok(Cache { folder: folder.to_owned() })
     }
 
-    /// The clip of this key, or what `make` gives, which is then kept. A damaged file is made anew.
-    pub(crate) fn get_or(&self, key: &str, make: impl FnOnce() -> Result<Clip>) -> Result<Clip> {
+    fn path(&self, key: &str) -> PathBuf {
         use md5::Digest;
         let name: String = md5::Md5::digest(key.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-        let path = self.folder.join(format!("{name}.clip"));
-        if let Some(clip) = std::fs::read(&path).ok().and_then(|data| decode(data.into())) {
-            return Ok(clip);
-        }
-        let clip = make()?;
-        if let Err(error) = self.write(&path, &clip) {
+        self.folder.join(format!("{name}.clip"))
+    }
+
+    /// The clip of this key; `None` where there is none, or a damaged file.
+    pub(crate) fn get(&self, key: &str) -> Option<Clip> {
+        std::fs::read(self.path(key)).ok().and_then(|data| decode(data.into()))
+    }
+
+    /// Keeps a clip; a full disk costs the next start its time and nothing else.
+    pub(crate) fn keep(&self, key: &str, clip: &Clip) {
+        let path = self.path(key);
+        if let Err(error) = self.write(&path, clip) {
             tracing::warn!(file = %path.display(), %error, "the clip is not cached");
         }
-        Ok(clip)
     }
 
     /// Written beside and renamed, so that nobody sees half a file.
@@ -210,7 +215,7 @@ fn decode(data: Bytes) -> Option<Clip> {
         return None;
     }
     let units: Vec<Bytes> = header.units.iter().map(|&len| body.split_to(len)).collect();
-    Clip::from_units(header.codec, (header.width, header.height), header.rate, units)
+    Clip::from_units(header.codec, (header.width, header.height), header.rate, &[], units)
 }
 
 #[cfg(test)]
@@ -223,7 +228,7 @@ mod tests {
         let key = unit(&[0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 3, 0, 0, 1, 0x65, 9, 9, 0, 0, 1, 0x65, 8]);
         let next = unit(&[0, 0, 0, 1, 0x41, 7, 7]);
         let rate = Ratio::new(25, 2).unwrap();
-        Clip::from_units(Codec::H264, (64, 36), rate, [key, next]).unwrap()
+        Clip::from_units(Codec::H264, (64, 36), rate, &[], [key, next]).unwrap()
     }
 
     #[test]
@@ -236,17 +241,19 @@ mod tests {
     }
 
     #[test]
-    fn cache_returns_what_was_made_and_repairs_damage() {
+    fn cache_returns_what_was_kept_and_no_damaged_file() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
-        assert_eq!(cache.get_or("a", || Ok(clip())).unwrap(), clip());
-        let never = || -> Result<Clip> { Err(Error::new(ErrorKind::Internal, "", "made twice")) };
-        assert_eq!(cache.get_or("a", never).unwrap(), clip());
-        assert!(cache.get_or("b", never).is_err());
+        assert_eq!(cache.get("a"), None);
+        cache.keep("a", &clip());
+        assert_eq!(cache.get("a"), Some(clip()));
+        assert_eq!(cache.get("b"), None);
         let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
         let short = std::fs::read(&file).unwrap();
         std::fs::write(&file, &short[..short.len() - 1]).unwrap();
-        assert_eq!(cache.get_or("a", || Ok(clip())).unwrap(), clip());
+        assert_eq!(cache.get("a"), None);
+        cache.keep("a", &clip());
+        assert_eq!(cache.get("a"), Some(clip()));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

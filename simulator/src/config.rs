@@ -43,6 +43,20 @@ impl StreamSpec {
     }
 }
 
+/// Bits a pixel of the defaults: 640x360 at 12.5 pictures a second in 400 kb/s.
+const BITS_PER_PIXEL: f64 = 400_000.0 / (640.0 * 360.0 * 12.5);
+
+impl StreamSpec {
+    /// The bit rate, in kb/s, that a camera would use for this size and rate: in proportion to the
+    /// pixels, and to the root of the rate, because pictures far apart have less in common.
+    pub fn usual_kbps(&self) -> u32 {
+        let pixels = f64::from(self.width) * f64::from(self.height);
+        let rate = self.rate.as_f64().max(0.1);
+        let kbps = BITS_PER_PIXEL * pixels * (12.5 * rate).sqrt() / 1000.0;
+        (kbps.round() as u32).clamp(8, 200_000)
+    }
+}
+
 /// What a simulator is asked for; [`Config::default`] is one camera on a port of the system's choice.
 #[derive(Clone)]
 pub struct Config {
@@ -164,6 +178,15 @@ mod tests {
         for wrong in ["", "320@5", "320x180", "axb@5", "320x180@0", "320x180@nan"] {
             assert_eq!(spec(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn usual_bit_rates_are_those_of_cameras() {
+        let usual = |text| Config::default().sub.with_format(text).unwrap().usual_kbps();
+        assert_eq!(usual("640x360@12.5"), 400);
+        assert_eq!(usual("640x360@1"), 113);
+        assert!((2000..2600).contains(&usual("1280x720@25")), "{}", usual("1280x720@25"));
+        assert_eq!((usual("64x36@0.5"), usual("4096x2304@120") < 200_000), (8, true));
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! Encodes a loop through GStreamer: no B-frames, closed GOPs, every picture with its frame code.
+//! Encodes loops through GStreamer: no B-frames, closed GOPs, every picture with its frame code.
+//!
+//! Loops of one shape go through one encoder, one behind the other: each begins with an IDR picture
+//! where its neighbour ends, so the stream can be cut between them, and a thousand loops need not
+//! start a thousand encoders.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,29 +38,30 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// Changes whenever the result would.
+    /// Changes whenever the result would look different.
     pub(crate) fn key(&self) -> String {
         /// Raise when scenes, code or encoder settings change.
-        const VERSION: u32 = 1;
+        const VERSION: u32 = 2;
         format!("{VERSION} {self:?} {}", self.footage.key())
     }
 
-    /// Draws and encodes the loop.
-    pub(crate) fn encode(&self) -> Result<Clip> {
+    /// Whether one encoder can take both loops, one behind the other.
+    fn fits_behind(&self, other: &Recipe) -> bool {
+        let shape = |r: &Recipe| (r.codec, r.size, r.rate, r.kbps, r.gop);
+        shape(self) == shape(other)
+    }
+
+    /// Draws the pictures of the loop, one a call.
+    fn artist(&self) -> Result<impl FnMut(&mut [u8]) -> Result<()> + use<'_>> {
         let mut feed = Feed::open(&self.footage, self.size, self.rate, self.frames)?;
         let mut picture = Picture::new(self.size.0, self.size.1);
-        let mut still: Option<Picture> = None;
-        encode_pictures(self, self.frames, |index, out| {
-            if let Some(still) = &still {
-                out.copy_from_slice(still.data());
-                return Ok(());
+        let mut frame = 0;
+        Ok(move |out: &mut [u8]| {
+            if !self.frozen || frame == 0 {
+                feed.next(&mut picture)?;
+                picture.stamp(&Code { camera: self.camera, profile: self.profile, frame });
             }
-            feed.next(&mut picture)?;
-            let frame = index as u32;
-            picture.stamp(&Code { camera: self.camera, profile: self.profile, frame });
-            if self.frozen {
-                still = Some(picture.clone());
-            }
+            frame += 1;
             out.copy_from_slice(picture.data());
             Ok(())
         })
@@ -68,7 +73,7 @@ impl Recipe {
             // 2 s of buffer: cameras let an I-frame be many times the size of a P-frame.
             format!(
                 "x264enc speed-preset=ultrafast threads=1 bframes=0 rc-lookahead=0 sync-lookahead=0 \
-                 mb-tree=false bitrate={kbps} vbv-buf-capacity=2000 key-int-max={gop} \
+                 mb-tree=false trellis=false bitrate={kbps} vbv-buf-capacity=2000 key-int-max={gop} \
                  option-string=\"scenecut=0:min-keyint={gop}:open-gop=0\" ! \
                  video/x-h264,stream-format=byte-stream,alignment=au"
             )
@@ -76,7 +81,7 @@ impl Recipe {
             format!(
                 "x265enc speed-preset=ultrafast bitrate={kbps} key-int-max={gop} log-level=none \
                  option-string=\"bframes=0:scenecut=0:min-keyint={gop}:open-gop=0:rc-lookahead=0:\
-                 frame-threads=1:vbv-maxrate={kbps}:vbv-bufsize={}:info=0\" ! \
+                 frame-threads=1:pools=none:wpp=0:vbv-maxrate={kbps}:vbv-bufsize={}:info=0\" ! \
                  video/x-h265,stream-format=byte-stream,alignment=au",
                 2 * kbps
             )
@@ -84,12 +89,13 @@ impl Recipe {
     }
 }
 
-/// Encodes `count` pictures that `draw` writes as packed I420.
-fn encode_pictures(
-    recipe: &Recipe,
-    count: usize,
-    mut draw: impl FnMut(usize, &mut [u8]) -> Result<()>,
-) -> Result<Clip> {
+/// Encodes loops of one shape (codec, size, rate, bit rate and GOP), each a whole number of GOPs.
+pub(crate) fn encode_all(recipes: &[Recipe]) -> Result<Vec<Clip>> {
+    let Some(recipe) = recipes.first() else { return Ok(Vec::new()) };
+    if let Some(other) = recipes.iter().find(|r| !r.fits_behind(recipe)) {
+        let what = "has another shape than the loop before it";
+        return Err(Error::new(ErrorKind::Internal, format!("camera {}", other.camera), what));
+    }
     crate::start_gstreamer()?;
     let ((width, height), rate) = (recipe.size, recipe.rate);
     let element = if recipe.codec == Codec::H264 { "x264enc" } else { "x265enc" };
@@ -115,22 +121,27 @@ fn encode_pictures(
     pipeline.set_state(gst::State::Playing).map_err(|e| wrong("cannot start").caused_by(e))?;
 
     let packed = (width * height * 3 / 2) as usize;
-    for index in 0..count {
-        let mut buffer =
-            gst::Buffer::with_size(packed).map_err(|e| wrong("is out of memory").caused_by(e))?;
-        {
-            let buffer = buffer.make_mut();
-            let time = |n: usize| {
-                let nanos = n as u128 * 1_000_000_000 * u128::from(rate.den) / u128::from(rate.num);
-                gst::ClockTime::from_nseconds(nanos as u64)
-            };
-            buffer.set_pts(time(index));
-            buffer.set_duration(time(index + 1) - time(index));
-            let mut map = buffer.map_writable().map_err(|e| wrong("refuses a buffer").caused_by(e))?;
-            draw(index, &mut map)?;
-        }
-        if source.push_buffer(buffer).is_err() {
-            break;
+    let mut index = 0;
+    'all: for recipe in recipes {
+        let mut draw = recipe.artist()?;
+        for _ in 0..recipe.frames {
+            let mut buffer =
+                gst::Buffer::with_size(packed).map_err(|e| wrong("is out of memory").caused_by(e))?;
+            {
+                let buffer = buffer.make_mut();
+                let time = |n: usize| {
+                    let nanos = n as u128 * 1_000_000_000 * u128::from(rate.den) / u128::from(rate.num);
+                    gst::ClockTime::from_nseconds(nanos as u64)
+                };
+                buffer.set_pts(time(index));
+                buffer.set_duration(time(index + 1) - time(index));
+                let mut map = buffer.map_writable().map_err(|e| wrong("refuses a buffer").caused_by(e))?;
+                draw(&mut map)?;
+            }
+            index += 1;
+            if source.push_buffer(buffer).is_err() {
+                break 'all;
+            }
         }
     }
     let _ = source.end_of_stream();
@@ -146,10 +157,27 @@ fn encode_pictures(
     }
     drop(stop);
     let units = std::mem::take(&mut *units.lock().unwrap_or_else(|e| e.into_inner()));
-    let clip = Clip::from_units(recipe.codec, recipe.size, rate, units)
-        .filter(|clip| clip.frames.len() == count)
-        .ok_or_else(|| wrong("gave an incomplete stream"))?;
-    Ok(clip)
+    cut(recipes, units).ok_or_else(|| wrong("gave an incomplete stream"))
+}
+
+/// One clip for each recipe. An encoder may write its parameter sets once only: all clips get them.
+fn cut(recipes: &[Recipe], units: Vec<Bytes>) -> Option<Vec<Clip>> {
+    if units.len() != recipes.iter().map(|r| r.frames).sum::<usize>() {
+        return None;
+    }
+    let mut units = units.into_iter();
+    let mut sets = Vec::new();
+    let mut clips = Vec::with_capacity(recipes.len());
+    for recipe in recipes {
+        let own = units.by_ref().take(recipe.frames);
+        let clip = Clip::from_units(recipe.codec, recipe.size, recipe.rate, &sets, own)?;
+        if clip.frames.len() != recipe.frames {
+            return None;
+        }
+        sets.clone_from(&clip.sets);
+        clips.push(clip);
+    }
+    Some(clips)
 }
 
 fn collect(units: Arc<Mutex<Vec<Bytes>>>) -> gst_app::AppSinkCallbacks {
@@ -170,5 +198,54 @@ struct Stop(gst::Pipeline);
 impl Drop for Stop {
     fn drop(&mut self) {
         let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::code;
+    use crate::scene::Scene;
+    use crate::viewer::decode_clip;
+
+    fn recipe(codec: Codec, camera: u16) -> Recipe {
+        Recipe {
+            codec,
+            size: (320, 180),
+            rate: Ratio { num: 5, den: 1 },
+            kbps: 200,
+            gop: 4,
+            frames: 8,
+            footage: Footage::Scene(Scene { kind: usize::from(camera), seed: u64::from(camera) }),
+            camera,
+            profile: Profile::Sub,
+            frozen: false,
+        }
+    }
+
+    #[test]
+    fn loops_from_one_encoder_stand_alone() {
+        for codec in [Codec::H264, Codec::H265] {
+            let recipes: Vec<Recipe> = (1..=5).map(|camera| recipe(codec, camera)).collect();
+            let clips = encode_all(&recipes).unwrap();
+            assert_eq!(clips.len(), 5);
+            for (recipe, clip) in recipes.iter().zip(&clips) {
+                let keys: Vec<usize> = (0..8).filter(|&i| clip.frames[i].key).collect();
+                assert_eq!(keys, [0, 4], "{codec:?}");
+                // A decoder that has seen none of the neighbours.
+                let seen =
+                    decode_clip(clip, |data| code::read(&data[..320 * 180], 320, (320, 180), None)).unwrap();
+                let want = |frame| Some(Code { camera: recipe.camera, profile: Profile::Sub, frame });
+                assert_eq!(seen, (0..8).map(want).collect::<Vec<_>>(), "{codec:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn loops_of_another_shape_are_refused() {
+        let mixed = [recipe(Codec::H264, 1), recipe(Codec::H265, 2)];
+        assert!(encode_all(&mixed).is_err());
+        assert!(encode_all(&[]).unwrap().is_empty());
     }
 }

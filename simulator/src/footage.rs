@@ -9,7 +9,7 @@ use vitrail_engine::media::Ratio;
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::picture::Picture;
-use crate::scene::Scene;
+use crate::scene::{Painter, Scene};
 
 /// What a camera looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,14 +55,17 @@ pub fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Pictures in order, without end.
 pub(crate) enum Feed {
-    Scene { scene: Scene, rate: f64, frames: usize, next: usize },
+    Scene { painter: Box<Painter>, rate: f64, frames: usize, next: usize },
     File { decoder: Decoder, path: PathBuf, rate: Ratio, size: (u32, u32), given: usize },
 }
 
 impl Feed {
     pub(crate) fn open(footage: &Footage, size: (u32, u32), rate: Ratio, frames: usize) -> Result<Feed> {
         match footage {
-            Footage::Scene(scene) => Ok(Feed::Scene { scene: *scene, rate: rate.as_f64(), frames, next: 0 }),
+            Footage::Scene(scene) => {
+                let painter = Box::new(scene.painter(size.0, size.1));
+                Ok(Feed::Scene { painter, rate: rate.as_f64(), frames, next: 0 })
+            }
             Footage::File(path) => {
                 let decoder = Decoder::open(path, size, rate)?;
                 Ok(Feed::File { decoder, path: path.clone(), rate, size, given: 0 })
@@ -73,8 +76,8 @@ impl Feed {
     /// Overwrites `picture` with the next one.
     pub(crate) fn next(&mut self, picture: &mut Picture) -> Result<()> {
         match self {
-            Feed::Scene { scene, rate, frames, next } => {
-                scene.draw(picture, *next as f64 / *frames as f64, *next as f64 / *rate);
+            Feed::Scene { painter, rate, frames, next } => {
+                painter.draw(picture, *next as f64 / *frames as f64, *next as f64 / *rate);
                 *next += 1;
                 Ok(())
             }

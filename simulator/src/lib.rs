@@ -18,6 +18,7 @@ mod encode;
 pub mod faults;
 pub mod footage;
 pub mod gst_server;
+mod inventory;
 mod limits;
 pub mod picture;
 mod rtsp;
@@ -33,6 +34,7 @@ use vitrail_engine::{Error, ErrorKind, Result};
 
 pub use config::{Config, StreamSpec, default_cache};
 pub use faults::{Fault, Refusal};
+pub use limits::max_clients;
 pub use rtsp::auth::Login;
 pub use sent::{SendLog, Sent};
 pub use simulator::{Simulator, Stats};

@@ -1,6 +1,15 @@
 //! The limit of open files, raised as far as the system lets us: every client takes one.
 #![allow(unsafe_code)]
 
+/// Files that the simulator itself opens, at most: standard streams, listeners, event queues.
+const OWN_FILES: u64 = 64;
+
+/// Clients that can be served at once: every one takes a file. Raises the soft limit of open files
+/// to the hard one first (`ulimit -Hn` tells it).
+pub fn max_clients() -> u64 {
+    raise_open_files().saturating_sub(OWN_FILES)
+}
+
 /// Raises the soft limit of open files to the hard one; returns what holds then.
 pub(crate) fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -3,11 +3,21 @@
 use crate::code::{Code, stamp};
 
 /// An I420 picture; width a multiple of 8 and height of 2, so that no row is padded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Picture {
     width: usize,
     height: usize,
     data: Vec<u8>,
+}
+
+impl Clone for Picture {
+    fn clone(&self) -> Picture {
+        Picture { data: self.data.clone(), ..*self }
+    }
+    fn clone_from(&mut self, source: &Picture) {
+        (self.width, self.height) = source.size();
+        self.data.clone_from(&source.data);
+    }
 }
 
 impl Picture {

@@ -56,16 +56,40 @@ impl Dice {
     }
 }
 
-impl Scene {
-    /// Draws the picture at `at` (0 to 1) of the loop; `seconds` is what the clock shows.
+/// Draws the pictures of one scene; what never changes is drawn once.
+pub struct Painter {
+    seed: u64,
+    look: Look,
+    background: Picture,
+}
+
+impl Painter {
+    /// Overwrites `picture`, which has the painter's size, with the one at `at` (0 to 1) of the loop;
+    /// `seconds` is what the clock shows.
     pub fn draw(&self, picture: &mut Picture, at: f64, seconds: f64) {
-        let look = self.look();
-        self.background(picture, &look);
-        for mover in &look.movers {
+        picture.clone_from(&self.background);
+        for mover in &self.look.movers {
             draw_mover(picture, mover, at);
         }
-        add_noise(picture, self.seed ^ seconds.to_bits(), look.noise);
+        add_noise(picture, self.seed ^ seconds.to_bits(), self.look.noise);
         draw_clock(picture, seconds);
+    }
+}
+
+impl Scene {
+    /// Draws the picture at `at` (0 to 1) of the loop; `seconds` is what the clock shows. Who draws
+    /// many keeps a [`Painter`].
+    pub fn draw(&self, picture: &mut Picture, at: f64, seconds: f64) {
+        let (width, height) = picture.size();
+        self.painter(width as u32, height as u32).draw(picture, at, seconds);
+    }
+
+    /// What draws the pictures of this scene in one size.
+    pub fn painter(&self, width: u32, height: u32) -> Painter {
+        let look = self.look();
+        let mut background = Picture::new(width, height);
+        self.background(&mut background, &look);
+        Painter { seed: self.seed, look, background }
     }
 
     fn look(&self) -> Look {

@@ -1,6 +1,6 @@
 //! The running simulator: its threads, its addresses, and what a test or the command line may do.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +137,20 @@ impl Simulator {
     pub fn uri(&self, camera: u16, profile: Profile) -> String {
         let login = self.cameras.config.login.as_ref().map(|l| l.userinfo()).unwrap_or_default();
         format!("rtsp://{login}{}/cam/{camera}/{profile}", self.address)
+    }
+
+    pub(crate) fn cameras(&self) -> &Cameras {
+        &self.cameras
+    }
+
+    /// The URI of a stream without the login, as a client on this machine reaches it.
+    pub(crate) fn local_uri(&self, camera: u16, profile: Profile) -> String {
+        let host = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("rtsp://{}/cam/{camera}/{profile}", SocketAddr::new(host, self.address.port()))
     }
 
     /// The URI of a stream without the login.

@@ -42,7 +42,8 @@ impl UdpPair {
     }
 }
 
-/// Binds the listening socket with room for a thousand clients that come at once.
+/// Binds the listening socket with room for thousands of clients that come at once, as far as
+/// `net.core.somaxconn` lets it (4096 on Linux); those beyond try again by themselves.
 pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
     let bind = || -> std::io::Result<TcpListener> {
         let domain = socket2::Domain::for_address(address);
@@ -50,7 +51,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(4096)?;
+        socket.listen(16_384)?;
         TcpListener::from_std(socket.into())
     };
     bind().map_err(|e| {
@@ -61,6 +62,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener> {
 
 /// Accepts clients until the shutdown.
 pub(crate) async fn serve(cameras: Arc<Cameras>, listener: TcpListener, udp: Arc<UdpPair>) {
+    let mut told = false;
     loop {
         let accepted = tokio::select! {
             () = cameras.shutdown.cancelled() => return,
@@ -68,6 +70,7 @@ pub(crate) async fn serve(cameras: Arc<Cameras>, listener: TcpListener, udp: Arc
         };
         match accepted {
             Ok((socket, peer)) => {
+                told = false;
                 cameras.totals.connections.add_one();
                 let _ = socket.set_nodelay(true);
                 let _ = socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER);
@@ -75,7 +78,9 @@ pub(crate) async fn serve(cameras: Arc<Cameras>, listener: TcpListener, udp: Arc
             }
             Err(error) => {
                 // No file descriptor left, most likely: others must close first.
-                tracing::warn!(%error, "cannot accept a client");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "cannot accept more clients; ulimit -Hn tells how many files may be open");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
