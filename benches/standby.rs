@@ -14,9 +14,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::eventually;
 use common::machine::{Usage, variable};
 use common::scale::{CameraProcess, Tiles, camera_tables, code_in, id, id_list, quantile, rounded};
-use common::eventually;
 use serde_json::{Value, json};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
@@ -70,8 +70,7 @@ fn main() {
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    let simulator_cores =
-        Usage::of(cameras.program.pid()).cpu_since(&before) / begun.elapsed().as_secs_f64();
+    let simulator_cores = Usage::of(cameras.program.pid()).cpu_since(&before) / begun.elapsed().as_secs_f64();
     let standby = f64::from(options.cameras - options.shown).max(1.0);
     let report = wall.stop();
     let result = json!({

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::composite::Backend;
-use vitrail_engine::config::{Watcher, WallSpec};
+use vitrail_engine::config::{WallSpec, Watcher};
 use vitrail_engine::media::Ratio;
 use vitrail_engine::source::grant::Authority;
 use vitrail_engine::wall::{Wall, WallReport};

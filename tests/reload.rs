@@ -66,7 +66,8 @@ fn only_what_changed_is_touched() {
     let before = camera(&wall, "a");
     let spec = load(&[("a", "A", 1), ("c", "Corner", 3), ("d", "D", 5), ("e", "E", 6)]);
     let done = wall.reload(spec, &authority).unwrap();
-    let ids = |ids: &[vitrail_engine::media::CameraId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let ids =
+        |ids: &[vitrail_engine::media::CameraId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(ids(&done.added), ["e"]);
     assert_eq!(ids(&done.removed), ["b"]);
     assert_eq!(ids(&done.changed), ["c", "d"]);

@@ -71,9 +71,10 @@ fn print(measured: &Measured) {
         );
     }
     println!(
-        "  fit    copy {:.3}, whole factors {:.3} ns/source pixel; others {:.2} ns/source + {:.2} ns/made pixel",
+        "  fit    copy {:.3}; whole factors {:.3} ns/source + {:.2} ns/made pixel; others {:.2} + {:.2}",
         m.fit.copy_pixel_s * 1e9,
         m.fit.box_source_pixel_s * 1e9,
+        m.fit.box_out_pixel_s * 1e9,
         m.fit.source_pixel_s * 1e9,
         m.fit.out_pixel_s * 1e9
     );

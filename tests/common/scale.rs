@@ -100,8 +100,7 @@ impl Tiles {
         let tiles = layout.screens[0].tiles.iter().filter_map(|tile| {
             let camera = number(tile.camera.as_ref()?)?;
             let rect = tile.rect;
-            let region =
-                Region::new(rect.x.into(), rect.y.into(), rect.width.into(), rect.height.into());
+            let region = Region::new(rect.x.into(), rect.y.into(), rect.width.into(), rect.height.into());
             Some((camera, region))
         });
         Tiles(tiles.collect())

@@ -93,6 +93,8 @@ pub struct FitCost {
     pub copy_pixel_s: f64,
     /// CPU-seconds per source pixel where both factors are whole numbers.
     pub box_source_pixel_s: f64,
+    /// CPU-seconds per pixel made, where both factors are whole numbers.
+    pub box_out_pixel_s: f64,
     /// CPU-seconds per source pixel of any other scale.
     pub source_pixel_s: f64,
     /// CPU-seconds per pixel made, of any other scale.
@@ -257,6 +259,7 @@ impl CostModel {
                 picture_s: 1e-6,
                 copy_pixel_s: 0.06 * NS,
                 box_source_pixel_s: 0.095 * NS,
+                box_out_pixel_s: 0.0,
                 source_pixel_s: 0.6 * NS,
                 out_pixel_s: 3.3 * NS,
             },
@@ -356,7 +359,7 @@ impl CostModel {
             + if source == out {
                 f.copy_pixel_s * area(source)
             } else if whole(source.0, out.0) && whole(source.1, out.1) {
-                f.box_source_pixel_s * area(source)
+                f.box_source_pixel_s * area(source) + f.box_out_pixel_s * area(out)
             } else {
                 f.source_pixel_s * area(source) + f.out_pixel_s * area(out)
             }
@@ -412,6 +415,7 @@ impl CostModel {
             self.fit.picture_s,
             self.fit.copy_pixel_s,
             self.fit.box_source_pixel_s,
+            self.fit.box_out_pixel_s,
             self.fit.source_pixel_s,
             self.fit.out_pixel_s,
             self.composite.redraw_s,

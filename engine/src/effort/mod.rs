@@ -4,9 +4,9 @@
 pub mod cost;
 mod governor;
 mod ladder;
+pub mod plan;
 #[cfg(test)]
 mod tests;
-pub mod plan;
 
 pub use cost::{CostModel, StreamLoad};
 pub use governor::{Admission, Decision, Governor, Load, Plan};

@@ -231,33 +231,39 @@ type Size = (u32, u32);
 
 fn fitting() -> FitCost {
     let area = |size: Size| f64::from(size.0) * f64::from(size.1);
-    let per_source = |pairs: &[(Size, Size)]| {
-        let points: Vec<_> = pairs
-            .iter()
-            .map(|&(from, to)| Point { terms: [1.0, area(from)], value: rooms::fit(from, to) })
+    let measured = |pairs: &[(Size, Size)]| -> Vec<Point<3>> {
+        let point = |&(from, to): &(Size, Size)| Point {
+            terms: [1.0, area(from), area(to)],
+            value: rooms::fit(from, to),
+        };
+        pairs.iter().map(point).collect()
+    };
+    // Nothing is scaled: source and made pixels are the same, so one of the two takes it all.
+    let copies = measured(&[((320, 180), (320, 180)), ((640, 360), (640, 360)), ((1280, 720), (1280, 720))])
+        .into_iter()
+        .map(|p| Point { terms: [p.terms[0], p.terms[1]], value: p.value })
+        .collect::<Vec<_>>();
+    let [picture_s, copy_pixel_s] = least_squares(&copies);
+    let rest = |pairs: &[(Size, Size)]| {
+        let points: Vec<_> = measured(pairs)
+            .into_iter()
+            .map(|p| Point { terms: [p.terms[1], p.terms[2]], value: (p.value - picture_s).max(1e-9) })
             .collect();
         least_squares(&points)
     };
-    let [copy_fixed, copy_pixel_s] =
-        per_source(&[((320, 180), (320, 180)), ((640, 360), (640, 360)), ((1280, 720), (1280, 720))]);
-    let [box_fixed, box_source_pixel_s] =
-        per_source(&[((640, 360), (320, 180)), ((1920, 1080), (480, 270)), ((1920, 1080), (640, 360))]);
-    let picture_s = copy_fixed.min(box_fixed);
-    let pairs = [
+    let [box_source_pixel_s, box_out_pixel_s] = rest(&[
+        ((640, 360), (320, 180)),
+        ((1280, 720), (640, 360)),
+        ((1920, 1080), (480, 270)),
+        ((1920, 1080), (640, 360)),
+    ]);
+    let [source_pixel_s, out_pixel_s] = rest(&[
         ((1920, 1080), (854, 480)),
         ((1920, 1080), (400, 226)),
         ((640, 360), (480, 270)),
         ((640, 360), (960, 540)),
-    ];
-    let points: Vec<_> = pairs
-        .into_iter()
-        .map(|(from, to)| Point {
-            terms: [area(from), area(to)],
-            value: (rooms::fit(from, to) - picture_s).max(1e-9),
-        })
-        .collect();
-    let [source_pixel_s, out_pixel_s] = least_squares(&points);
-    FitCost { picture_s, copy_pixel_s, box_source_pixel_s, source_pixel_s, out_pixel_s }
+    ]);
+    FitCost { picture_s, copy_pixel_s, box_source_pixel_s, box_out_pixel_s, source_pixel_s, out_pixel_s }
 }
 
 fn check_fitting(model: &CostModel) -> Vec<Check> {

@@ -239,9 +239,9 @@ impl Encoder {
 /// CPU-seconds per access unit to receive this stream over RTSP/TCP from the output room's server.
 /// Only the threads of the ingest room count.
 pub fn ingest(stream: &Stream) -> Result<f64> {
-    const VIEWERS: u64 = 8;
+    const VIEWERS: u64 = 16;
     /// Many more than a camera sends, so that the clock sees something.
-    const RATE: u32 = 150;
+    const RATE: u32 = 75;
     const TIME: Duration = Duration::from_millis(1600);
     let clock = SystemClock::shared();
     let load = &stream.load;
@@ -330,4 +330,28 @@ fn free_port() -> Result<u16> {
 pub fn bound(checks: &[Check], room: &str) -> f64 {
     let of = checks.iter().filter(|c| c.room == room).map(|c| c.deviation().abs());
     of.fold(0.03, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_room_is_measured_by_running_it() {
+        let small = Stream::encode(Codec::H264, 320, 180, 200).unwrap();
+        let large = Stream::encode(Codec::H264, 960, 540, 2000).unwrap();
+        assert_eq!(small.units.len(), PICTURES as usize);
+        assert_eq!(small.units.iter().filter(|u| u.random_access).count() as u32, PICTURES / GOP);
+        assert!(small.load.bits_per_second > 20e3 && large.load.bits_per_second > 100e3);
+        let sum = |stream| decode(stream, false, 1).unwrap().iter().sum::<f64>();
+        // Nine times the pixels: far enough apart for any machine.
+        assert!(sum(&large) > 2.0 * sum(&small));
+        assert_eq!(decode_keys(&small, 1).unwrap().len() as u32, PICTURES / GOP);
+        assert!(fit((960, 540), (480, 270)) > 0.0);
+        let (redraw, copy) = composite((640, 360), 2, 4).unwrap();
+        assert!(redraw > 0.0 && copy > 0.0);
+        assert!(encode(Codec::H264, "ultrafast", (320, 180)).unwrap() > 0.0);
+        assert!(ingest(&small).unwrap() > 0.0);
+    }
 }

@@ -248,9 +248,10 @@ impl Camera {
                 .decision
                 .as_ref()
                 .is_some_and(|d| d.effort == Effort::Standby && d.profile_name == streams.name_of(smallest))
-            && streams.current.as_ref().is_some_and(|s| {
-                s.source.profile == streams.name_of(smallest) && !streams.is_outdated(s)
-            })
+            && streams
+                .current
+                .as_ref()
+                .is_some_and(|s| s.source.profile == streams.name_of(smallest) && !streams.is_outdated(s))
     }
 
     /// Learns what the streams bring, and which cannot be had.
