@@ -114,6 +114,10 @@ fn every_error_of_a_row_in_its_exact_words() {
             "c.csv:2:1: camera a: a quote is not closed; a camera is one line; a quote in a text is doubled",
         ),
         (
+            "a,b\rc,,,,,rtsp://h/1,,,,",
+            "c.csv:2:1: has a carriage return in it; save the file with usual line ends",
+        ),
+        (
             "a,one, two,,,,,rtsp://h/1,,,,x,y",
             "c.csv:2:30: camera a: has 13 fields, but the header has 11; a text with a delimiter in it stands in quotes",
         ),
@@ -144,7 +148,7 @@ fn every_error_of_a_header_in_its_exact_words() {
             "id,uri,mian.size\n",
             "c.csv:1:8: profile \"mian\" has no column \"mian.uri\"; a profile needs its address".into(),
         ),
-        ("id,\"uri\n", "c.csv:1:1: a quote in the header is not closed".into()),
+        ("id,\"uri\n", "c.csv:1:1: the header: a quote is not closed; a camera is one line; a quote in a text is doubled".into()),
     ];
     for (text, expected) in cases {
         assert_eq!(refused(text), expected, "for {text}");
