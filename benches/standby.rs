@@ -3,8 +3,8 @@
 //!     cargo bench --bench standby                  8000 cameras, 64 shown, 200 call-ups
 //!     STANDBY_CAMERAS=500 STANDBY_CALLS=20 STANDBY_SECONDS=5 cargo bench --bench standby
 //!
-//! The cameras run in a process of their own at STANDBY_SUB. The wall runs in this one, first with
-//! the shown cameras alone, then with all, and the difference is what standby costs. A call-up swaps
+//! The cameras run in a process of their own at STANDBY_SUB. The wall runs in this one; a second
+//! process of this program runs it with the shown cameras alone, and the difference is what standby costs. A call-up swaps
 //! the camera of one tile for a random one and counts from `apply` to the first canvas with that
 //! camera's code in the tile. Prints one JSON object; fails where a camera cannot be called up.
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -12,11 +12,14 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::eventually;
 use common::machine::{Usage, variable};
-use common::scale::{CameraProcess, Tiles, camera_tables, code_in, id, id_list, quantile, rounded};
+use common::scale::{
+    CameraProcess, Dice, Tiles, camera_tables, code_in, id, id_list, quantile, rounded, sub_uri,
+};
 use serde_json::{Value, json};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
@@ -45,6 +48,12 @@ fn main() {
         seconds: variable("STANDBY_SECONDS", 20),
         connect: variable("STANDBY_CONNECT_SECONDS", 180),
     };
+    if let Ok(listen) = std::env::var("STANDBY_ALONE") {
+        let (rest, wall, _) = open(&options, options.shown, &listen);
+        println!("{}", rest.json());
+        drop(wall.stop());
+        return;
+    }
     let calls: u64 = variable("STANDBY_CALLS", 200);
     let sub: String = variable("STANDBY_SUB", "640x360@1".into());
     let codecs: String = variable("STANDBY_CODECS", "h264".into());
@@ -54,9 +63,17 @@ fn main() {
     let simulator = ["--sub", &sub, "--codecs", &codecs, "--loop-seconds", "2"];
     let cameras = CameraProcess::start(options.cameras, &simulator, Duration::from_secs(600));
 
-    let (alone, wall, _) = open(&options, options.shown, &cameras);
-    wall.stop();
-    let (all, mut wall, mut scene) = open(&options, options.cameras, &cameras);
+    // In a process of its own: what a first wall has freed would be missing in the memory of a second.
+    let alone = Command::new(std::env::current_exe().unwrap())
+        .env("STANDBY_ALONE", &cameras.listen)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(alone.status.success(), "the wall of the shown cameras alone: {}", alone.status);
+    let alone: Value = serde_json::from_slice(&alone.stdout).unwrap();
+    let (all, mut wall, mut scene) = open(&options, options.cameras, &cameras.listen);
+    let all = all.json();
+    let more = |key: &str| all[key].as_f64().unwrap() - alone[key].as_f64().unwrap();
     let before = Usage::of(cameras.program.pid());
     let begun = Instant::now();
     let (mut times, mut failed) = (Vec::new(), Vec::new());
@@ -77,11 +94,10 @@ fn main() {
         "cameras": options.cameras,
         "shown": options.shown,
         "sub": sub,
-        "with_shown_alone": alone.json(),
-        "with_all": all.json(),
-        "bytes_per_standby_camera":
-            ((all.usage.resident_bytes as f64 - alone.usage.resident_bytes as f64) / standby).round(),
-        "cpu_us_per_s_per_standby_camera": rounded((all.cores - alone.cores) * 1e6 / standby),
+        "with_shown_alone": alone,
+        "with_all": all,
+        "kb_per_standby_camera": rounded(more("resident_mb") * 1e3 / standby),
+        "cpu_us_per_s_per_standby_camera": rounded(more("cpu_cores") * 1e6 / standby),
         "calls": calls,
         "calls_failed": failed,
         "call_up_p50_ms": quantile(&mut times, 0.5),
@@ -120,7 +136,7 @@ impl Rest {
 }
 
 /// Starts a wall of `count` cameras, waits until all of them send, and measures it at rest.
-fn open(options: &Options, count: u16, cameras: &CameraProcess) -> (Rest, Wall, Scene) {
+fn open(options: &Options, count: u16, listen: &str) -> (Rest, Wall, Scene) {
     let side = (f64::from(options.shown)).sqrt().ceil() as u16;
     let text = format!(
         "[wall]\nframe_rate = 25\n[encoder]\npreset = \"ultrafast\"\n[overlay]\nlabels = false\n\
@@ -128,7 +144,7 @@ fn open(options: &Options, count: u16, cameras: &CameraProcess) -> (Rest, Wall, 
          [[screen]]\nid = \"one\"\nsize = \"1920x1080\"\ngrid = \"{side}x{side}\"\nfit = \"stretch\"\n\
          cameras = {}\n{}",
         id_list(options.shown),
-        camera_tables(1..=count, |n| cameras.uri(n)),
+        camera_tables(1..=count, |n| sub_uri(listen, n)),
     );
     let spec = WallSpec::from_toml(&text, "standby.toml").unwrap();
     let scene = spec.scene.clone();
@@ -170,7 +186,7 @@ fn show(scene: &mut Scene, tile: usize, camera: u16) {
 fn call_up(wall: &mut Wall, scene: &Scene, camera: u16) -> Option<Duration> {
     let region = Tiles::of(scene).region(camera);
     let begun = Instant::now();
-    wall.apply(scene).unwrap();
+    wall.apply(scene).unwrap_or_else(|e| panic!("camera {camera} cannot be called up: {e}"));
     while begun.elapsed() < CALL_LIMIT {
         let code = wall.newest(0).and_then(|canvas| code_in(&canvas, region));
         if code.is_some_and(|c| c.camera == camera) {
@@ -179,17 +195,4 @@ fn call_up(wall: &mut Wall, scene: &Scene, camera: u16) -> Option<Duration> {
         std::thread::sleep(Duration::from_millis(1));
     }
     None
-}
-
-/// The same numbers from the same seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31) % limit
-    }
 }

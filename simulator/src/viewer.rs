@@ -73,6 +73,13 @@ impl Shared {
     }
 }
 
+/// Which pictures a viewer decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    All,
+    KeyFrames,
+}
+
 /// A running decoder of one stream; dropping it ends the pipeline.
 pub struct Viewer {
     pipeline: gst::Pipeline,
@@ -82,6 +89,16 @@ pub struct Viewer {
 impl Viewer {
     /// Connects to an RTSP stream. Errors of the connection appear in [`Viewer::next`].
     pub fn rtsp(uri: &str, transport: Transport, clock: SharedClock) -> Result<Viewer> {
+        Viewer::connect(uri, transport, clock, Wanted::All)
+    }
+
+    /// As [`rtsp`](Viewer::rtsp), but decodes key frames alone: a look at a large picture now and then,
+    /// at a small part of the cost.
+    pub fn rtsp_key_frames(uri: &str, transport: Transport, clock: SharedClock) -> Result<Viewer> {
+        Viewer::connect(uri, transport, clock, Wanted::KeyFrames)
+    }
+
+    fn connect(uri: &str, transport: Transport, clock: SharedClock, wanted: Wanted) -> Result<Viewer> {
         crate::start_gstreamer()?;
         let protocol = if transport == Transport::Tcp { "tcp" } else { "udp" };
         let source = gst::ElementFactory::make("rtspsrc")
@@ -91,7 +108,7 @@ impl Viewer {
             .property_from_str("protocols", protocol)
             .build()
             .map_err(|e| missing("rtspsrc").caused_by(e))?;
-        Viewer::start(source, clock)
+        Viewer::start(source, clock, wanted)
     }
 
     /// Decodes a file to its end, as fast as it goes.
@@ -106,17 +123,17 @@ impl Viewer {
             .property("parse-streams", true)
             .build()
             .map_err(|e| missing("urisourcebin").caused_by(e))?;
-        Viewer::start(source, clock)
+        Viewer::start(source, clock, Wanted::All)
     }
 
-    fn start(source: gst::Element, clock: SharedClock) -> Result<Viewer> {
+    fn start(source: gst::Element, clock: SharedClock, wanted: Wanted) -> Result<Viewer> {
         let pipeline = gst::Pipeline::new();
         let shared = Arc::new(Shared::default());
         pipeline.add(&source).map_err(|e| missing("pipeline").caused_by(e))?;
         let (weak, inbox) = (pipeline.downgrade(), shared.clone());
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = weak.upgrade() else { return };
-            if let Err(error) = attach(&pipeline, pad, &inbox, &clock) {
+            if let Err(error) = attach(&pipeline, pad, &inbox, &clock, wanted) {
                 inbox.end(Err(error));
             }
         });
@@ -182,7 +199,13 @@ fn missing(element: &'static str) -> Error {
 }
 
 /// Adds depayloader, parser, decoder and sink behind a new pad of video.
-fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, shared: &Arc<Shared>, clock: &SharedClock) -> Result<()> {
+fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    shared: &Arc<Shared>,
+    clock: &SharedClock,
+    wanted: Wanted,
+) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let Some(kind) = caps.structure(0) else { return Ok(()) };
     let rtp = kind.name() == "application/x-rtp";
@@ -228,7 +251,7 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, shared: &Arc<Shared>, clock:
         .build();
     sink.set_callbacks(callbacks);
     let parsed = bin.by_name("parse").and_then(|parse| parse.static_pad("src"));
-    skip_to_key_frame(&parsed.ok_or_else(|| missing("parser"))?);
+    skip_to_key_frame(&parsed.ok_or_else(|| missing("parser"))?, wanted);
     pipeline.add(&bin).map_err(|e| missing("pipeline").caused_by(e))?;
     let target = bin.static_pad("sink").ok_or_else(|| missing("sink pad"))?;
     pad.link(&target).map_err(|e| missing("decoder").caused_by(e))?;
@@ -236,10 +259,12 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, shared: &Arc<Shared>, clock:
     Ok(())
 }
 
-/// Drops what comes before the first key frame: a decoder would make grey pictures of it.
-fn skip_to_key_frame(pad: &gst::Pad) {
-    pad.add_probe(gst::PadProbeType::BUFFER, |_, info| match info.buffer() {
+/// Drops what comes before the first key frame, of which a decoder would make grey pictures, and what
+/// else is not wanted.
+fn skip_to_key_frame(pad: &gst::Pad, wanted: Wanted) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| match info.buffer() {
         Some(buffer) if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) => gst::PadProbeReturn::Drop,
+        _ if wanted == Wanted::KeyFrames => gst::PadProbeReturn::Ok,
         _ => gst::PadProbeReturn::Remove,
     });
 }

@@ -47,7 +47,7 @@ impl CameraProcess {
     }
 
     pub fn uri(&self, camera: u16) -> String {
-        format!("rtsp://{}/cam/{camera}/sub", self.listen)
+        sub_uri(&self.listen, camera)
     }
 
     /// One command on the control port, and its answer.
@@ -62,6 +62,11 @@ impl CameraProcess {
         self.talk.read_line(&mut line).ok()?;
         serde_json::from_str(&line).ok()
     }
+}
+
+/// Where a camera's sub stream is.
+pub fn sub_uri(listen: &str, camera: u16) -> String {
+    format!("rtsp://{listen}/cam/{camera}/sub")
 }
 
 /// The id that walls of these benches give a camera.
@@ -133,4 +138,26 @@ pub fn quantile(values: &mut [f64], share: f64) -> Value {
     values.sort_by(f64::total_cmp);
     let at = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len().max(1)) - 1;
     values.get(at).map_or(Value::Null, |v| rounded(*v).into())
+}
+
+/// The same numbers from the same seed (splitmix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// A whole number from 0, below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub fn between(&mut self, from: f64, to: f64) -> f64 {
+        from + (to - from) * (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
 }
