@@ -4,7 +4,7 @@
 //!     LATENCY_ROUNDS=1 LATENCY_SECONDS=10 cargo bench --bench peer_latency
 //!
 //! 9 cameras (640x360, 12.5 pictures a second, H.264, TCP) on a 3x3 wall of 1920x1080 at 25 pictures a
-//! second, x264 ultrafast zerolatency CRF 23, served over RTSP. The peer is what one would give to
+//! second, x264 ultrafast zerolatency CRF 23 without a cap, served over RTSP. The peer is what one would give to
 //! gst-launch-1.0 (rtspsrc latency=0 ! rtph264depay ! avdec_h264 max-threads=1 ! videoscale ! compositor
 //! ! x264enc tune=zerolatency), served by gst-rtsp-server in a process of its own, because gst-launch-1.0
 //! alone cannot serve RTSP: this program starts itself again as that server. Prints JSON and a table.
@@ -174,7 +174,8 @@ fn serve(cameras: &str, port: &str) {
         launch += &format!(" sink_{i}::xpos={} sink_{i}::ypos={}", i % SIDE * 640, i / SIDE * 360);
     }
     launch += " ! video/x-raw,format=I420,width=1920,height=1080,framerate=25/1 \
-               ! x264enc speed-preset=ultrafast tune=zerolatency pass=qual quantizer=23 key-int-max=50 \
+               ! x264enc speed-preset=ultrafast tune=zerolatency pass=qual quantizer=23 vbv-buf-capacity=0 \
+               bframes=0 key-int-max=50 option-string=scenecut=0 \
                ! rtph264pay name=pay0 pt=96 config-interval=-1";
     for (i, camera) in cameras.split(' ').enumerate() {
         launch += &format!(

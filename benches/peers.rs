@@ -2,7 +2,8 @@
 //!
 //!     make bench-peers                             two rounds, the table, target/bench-peers.json
 //!     cargo bench --bench peers -- --rounds 3 --write-docs
-//!     cargo bench --bench peers -- --all           also the peers' weaker ways
+//!     cargo bench --bench peers -- --all           also GStreamer with a videoscale in each branch
+//!     cargo bench --bench peers -- --rounds 1 --seconds 2    a quick look
 //!     PEERS_VITRAIL=/path/to/another/vitrail cargo bench --bench peers
 //!
 //! 16 x 1080p25 H.264 of 10 s (benches/peers/clips.sh) into 4x4 of 1920x1080 at 25 pictures a second,
@@ -46,6 +47,7 @@ struct Fidelity {
 
 struct Options {
     rounds: usize,
+    seconds: usize,
     all: bool,
     write_docs: bool,
 }
@@ -56,10 +58,17 @@ fn main() {
     if arguments.iter().any(|a| a == "--test") {
         return;
     }
-    let rounds =
-        arguments.iter().position(|a| a == "--rounds").and_then(|i| arguments.get(i + 1)?.parse().ok());
+    let number = |name: &str, default: usize| {
+        let at = arguments.iter().position(|a| a == name);
+        at.and_then(|i| arguments.get(i + 1)?.parse().ok()).unwrap_or(default)
+    };
     let has = |name: &str| arguments.iter().any(|a| a == name);
-    let options = Options { rounds: rounds.unwrap_or(3), all: has("--all"), write_docs: has("--write-docs") };
+    let options = Options {
+        rounds: number("--rounds", 3).max(1),
+        seconds: number("--seconds", 10).clamp(1, 10),
+        all: has("--all"),
+        write_docs: has("--write-docs"),
+    };
     if !works("ffmpeg", "-version") {
         println!("skipped: ffmpeg is not installed; it makes the reference");
         return;
@@ -69,6 +78,7 @@ fn main() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
+    let clips = if options.seconds < 10 { shortened(&clips, options.seconds, folder.path()) } else { clips };
     let mut peers = peers(&clips, options.all);
     let floors = rounds_of(&mut peers, &clips, folder.path(), options.rounds);
     let balanced = fidelity(&mut peers, folder.path());
@@ -100,6 +110,18 @@ fn clips() -> Option<Vec<PathBuf>> {
     let out = Command::new(script).stderr(std::process::Stdio::inherit()).output().ok()?;
     let clips: Vec<PathBuf> = String::from_utf8(out.stdout).ok()?.lines().map(PathBuf::from).collect();
     (out.status.success() && clips.len() == SIDE * SIDE).then_some(clips)
+}
+
+/// The beginnings of the clips, copied without decoding.
+fn shortened(clips: &[PathBuf], seconds: usize, folder: &Path) -> Vec<PathBuf> {
+    let cut = |(n, clip): (usize, &PathBuf)| {
+        let file = folder.join(format!("short-{n}.mp4"));
+        let mut cut = command("ffmpeg", "-nostdin -v error -y -i");
+        cut.arg(clip).args(["-frames:v", &(25 * seconds).to_string(), "-c", "copy"]).arg(&file);
+        assert!(run(&mut cut).success, "{} cannot be cut", clip.display());
+        file
+    };
+    clips.iter().enumerate().map(cut).collect()
 }
 
 /// A command from words and paths.
@@ -149,8 +171,7 @@ fn vitrail(clips: &[PathBuf], effort: &str, out: &str, file: &Path) -> Command {
     for clip in clips {
         command.arg("-i").arg(clip);
     }
-    let words =
-        format!("--grid 4x4 --size 1920x1080 --fps 25 --duration 10s --overwrite --effort {effort} {out} -o");
+    let words = format!("--grid 4x4 --size 1920x1080 --fps 25 --overwrite --effort {effort} {out} -o");
     command.args(words.split_whitespace()).arg(file);
     command
 }
@@ -177,10 +198,11 @@ fn peers(clips: &[PathBuf], all: bool) -> Vec<Peer> {
         let out = format!(
             "! x264enc speed-preset=ultrafast tune=zerolatency bitrate={KBPS} key-int-max=50 ! matroskamux ! filesink"
         );
-        let scale = "videoscale ! video/x-raw,width=480,height=270 !";
-        add("GStreamer videoscale + compositor", gstreamer, scale, out.clone(), "! filesink");
+        add("GStreamer compositor", gstreamer, "", out.clone(), "! filesink");
         if all {
-            add("GStreamer compositor alone", gstreamer, "", out, "! filesink");
+            let scale = "videoscale ! video/x-raw,width=480,height=270 !";
+            let name = "GStreamer videoscale + compositor (no equal: see its PSNR)";
+            add(name, gstreamer, scale, out, "! filesink");
         }
     } else {
         println!("skipped: GStreamer; gst-launch-1.0 is not installed");
@@ -299,12 +321,13 @@ fn table(peers: &[Peer], floors: &Floors, balanced: Option<Fidelity>, options: &
     let machine = vitrail_engine::measure::machine();
     let mut text = format!(
         "# Beside the peers, measured\n\n\
-         16 x 1080p25 H.264 clips of real road and street footage (4 Mb/s, a key frame every 50 pictures, 10 s) into \
+         16 x 1080p25 H.264 clips of real road and street footage (4 Mb/s, a key frame every 50 pictures, {} s) into \
          one 4x4 mosaic of 1080p25, x264 ultrafast zerolatency at {KBPS} kb/s, one thread a decoder; all in one run, \
          alternating, medians of {} rounds. {}, {} cores, {}, {}.\n\n\
          ```sh\nmake bench-peers        # cargo bench --bench peers -- --rounds {} --write-docs wrote this page\n```\n\n\
-         | who | CPU | of FFmpeg's | wall | peak memory | PSNR / lowest / SSIM, before the encoder | PSNR after it | size |\n\
-         |---|---|---|---|---|---|---|---|\n",
+         | who | CPU | of FFmpeg's | of the floor | wall | peak memory | PSNR / lowest / SSIM, before the encoder | PSNR after it | size |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+        options.seconds,
         options.rounds,
         machine.cpu,
         machine.cores,
@@ -322,16 +345,17 @@ fn table(peers: &[Peer], floors: &Floors, balanced: Option<Fidelity>, options: &
         });
         let after = peer.after.map_or("-".into(), |f| decibels(f.psnr));
         text += &format!(
-            "| {}{failed} | {cpu:.1} s | {:.2} | {:.1} s | {:.0} MB | {before} | {after} | {:.1} MB |\n",
+            "| {}{failed} | {cpu:.1} s | {:.2} | {:.2} | {:.1} s | {:.0} MB | {before} | {after} | {:.1} MB |\n",
             peer.name,
             cpu / ffmpeg,
+            cpu / floor(floors),
             median(&peer.rounds, |u| u.wall_s),
             peak / 1e6,
             peer.bytes as f64 / 1e6
         );
     }
     text += &format!(
-        "| floor: each stream decoded alone, the mosaic encoded alone | {:.1} + {:.1} s | {:.2} | | | | | |\n\n",
+        "| floor: each stream decoded alone, the mosaic encoded alone | {:.1} + {:.1} s | {:.2} | 1.00 | | | | | |\n\n",
         median(&floors.decode, |u| u.cpu_s),
         median(&floors.encode, |u| u.cpu_s),
         floor(floors) / ffmpeg
