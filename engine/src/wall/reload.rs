@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use super::camera::{Camera, Wanted, wanted};
 use super::{Wall, liveness_limits, offers, same_screens};
 use crate::base::Result;
-use crate::config::WallSpec;
+use crate::config::{Changed, WallSpec, diff};
 use crate::media::CameraId;
 use crate::scene;
 use crate::source::{Authority, Secrets};
@@ -19,7 +19,7 @@ pub struct Reloaded {
     pub added: Vec<CameraId>,
     /// Closed.
     pub removed: Vec<CameraId>,
-    /// Called at another address, or described otherwise.
+    /// Called at another address, with another login, or described otherwise.
     pub changed: Vec<CameraId>,
     /// Tables and keys that changed and wait for the next start.
     pub ignored: Vec<&'static str>,
@@ -41,7 +41,10 @@ impl Wall {
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         let old = self.cameras();
         let mut wanted: HashMap<CameraId, Wanted> = wanted(&layout);
-        let mut reloaded = Reloaded { ignored, ..Reloaded::default() };
+        let changes = diff(&self.spec.cameras, &spec.cameras);
+        let mut reloaded = Reloaded { ignored, removed: changes.removed, ..Reloaded::default() };
+        let described_anew: HashMap<&CameraId, &Changed> =
+            changes.changed.iter().map(|c| (&c.camera.id, c)).collect();
         let mut openings = Vec::with_capacity(spec.cameras.len());
         for camera in &spec.cameras {
             openings.push((camera, offers(camera, &spec.limits, &secrets)?));
@@ -52,8 +55,12 @@ impl Wall {
             let camera = match old.get(&id) {
                 Some(camera) => {
                     let elsewhere = camera.set_offers(&self.rooms, offers);
-                    if elsewhere || *camera.spec() != *described {
+                    let fields = described_anew.get(&id).map(|c| c.fields.as_slice());
+                    if let Some(fields) = fields {
+                        tracing::info!(camera = %id, "changed: {fields:?}");
                         camera.describe_anew(described);
+                    }
+                    if elsewhere || fields.is_some() {
                         reloaded.changed.push(id.clone());
                     }
                     camera.clone()
@@ -71,8 +78,6 @@ impl Wall {
             };
             new.insert(id, camera);
         }
-        let removed = old.keys().filter(|id| !new.contains_key(*id)).cloned();
-        reloaded.removed = removed.collect();
         *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         for id in &reloaded.removed {
             self.rooms.store.remove(id);
