@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::JobEffort;
+use super::shortcut::Shortcut;
 use super::timeline::{Ticks, Timeline};
 use crate::base::{Error, ErrorKind, Result, SharedClock};
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture};
-use crate::fit::{FitMode, FitSpec, FittedFrame, Scratch, fit};
+use crate::fit::{FitSpec, FittedFrame, Scratch, fit};
 use crate::media::{Pts, VideoParameters};
 use crate::source::{FileDemuxer, FileUnit};
 
@@ -36,6 +37,7 @@ pub(super) struct LaneCounts {
     pub decoded: u64,
     pub fitted: u64,
     pub skipped: u64,
+    pub unfiltered: u64,
     pub hidden: u64,
     pub damaged: u64,
     pub jumps: u64,
@@ -58,6 +60,7 @@ pub(super) struct Lane {
     name: String,
     demuxer: FileDemuxer,
     decoder: Box<dyn Decoder>,
+    shortcut: Option<Shortcut>,
     effort: JobEffort,
     placer: Placer,
 }
@@ -81,8 +84,9 @@ impl Lane {
             max_pixels: DecoderRequest::MAX_PIXELS,
             isolated: effort == JobEffort::Keyframes,
         };
-        let mut decoder = LibavDecoder::open(&request)?;
-        decoder.set_skip_loop_filter(effort != JobEffort::Exact && hides_the_loop_filter(&parameters, &spec));
+        let decoder = LibavDecoder::open(&request)?;
+        let shortcut =
+            (effort == JobEffort::Balanced).then(|| Shortcut::new(&request, &parameters, spec)).flatten();
         let resolution = i64::try_from(demuxer.resolution().as_nanos()).unwrap_or(0);
         let placer = Placer {
             timeline: Timeline::new(demuxer.picture_time(), demuxer.clock_jumps()),
@@ -92,12 +96,14 @@ impl Lane {
             spec,
             parameters,
             known: BTreeSet::new(),
+            left_out: None,
             hidden: HashSet::new(),
             untimed: HashSet::new(),
+            newest: None,
             counts: LaneCounts::default(),
             clock,
         };
-        Ok(Lane { name, demuxer, decoder: Box::new(decoder), effort, placer })
+        Ok(Lane { name, demuxer, decoder: Box::new(decoder), shortcut, effort, placer })
     }
 
     /// What was counted so far.
@@ -126,6 +132,9 @@ impl Lane {
             if self.placer.counts.decoded == self.placer.counts.hidden {
                 return Err(self.without_pictures());
             }
+            if let Some(pts) = self.placer.left_out {
+                self.placer.timeline.leave_out(pts);
+            }
             turn.ended =
                 Some(self.placer.ticks.first_from(self.placer.timeline.end() - self.placer.resolution));
         }
@@ -141,6 +150,9 @@ impl Lane {
                     self.placer.counts.units += 1;
                     if self.effort == JobEffort::Keyframes && !unit.unit.random_access {
                         self.placer.counts.skipped += 1;
+                        if !unit.hidden {
+                            self.placer.left_out = self.placer.left_out.max(Some(unit.unit.pts));
+                        }
                         // Not more than a second of reading for nothing.
                         if batch.is_empty() && self.placer.counts.units.is_multiple_of(256) {
                             return (batch, false);
@@ -167,8 +179,13 @@ impl Lane {
             self.placer.known.remove(&unit.unit.pts.0);
             return Ok(());
         }
+        if let Some(shortcut) = &mut self.shortcut {
+            let skips = shortcut.skips(&unit.unit)?;
+            self.decoder.set_skip_loop_filter(skips);
+            self.placer.counts.unfiltered += u64::from(skips);
+        }
         let clock = self.placer.clock.clone();
-        let (begun, fitted_before) = (clock.now(), self.placer.counts.fit);
+        let (begun, fitted_before, before) = (clock.now(), self.placer.counts.fit, turn.pictures.len());
         let placer = &mut self.placer;
         let mut sink = |picture: Picture| placer.take(picture, end, scratch, turn);
         let mut decoded = self.decoder.decode(&unit.unit, &mut sink);
@@ -176,6 +193,9 @@ impl Lane {
             // The next unit does not follow this one: all of it must come out now.
             let drained = self.decoder.drain(&mut sink);
             decoded = decoded.and(drained);
+        }
+        if let Some(shortcut) = &mut self.shortcut {
+            shortcut.decoded(&unit.unit, turn.pictures.get(before..).unwrap_or_default(), scratch);
         }
         let took = clock.now().since(begun);
         self.placer.counts.decode += took.saturating_sub(self.placer.counts.fit - fitted_before);
@@ -211,18 +231,6 @@ impl Lane {
     }
 }
 
-/// Where the picture shrinks to half or less each way, what the loop filter smooths is averaged
-/// away: 50 to 54 dB from the exact picture at a quarter.
-fn hides_the_loop_filter(parameters: &VideoParameters, spec: &FitSpec) -> bool {
-    let across = f64::from(parameters.width) / f64::from(spec.width);
-    let down = f64::from(parameters.height) / f64::from(spec.height);
-    let factor = match spec.mode {
-        FitMode::Contain => across.max(down),
-        FitMode::Cover | FitMode::Stretch => across.min(down),
-    };
-    factor >= 2.0
-}
-
 /// Finds the tick of each picture and fits those that are shown.
 struct Placer {
     timeline: Timeline,
@@ -235,16 +243,21 @@ struct Placer {
     parameters: VideoParameters,
     /// Times of units that were read and whose pictures are still to come.
     known: BTreeSet<i64>,
+    /// The latest unit since the last noted one that was not.
+    left_out: Option<Pts>,
     /// Numbers of units whose pictures are not to be shown.
     hidden: HashSet<u64>,
     /// Numbers of units without a time.
     untimed: HashSet<u64>,
+    /// The largest number of a unit whose picture was placed.
+    newest: Option<u64>,
     counts: LaneCounts,
     clock: SharedClock,
 }
 
 impl Placer {
     fn note(&mut self, unit: &FileUnit) {
+        self.left_out = None;
         let number = unit.unit.arrival.0;
         if unit.hidden {
             self.hidden.insert(number);
@@ -289,11 +302,16 @@ impl Placer {
             self.counts.hidden += 1;
             return;
         }
-        let jumps = self.timeline.jumps();
-        let place = self.timeline.place((!self.untimed.remove(&number)).then_some(pts));
-        if self.timeline.jumps() != jumps {
-            self.counts.jumps = self.timeline.jumps();
+        let pts_if_timed = (!self.untimed.remove(&number)).then_some(pts);
+        // After a loss a decoder may give what it held back after what followed.
+        let overtaken = self.newest.is_some_and(|newest| number < newest);
+        if overtaken && pts_if_timed.is_some_and(|pts| self.timeline.is_before_the_last(pts)) {
+            self.counts.damaged += 1;
+            return;
         }
+        self.newest = self.newest.max(Some(number));
+        let place = self.timeline.place(pts_if_timed);
+        self.counts.jumps = self.timeline.jumps();
         self.counts.seconds = self.timeline.end() as f64 / 1e9;
         let tick = self.tick(place);
         turn.covered = turn.covered.max(Some(tick));

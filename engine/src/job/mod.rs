@@ -5,6 +5,7 @@ mod lane;
 mod mosaic;
 mod report;
 mod schedule;
+mod shortcut;
 mod timeline;
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,9 @@ pub enum JobEffort {
     /// Every picture, bit-exactly.
     #[default]
     Exact,
-    /// Without what the tile's size hides: the loop filter where the picture shrinks to half or
-    /// less each way, and pictures that no tick shows and no other refers to.
+    /// Without what the tile's size hides: the loop filter, where the picture shrinks to half or
+    /// less each way and a trial shows that at least 45 dB remain, and pictures that no tick shows
+    /// and no other refers to.
     Balanced,
     /// Only pictures that can be decoded alone; each stays until the next.
     Keyframes,

@@ -82,6 +82,8 @@ pub struct InputReport {
     pub shown: u64,
     /// Access units that were not decoded, because the effort leaves them out.
     pub skipped: u64,
+    /// Access units that were decoded without loop filter.
+    pub unfiltered: u64,
     /// Pictures that the file's edit list leaves out.
     pub hidden: u64,
     /// Units and pictures that were damaged.
@@ -108,6 +110,7 @@ impl InputReport {
             decoded: counts.decoded,
             shown,
             skipped: counts.skipped,
+            unfiltered: counts.unfiltered,
             hidden: counts.hidden,
             damaged: counts.damaged,
             clock_jumps: counts.jumps,

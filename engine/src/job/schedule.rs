@@ -130,7 +130,8 @@ impl Schedule {
             }
             state = self.shared.turned.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if state.over(tick) {
+        // A given length is kept: inputs that end before hold their last picture.
+        if end == u64::MAX && state.over(tick) {
             return Ok(None);
         }
         let shown = state.seats.iter_mut().map(|seat| {

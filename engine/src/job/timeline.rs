@@ -41,6 +41,8 @@ pub struct Timeline {
     /// What is added to a picture's own time; `None` before the first picture.
     offset: Option<i64>,
     last: i64,
+    /// The latest picture that was left out.
+    left_out: i64,
     picture_time: i64,
     clock_jumps: bool,
     jumps: u64,
@@ -51,7 +53,7 @@ impl Timeline {
     /// is a jump of the clock; else nothing was recorded in it, and the picture before stays.
     pub fn new(picture_time: Duration, clock_jumps: bool) -> Timeline {
         let picture_time = i64::try_from(picture_time.as_nanos()).unwrap_or(JUMP).max(1);
-        Timeline { offset: None, last: 0, picture_time, clock_jumps, jumps: 0 }
+        Timeline { offset: None, last: 0, left_out: 0, picture_time, clock_jumps, jumps: 0 }
     }
 
     /// The place of the next picture; `pts` is `None` where the file has no time for it.
@@ -85,9 +87,23 @@ impl Timeline {
         self.offset.map(|offset| pts.0.saturating_add(offset))
     }
 
+    /// True where a picture with this time would lie before the last, if the clock did not jump.
+    pub fn is_before_the_last(&self, pts: Pts) -> bool {
+        self.would_place(pts).is_some_and(|place| place < self.last)
+    }
+
+    /// A picture that is there, but not decoded: the input lasts as long as with it.
+    pub fn leave_out(&mut self, pts: Pts) {
+        if let Some(place) = self.would_place(pts) {
+            let sane = place.saturating_sub(self.last) <= JUMP || !self.clock_jumps;
+            self.left_out = if sane { self.left_out.max(place) } else { self.left_out };
+        }
+    }
+
     /// When the newest picture ends, going by the nominal time of one.
     pub fn end(&self) -> i64 {
-        if self.offset.is_some() { self.last.saturating_add(self.picture_time) } else { 0 }
+        let newest = self.last.max(self.left_out);
+        if self.offset.is_some() { newest.saturating_add(self.picture_time) } else { 0 }
     }
 
     /// How often the clock started anew.
@@ -156,6 +172,17 @@ mod tests {
                 last = place;
             }
         }
+    }
+
+    #[test]
+    fn pictures_that_are_left_out_count_for_the_length() {
+        let mut timeline = Timeline::new(Duration::from_millis(40), false);
+        timeline.leave_out(Pts(7 * MS));
+        assert_eq!(timeline.end(), 0, "nothing has begun");
+        timeline.place(Some(Pts(1000 * MS)));
+        timeline.leave_out(Pts(1400 * MS));
+        timeline.leave_out(Pts(1200 * MS));
+        assert_eq!(timeline.end(), 440 * MS);
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! When the loop filter may be left out: tried on the input itself, because it depends on what it shows.
+
+use super::lane::Placed;
+use crate::base::Result;
+use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Picture};
+use crate::fit::{FitMode, FitSpec, Scratch, fit};
+use crate::media::{AccessUnit, Frame, VideoParameters};
+
+/// Units of a trial, from a random-access unit on.
+const TRIAL: u64 = 8;
+/// Units from one trial to the next: what a camera shows changes. A trial costs as much as its
+/// units once more, so this keeps it below 2 %.
+const EVERY: u64 = 500;
+/// No fitted picture may be further from the exact one than this, in decibels of luma.
+const LEAST_PSNR: f64 = 45.0;
+
+/// Decides for each unit whether its loop filter is left out.
+///
+/// The pictures of a trial are decoded both ways and compared as fitted. Without the filter, each
+/// predicted picture adds to the error of those before it, so that its energy grows by the picture;
+/// from the error after a trial follows how many pictures after a random-access unit stay within
+/// [`LEAST_PSNR`]. From there on the filter works again until the next random-access unit.
+pub(super) struct Shortcut {
+    request: DecoderRequest,
+    spec: FitSpec,
+    trial: Option<Trial>,
+    units: u64,
+    next_trial: u64,
+    since_key: u64,
+    allowed: u64,
+}
+
+struct Trial {
+    decoder: LibavDecoder,
+    left: u64,
+    exact: Vec<Frame>,
+    quick: Vec<Frame>,
+}
+
+impl Shortcut {
+    /// For an input and its tile; `None` where the tile is too large to hide anything: the picture
+    /// must shrink to half or less each way.
+    pub fn new(request: &DecoderRequest, parameters: &VideoParameters, spec: FitSpec) -> Option<Shortcut> {
+        let across = f64::from(parameters.width) / f64::from(spec.width);
+        let down = f64::from(parameters.height) / f64::from(spec.height);
+        let factor = match spec.mode {
+            FitMode::Contain => across.max(down),
+            FitMode::Cover | FitMode::Stretch => across.min(down),
+        };
+        (factor >= 2.0).then(|| Shortcut {
+            request: request.clone(),
+            spec,
+            trial: None,
+            units: 0,
+            next_trial: 0,
+            since_key: 0,
+            allowed: 0,
+        })
+    }
+
+    /// Whether the filter of the next unit is left out.
+    pub fn skips(&mut self, unit: &AccessUnit) -> Result<bool> {
+        self.since_key = if unit.random_access { 0 } else { self.since_key + 1 };
+        if unit.random_access && self.trial.is_none() && self.units >= self.next_trial {
+            let mut decoder = LibavDecoder::open(&self.request)?;
+            decoder.set_skip_loop_filter(true);
+            self.trial = Some(Trial { decoder, left: TRIAL, exact: Vec::new(), quick: Vec::new() });
+            self.next_trial = self.units + EVERY;
+        }
+        self.units += 1;
+        Ok(self.trial.is_none() && self.since_key < self.allowed)
+    }
+
+    /// Takes a unit that was decoded, and the pictures that came of it.
+    pub fn decoded(&mut self, unit: &AccessUnit, pictures: &[Placed], scratch: &mut Scratch) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.exact.extend(pictures.iter().map(|placed| placed.picture.frame.clone()));
+        let (spec, quick) = (&self.spec, &mut trial.quick);
+        let mut sink = |picture: Picture| {
+            let number = picture.origin.arrival.0;
+            let frame = picture.into_frame(number, crate::media::Ratio::ONE);
+            quick.extend(frame.map(|frame| fit(&frame, spec, &[], scratch).frame));
+        };
+        trial.left -= 1;
+        // Damage shows in the other decoder too, which counts it.
+        let _ = trial.decoder.decode(unit, &mut sink);
+        if trial.left == 0 {
+            let _ = trial.decoder.drain(&mut sink);
+            self.allowed = allowed(trial);
+            self.trial = None;
+        }
+    }
+}
+
+/// Units after a random-access unit that stay within [`LEAST_PSNR`].
+fn allowed(trial: &Trial) -> u64 {
+    let pairs = trial.exact.iter().filter_map(|exact| {
+        let quick = trial.quick.iter().find(|quick| quick.meta().sequence == exact.meta().sequence)?;
+        mean_square(exact, quick)
+    });
+    match pairs.reduce(f64::max) {
+        // Nothing to compare: nothing is known.
+        None => 0,
+        Some(worst) => {
+            let bound = 255.0f64.powi(2) / 10.0f64.powf(LEAST_PSNR / 10.0);
+            (TRIAL as f64 * bound / worst.max(1e-6)) as u64
+        }
+    }
+}
+
+/// Mean of the squared differences of luma.
+fn mean_square(a: &Frame, b: &Frame) -> Option<f64> {
+    if (a.width(), a.height()) != (b.width(), b.height()) {
+        return None;
+    }
+    let (width, height) = (a.width() as usize, a.height() as usize);
+    let rows = (0..height).map(|y| (a.planes()[0].row(y, width), b.planes()[0].row(y, width)));
+    let sum: u64 = rows
+        .map(|(a, b)| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>())
+        .map(u64::from)
+        .sum();
+    Some(sum as f64 / (width * height) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::FrameMeta;
+
+    fn trial(difference: u8) -> Trial {
+        let request = DecoderRequest::live(crate::media::Codec::H264);
+        let frame = |luma: u8| Frame::filled(64, 48, [luma, 128, 128], FrameMeta::default()).expect("a size");
+        let decoder = LibavDecoder::open(&request).expect("libavcodec decodes H.264");
+        Trial { decoder, left: 0, exact: vec![frame(100)], quick: vec![frame(100 + difference)] }
+    }
+
+    #[test]
+    fn the_larger_the_error_the_fewer_pictures_go_without_filter() {
+        // 45 dB are a mean square of 2.06.
+        assert_eq!(allowed(&trial(1)), 16);
+        assert_eq!(allowed(&trial(2)), 4);
+        assert_eq!(allowed(&trial(5)), 0);
+        assert!(allowed(&trial(0)) > 1_000_000);
+        assert_eq!(allowed(&Trial { quick: Vec::new(), ..trial(0) }), 0);
+    }
+
+    #[test]
+    fn large_tiles_hide_nothing() {
+        let mut parameters = VideoParameters::unknown(crate::media::Codec::H264);
+        (parameters.width, parameters.height) = (640, 360);
+        let request = DecoderRequest::live(parameters.codec);
+        let tile = |w, h, mode| Shortcut::new(&request, &parameters, FitSpec::whole(w, h, mode)).is_some();
+        assert!(tile(320, 180, FitMode::Contain) && tile(640, 90, FitMode::Contain));
+        assert!(!tile(322, 182, FitMode::Contain) && !tile(640, 90, FitMode::Stretch));
+    }
+}
