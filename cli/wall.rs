@@ -188,7 +188,9 @@ fn as_address(input: &str) -> String {
 
 /// A snapshot that cannot be written is no reason to end a wall.
 fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) {
-    let (Some(path), Some(png)) = (path, wall.snapshot()) else { return };
+    // Compressing a picture costs more than drawing a second of the wall.
+    let Some(path) = path else { return };
+    let Some(png) = wall.snapshot() else { return };
     if let Err(error) = png.and_then(|png| write(path, &png)) {
         tracing::warn!("snapshot: {error}");
     }

@@ -303,7 +303,7 @@ pub fn trial(
         }
         if look.is_some_and(|at| begun.elapsed() >= at) {
             look = None;
-            tiles = look_at(ports[0], shape, count);
+            tiles = look_at(ports[0], shape, count, (simulated.load.width, simulated.load.height));
         }
         say(&format!("{:.0} of {:.0} s", begun.elapsed().as_secs_f64(), total.as_secs_f64()));
         exit = child.0.try_wait().ok().flatten();
@@ -428,11 +428,11 @@ fn judge(
 
 /// Looks at pictures of the first screen until every tile is right, a few seconds at most; the best of
 /// them counts.
-fn look_at(port: u16, shape: &WallShape, count: u32) -> Tiles {
+fn look_at(port: u16, shape: &WallShape, count: u32, picture: (u32, u32)) -> Tiles {
     let (columns, rows) = shape.grid_of(count);
     let on_first = count.min(columns * rows);
-    let width = f64::from(shape.size.0) / f64::from(columns);
-    if width < READABLE {
+    let grid = (columns as usize, rows as usize);
+    if within((shape.size.0 as usize, shape.size.1 as usize), grid, (0, 0), picture).width < READABLE {
         return Tiles::default();
     }
     let mut best = Tiles { unreadable: on_first, looked: true, ..Tiles::default() };
@@ -441,7 +441,7 @@ fn look_at(port: u16, shape: &WallShape, count: u32) -> Tiles {
     let end = Instant::now() + LOOK - Duration::from_secs(1);
     while Instant::now() < end && best.right < on_first {
         let Ok(Some(seen)) = viewer.next(Duration::from_millis(500)) else { continue };
-        let now = read(&seen, (columns as usize, rows as usize), on_first);
+        let now = read(&seen, grid, on_first, picture);
         if now.wrong > 0 || now.right > best.right {
             best = Tiles { wrong: best.wrong.max(now.wrong), ..now };
         }
@@ -449,11 +449,20 @@ fn look_at(port: u16, shape: &WallShape, count: u32) -> Tiles {
     best
 }
 
-fn read(seen: &Seen, grid: (usize, usize), cameras: u32) -> Tiles {
+/// Where a camera's picture lies in its tile: all of it, in proportion, in the middle.
+fn within(size: (usize, usize), grid: (usize, usize), place: (usize, usize), picture: (u32, u32)) -> Region {
+    let tile = Region::tile(size, grid, place);
+    let (w, h) = (f64::from(picture.0), f64::from(picture.1));
+    let scale = (tile.width / w).min(tile.height / h);
+    let (bar_x, bar_y) = ((tile.width - w * scale) / 2.0, (tile.height - h * scale) / 2.0);
+    Region::new(tile.x + bar_x, tile.y + bar_y, w * scale, h * scale)
+}
+
+fn read(seen: &Seen, grid: (usize, usize), cameras: u32, picture: (u32, u32)) -> Tiles {
     let mut tiles = Tiles { looked: true, ..Tiles::default() };
     for index in 0..cameras as usize {
         let place = (index % grid.0, index / grid.0);
-        match seen.code(Some(Region::tile((seen.width, seen.height), grid, place))) {
+        match seen.code(Some(within((seen.width, seen.height), grid, place, picture))) {
             Some(code) if usize::from(code.camera) == index + 1 => tiles.right += 1,
             Some(_) => tiles.wrong += 1,
             None => tiles.unreadable += 1,
@@ -555,6 +564,14 @@ mod tests {
         assert_eq!(wrong.broken_by().len(), 1);
         assert!(!failed(2, 1, "no port".into(), 0.0).kept);
         assert!(!judged(&serde_json::json!({}), Tiles::default()).kept, "an empty report is no success");
+    }
+
+    #[test]
+    fn pictures_lie_in_the_middle_of_their_tiles() {
+        let at = within((1280, 720), (2, 1), (1, 0), (640, 360));
+        assert_eq!((at.x, at.y, at.width, at.height), (640.0, 180.0, 640.0, 360.0));
+        let at = within((1920, 1080), (3, 3), (2, 1), (640, 360));
+        assert_eq!((at.x, at.y, at.width, at.height), (1280.0, 360.0, 640.0, 360.0));
     }
 
     #[test]

@@ -106,7 +106,8 @@ pub struct FitCost {
 pub struct CompositeCost {
     /// CPU-seconds of a redraw, however small.
     pub redraw_s: f64,
-    /// CPU-seconds per canvas pixel that is redrawn.
+    /// CPU-seconds per canvas pixel that is redrawn, from a picture in BT.601, as small streams are:
+    /// it is converted to the canvas's BT.709. A picture in BT.709 costs a third of it.
     pub pixel_s: f64,
     /// CPU-seconds per canvas pixel to hand a copy to the encoder.
     pub copy_pixel_s: f64,
@@ -263,7 +264,7 @@ impl CostModel {
                 source_pixel_s: 0.6 * NS,
                 out_pixel_s: 3.3 * NS,
             },
-            composite: CompositeCost { redraw_s: 1e-6, pixel_s: 0.12 * NS, copy_pixel_s: 0.06 * NS },
+            composite: CompositeCost { redraw_s: 1e-6, pixel_s: 0.3 * NS, copy_pixel_s: 0.06 * NS },
             encode: vec![
                 encode(Codec::H264, "ultrafast", 2.8, 4.63),
                 encode(Codec::H264, "superfast", 3.6, 7.9),
@@ -488,8 +489,8 @@ mod tests {
         ] {
             near(model.fit(source, out) * 1e3, ms, b.fit);
         }
-        near(model.composite(3840.0 * 2160.0) * 1e3, 0.83, b.composite);
-        near(model.composite(480.0 * 270.0) * 1e3, 0.015, b.composite);
+        near(model.composite(3840.0 * 2160.0) * 1e3, 2.6, b.composite);
+        near(model.composite(1920.0 * 1080.0) * 1e3, 0.61, b.composite);
         for (preset, size, seconds) in [
             ("ultrafast", (1920, 1080), 0.31),
             ("superfast", (1920, 1080), 0.5),

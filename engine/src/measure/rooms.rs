@@ -13,7 +13,9 @@ use crate::effort::StreamLoad;
 use crate::encode::{EncodedSink, EncoderChoice, EncoderConfig, Rate, ScreenEncoder};
 use crate::fit::{FitMode, FitSpec, FitStatus, Fitter, PixelRect, SharedTargets, Targets};
 use crate::ingest::{Ingest, UnitSink};
-use crate::media::{AccessUnit, Codec, FrameMeta, Pts, Ratio, ScreenId, SourceRef, VideoParameters};
+use crate::media::{
+    AccessUnit, Codec, Colorimetry, Frame, FrameMeta, Pts, Ratio, ScreenId, SourceRef, VideoParameters,
+};
 use crate::output::{OutputHub, OutputSpec, StreamParams};
 use crate::source::{Authority, CameraUri, SourceConfig};
 use crate::store::FrameStore;
@@ -129,7 +131,13 @@ pub fn composite(size: (u32, u32), side: u32, redrawn: u32) -> Result<(f64, f64)
     let mut canvas = CpuCompositor::new(size.0, size.1)?;
     let footage = Footage::new(w, h, 1);
     let places: Vec<_> = (0..redrawn).map(|i| PixelRect::new(i % side * w, i / side * h, w, h)).collect();
-    let draw = |(n, dest): (usize, &PixelRect)| Draw::Picture { frame: footage.frame(n as u32), dest: *dest };
+    // As small streams are: BT.601, converted to the canvas's BT.709.
+    let meta = FrameMeta { color: Colorimetry::guess(360), ..FrameMeta::default() };
+    let draw = |(n, dest): (usize, &PixelRect)| {
+        let drawn = footage.frame(n as u32);
+        let frame = Frame::new(w, h, drawn.chroma(), drawn.planes().to_vec(), meta);
+        Draw::Picture { frame: frame.unwrap_or(drawn), dest: *dest }
+    };
     let draws = places.iter().enumerate().map(draw).collect();
     let plan = CompositePlan { width: size.0, height: size.1, draws, damage: places };
     canvas.compose(&plan)?;
