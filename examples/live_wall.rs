@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut text = "[[screen]]\nid = \"desk\"\nsize = \"1280x720\"\ngrid = \"4x4\"\n".to_owned();
     for n in cameras.numbers() {
         let (main, sub) = (cameras.uri(n, Profile::Main), cameras.uri(n, Profile::Sub));
-        text += &format!("[[camera]]\nid = \"cam-{n}\"\nprofiles = {{ main = \"{main}\", sub = \"{sub}\" }}\n");
+        text +=
+            &format!("[[camera]]\nid = \"cam-{n}\"\nprofiles = {{ main = \"{main}\", sub = \"{sub}\" }}\n");
     }
     let spec = WallSpec::from_toml(&text, "example")?;
 
