@@ -220,7 +220,11 @@ impl Down {
         sums: &mut [u16],
     ) {
         let top = self.tops[j] as usize;
-        let shares = &self.shares[j * self.rows..][..self.rows];
+        let mut shares = &self.shares[j * self.rows..][..self.rows];
+        // Most footprints touch one row less than the longest.
+        while let [rest @ .., 0] = shares {
+            shares = rest;
+        }
         let row = |n: usize| source.row(top + n, first, count);
         match shares {
             [a] => weigh_rows([row(0)], [*a], sums),
