@@ -29,6 +29,9 @@ enum Command {
 
 /// Does what is asked.
 pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
+    if cfg!(debug_assertions) && !matches!(args.command, Command::Plan(_)) {
+        tracing::warn!("this is a development build: figures hold for `cargo build --release` only");
+    }
     match args.command {
         Command::Measure(args) => measure::run(&args, terminal),
         Command::Plan(args) => plan::run(&args),
