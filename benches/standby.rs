@@ -139,7 +139,7 @@ impl Rest {
 fn open(options: &Options, count: u16, listen: &str) -> (Rest, Wall, Scene) {
     let side = (f64::from(options.shown)).sqrt().ceil() as u16;
     let text = format!(
-        "[wall]\nframe_rate = 25\n[encoder]\npreset = \"ultrafast\"\n[overlay]\nlabels = false\n\
+        "[wall]\nframe_rate = 25\nstandby = \"all\"\n[encoder]\npreset = \"ultrafast\"\n[overlay]\nlabels = false\n\
          [limits]\nplacard_after = \"10s\"\nfrozen_after = \"never\"\n\
          [[screen]]\nid = \"one\"\nsize = \"1920x1080\"\ngrid = \"{side}x{side}\"\nfit = \"stretch\"\n\
          cameras = {}\n{}",
