@@ -76,7 +76,7 @@ fn codes(path: &Path, (width, height): (usize, usize), grid: (usize, usize)) -> 
 /// milliseconds, and a picture so little after a tick belongs to it.
 fn newest(input: &Input, tick: usize) -> usize {
     let newest = if input.name.ends_with("mkv") {
-        let ms = |n: usize| (n * 2000 * input.rate.1 / input.rate.0 + 1) / 2;
+        let ms = |n: usize| (n * 2000 * input.rate.1 / input.rate.0).div_ceil(2);
         (0..).take_while(|n| ms(*n) <= 40 * tick + 1).last().unwrap()
     } else {
         tick * input.rate.0 / (25 * input.rate.1)

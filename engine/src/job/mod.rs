@@ -24,6 +24,7 @@ pub enum JobEffort {
     /// less each way and a trial shows that at least 45 dB remain, and pictures that no tick shows
     /// and no other refers to.
     Balanced,
-    /// Only pictures that can be decoded alone; each stays until the next.
+    /// Only pictures that can be decoded alone, in small tiles without loop filter; each stays until
+    /// the next.
     Keyframes,
 }
