@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::JobEffort;
-use super::shortcut::Shortcut;
+use super::shortcut::{self, Shortcut};
 use super::timeline::{Ticks, Timeline};
 use crate::base::{Error, ErrorKind, Result, SharedClock};
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture};
@@ -84,7 +84,10 @@ impl Lane {
             max_pixels: DecoderRequest::MAX_PIXELS,
             isolated: effort == JobEffort::Keyframes,
         };
-        let decoder = LibavDecoder::open(&request)?;
+        let mut decoder = LibavDecoder::open(&request)?;
+        // A preview: no picture refers to another, so that nothing adds up.
+        decoder
+            .set_skip_loop_filter(effort == JobEffort::Keyframes && shortcut::is_small(&parameters, &spec));
         let shortcut =
             (effort == JobEffort::Balanced).then(|| Shortcut::new(&request, &parameters, spec)).flatten();
         let resolution = i64::try_from(demuxer.resolution().as_nanos()).unwrap_or(0);

@@ -21,9 +21,10 @@ pub enum JobEffort {
     #[default]
     Exact,
     /// Without what the tile's size hides: the loop filter, where the picture shrinks to half or
-    /// less each way and a trial shows that at least 45 dB remain, and pictures that no tick shows
+    /// less each way and a trial lets expect that 45 dB remain, and pictures that no tick shows
     /// and no other refers to.
     Balanced,
-    /// Only pictures that can be decoded alone; each stays until the next.
+    /// Only pictures that can be decoded alone, in small tiles without loop filter; each stays until
+    /// the next.
     Keyframes,
 }

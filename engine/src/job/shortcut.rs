@@ -38,16 +38,9 @@ struct Trial {
 }
 
 impl Shortcut {
-    /// For an input and its tile; `None` where the tile is too large to hide anything: the picture
-    /// must shrink to half or less each way.
+    /// For an input and its tile; `None` where the tile is too large to hide anything.
     pub fn new(request: &DecoderRequest, parameters: &VideoParameters, spec: FitSpec) -> Option<Shortcut> {
-        let across = f64::from(parameters.width) / f64::from(spec.width);
-        let down = f64::from(parameters.height) / f64::from(spec.height);
-        let factor = match spec.mode {
-            FitMode::Contain => across.max(down),
-            FitMode::Cover | FitMode::Stretch => across.min(down),
-        };
-        (factor >= 2.0).then(|| Shortcut {
+        is_small(parameters, &spec).then(|| Shortcut {
             request: request.clone(),
             spec,
             trial: None,
@@ -90,6 +83,17 @@ impl Shortcut {
             self.trial = None;
         }
     }
+}
+
+/// True where the picture shrinks to half or less each way in its tile.
+pub(super) fn is_small(parameters: &VideoParameters, spec: &FitSpec) -> bool {
+    let across = f64::from(parameters.width) / f64::from(spec.width);
+    let down = f64::from(parameters.height) / f64::from(spec.height);
+    let factor = match spec.mode {
+        FitMode::Contain => across.max(down),
+        FitMode::Cover | FitMode::Stretch => across.min(down),
+    };
+    factor >= 2.0
 }
 
 /// Units after a random-access unit that stay within [`LEAST_PSNR`].
