@@ -40,6 +40,8 @@ fn main() {
     let warm_up: u64 = variable("WALL_WARM_UP", 90);
     let size: String = variable("WALL_SIZE", "3840x2160".into());
     let fps: f64 = variable("WALL_FPS", 10.0);
+    // The cameras run on the same machine and are counted as other programs: all of it may be filled.
+    let budget: u32 = variable("WALL_BUDGET", 100);
     let gop: String = variable("WALL_GOP", "1s".into());
     let sub: String = variable("WALL_SUB", "640x360@12.5".into());
     let clock = SystemClock::shared();
@@ -61,7 +63,7 @@ fn main() {
     let text = format!(
         "[wall]\nframe_rate = {fps}\n[encoder]\npreset = \"ultrafast\"\ngop = \"{gop}\"\n\
          [overlay]\nlabels = false\nborder = 0\nage_after = \"never\"\n\
-         [limits]\nplacard_after = \"6s\"\nfrozen_after = \"never\"\n\
+         [limits]\nplacard_after = \"6s\"\nfrozen_after = \"never\"\n[effort]\nbudget = {budget}\n\
          [[screen]]\nid = \"one\"\nsize = \"{size}\"\ngrid = \"{side}x{side}\"\nfit = \"stretch\"\n\
          cameras = {}\noutputs = [\"{address}\"]\n{}",
         id_list(count),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use vitrail_engine::base::SystemClock;
+use vitrail_engine::base::{SystemClock, limits};
 use vitrail_engine::composite::Backend;
 use vitrail_engine::config::{WallSpec, Watcher};
 use vitrail_engine::media::Ratio;
@@ -73,11 +73,21 @@ fn backend(text: &str) -> std::result::Result<Backend, String> {
     }
 }
 
+/// Files that a wall opens beside its cameras' connections, about.
+const OWN_FILES: u64 = 128;
+
 /// Runs the wall until its time is over or a signal comes.
 pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
     let spec = specify(&args)?;
     let snapshot = args.snapshot.clone().or(spec.snapshot.clone());
     let shutdown = terminal::shutdown_on_signal()?;
+    let files = limits::raise_open_files();
+    if files < spec.cameras.len() as u64 + OWN_FILES {
+        tracing::warn!(
+            "{} cameras need a file each and {files} may be open; raise the hard limit (ulimit -Hn)",
+            spec.cameras.len()
+        );
+    }
     let hung_up = terminal::flag_on_hangup()?;
     let authority = Authority::owner();
     let mut sources = Watcher::new(spec.sources());

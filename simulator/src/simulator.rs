@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::faults::Fault;
 use crate::rtsp::UdpPair;
 use crate::sent::{SendLog, Sent};
-use crate::{Config, Profile, control, limits, rtsp};
+use crate::{Config, Profile, control, rtsp};
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,7 +84,7 @@ impl Simulator {
     /// `Config` for impossible wishes, `Io` for an address or a folder that cannot be used,
     /// `Missing` or `Unsupported` where a loop cannot be encoded.
     pub fn start(config: Config) -> Result<Simulator> {
-        let files = limits::raise_open_files();
+        let files = vitrail_engine::base::limits::raise_open_files();
         tracing::debug!(files, "open files allowed");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod cpu;
 pub mod error;
 pub mod histogram;
+pub mod limits;
 pub mod login;
 pub mod mailbox;
 pub mod thread;

@@ -41,25 +41,23 @@ fn cells(frame: &Frame, out: &mut Vec<f32>) {
     let (w, h) = (frame.width() as usize, frame.height() as usize);
     let (columns, rows) = (CELLS.0.min(w), CELLS.1.min(h));
     let plane = &frame.planes()[0];
+    let edges: Vec<usize> = (0..=columns).map(|i| i * w / columns).collect();
+    let mut sums = vec![0u32; columns];
     out.clear();
     for j in 0..rows {
         let (top, bottom) = (j * h / rows, (j + 1) * h / rows);
         let step = ((bottom - top) / ROWS).max(1);
-        let first = out.len();
-        out.resize(first + columns, 0.0);
+        sums.fill(0);
         let mut looked_at = 0;
         for y in (top..bottom).step_by(step) {
             let row = plane.row(y, w);
             looked_at += 1;
-            for (i, cell) in out[first..].iter_mut().enumerate() {
-                let (left, right) = (i * w / columns, (i + 1) * w / columns);
-                let sum: u32 = row[left..right].iter().map(|&v| u32::from(v)).sum();
-                *cell += sum as f32 / (right - left) as f32;
+            for (sum, edge) in sums.iter_mut().zip(edges.windows(2)) {
+                *sum += row[edge[0]..edge[1]].iter().map(|&v| u32::from(v)).sum::<u32>();
             }
         }
-        for cell in &mut out[first..] {
-            *cell /= looked_at as f32;
-        }
+        let means = sums.iter().zip(edges.windows(2));
+        out.extend(means.map(|(sum, edge)| *sum as f32 / ((edge[1] - edge[0]) * looked_at) as f32));
     }
 }
 

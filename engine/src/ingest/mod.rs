@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::base::cpu;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::{AccessUnit, SourceRef};
 use crate::source::{Grant, Source, SourceConfig};
@@ -25,9 +26,9 @@ pub use crate::source::UnitSink;
 pub use sites::{SiteRate, Sites};
 pub use state::{IngestStatus, SourceState};
 
-/// Threads that serve all cameras: one is enough for hundreds of streams, a second keeps one slow
-/// callback from delaying them.
-const THREADS: usize = 2;
+/// Cameras that one thread serves: a thread that is seldom asleep takes more packets in a turn, so
+/// one busy thread needs less than two that wait.
+const CAMERAS_PER_THREAD: usize = 1500;
 
 /// How long the end waits for cameras to be told so (TEARDOWN).
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -44,15 +45,21 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the threads that serve all cameras; `shutdown` ends every feed.
-    pub fn start(clock: SharedClock, shutdown: &Shutdown) -> Result<Ingest> {
-        Ingest::start_with(clock, shutdown, SiteRate::default())
+    /// Starts the threads that serve about so many cameras; `shutdown` ends every feed.
+    pub fn start(cameras: usize, clock: SharedClock, shutdown: &Shutdown) -> Result<Ingest> {
+        Ingest::start_with(cameras, clock, shutdown, SiteRate::default())
     }
 
     /// The same with another rate of new connections per site.
-    pub fn start_with(clock: SharedClock, shutdown: &Shutdown, rate: SiteRate) -> Result<Ingest> {
+    pub fn start_with(
+        cameras: usize,
+        clock: SharedClock,
+        shutdown: &Shutdown,
+        rate: SiteRate,
+    ) -> Result<Ingest> {
+        let threads = cameras.div_ceil(CAMERAS_PER_THREAD).clamp(1, cpu::cores());
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
+            .worker_threads(threads)
             .thread_name("vt-ingest")
             .enable_all()
             .build()

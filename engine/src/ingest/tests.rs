@@ -275,7 +275,7 @@ fn open(ingest: &Ingest, uri: &str, patience: Patience) -> (Feed, Arc<Recorder>)
 }
 
 fn start() -> Ingest {
-    Ingest::start(SystemClock::shared(), &Shutdown::new()).expect("threads")
+    Ingest::start(1, SystemClock::shared(), &Shutdown::new()).expect("threads")
 }
 
 const LIMIT: Duration = Duration::from_secs(20);

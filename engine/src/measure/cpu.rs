@@ -1,21 +1,15 @@
-//! CPU time of this thread, of this process and of threads by name: the only unsafe code here.
-#![allow(unsafe_code)]
+//! CPU time in seconds: of this thread, of this process and of threads by name.
+
+use crate::base::cpu;
 
 /// CPU-seconds that the calling thread has used.
 pub fn thread() -> f64 {
-    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+    cpu::thread_time().as_secs_f64()
 }
 
 /// CPU-seconds that all threads of this process have used, ended ones included.
 pub fn process() -> f64 {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-fn clock(id: libc::clockid_t) -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for a timespec, and the call keeps no pointer to it.
-    let ok = unsafe { libc::clock_gettime(id, &mut time) } == 0;
-    if ok { time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9 } else { 0.0 }
+    cpu::process_time().as_secs_f64()
 }
 
 /// CPU-seconds of the running threads of this process whose name begins with `prefix`, as Linux

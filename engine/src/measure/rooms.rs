@@ -263,7 +263,7 @@ pub fn ingest(stream: &Stream) -> Result<f64> {
     hub.add(OutputSpec::parse(&format!("rtsp://127.0.0.1:{}/measure", free_port()?))?)?;
     let address = hub.status().into_iter().map(|s| s.address).next().unwrap_or_default();
     let shutdown = Shutdown::new();
-    let ingest = Ingest::start(clock.clone(), &shutdown)?;
+    let ingest = Ingest::start(1, clock.clone(), &shutdown)?;
     let sinks: Vec<Arc<Count>> = (0..VIEWERS).map(|_| Arc::default()).collect();
     let authority = Authority::owner();
     let feeds = sinks.iter().enumerate().map(|(n, sink)| {

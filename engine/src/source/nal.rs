@@ -16,7 +16,9 @@ pub struct UnitClass {
     pub parameter_sets: bool,
 }
 
-/// Reads the NAL unit headers of one stream's access units; remembers how many temporal
+/// Reads the NAL unit headers of one stream's access units up to the first slice: the slices of a
+/// picture agree on what is asked here (H.264 7.4.1.2.4, H.265 7.4.2.2), and parameter sets and SEI
+/// come before them (H.264 7.4.1.2.3, H.265 7.4.2.4.4). Remembers how many temporal
 /// sub-layers the last H.265 sequence parameter set announced.
 #[derive(Clone, Debug)]
 pub struct Classifier {
@@ -48,7 +50,7 @@ impl Classifier {
     }
 
     fn classify_h265(&mut self, data: &[u8]) -> UnitClass {
-        let mut class = UnitClass { disposable: true, random_access: true, ..Default::default() };
+        let mut class = UnitClass::default();
         for nal in nal_units(data) {
             let [first, second, ..] = *nal else { continue };
             let (kind, sublayer) = ((first >> 1) & 0x3f, (second & 7).saturating_sub(1));
@@ -56,12 +58,13 @@ impl Classifier {
                 // A slice: types 0 to 15 are no IRAP; even ones are sub-layer non-reference.
                 0..=15 => {
                     class.picture = true;
-                    class.random_access = false;
-                    class.disposable &= kind % 2 == 0 && sublayer >= self.highest_sublayer;
+                    class.disposable = kind % 2 == 0 && sublayer >= self.highest_sublayer;
+                    return class;
                 }
                 16..=23 => {
                     class.picture = true;
-                    class.disposable = false;
+                    class.random_access = true;
+                    return class;
                 }
                 33 => {
                     class.parameter_sets = true;
@@ -71,30 +74,27 @@ impl Classifier {
                 _ => {}
             }
         }
-        class.random_access &= class.picture;
-        class.disposable &= class.picture;
         class
     }
 }
 
 fn classify_h264(data: &[u8]) -> UnitClass {
-    let mut class = UnitClass { disposable: true, random_access: true, ..Default::default() };
+    let mut class = UnitClass::default();
     let mut recovery_point = false;
     for nal in nal_units(data) {
         let (reference, kind) = (nal[0] & 0x60 != 0, nal[0] & 0x1f);
         match kind {
             1..=5 => {
                 class.picture = true;
-                class.random_access &= kind == 5;
-                class.disposable &= !reference;
+                class.random_access = kind == 5 || recovery_point;
+                class.disposable = !reference;
+                return class;
             }
             6 => recovery_point |= has_recovery_point_now(&nal[1..]),
             7 => class.parameter_sets = true,
             _ => {}
         }
     }
-    class.random_access = class.picture && (class.random_access || recovery_point);
-    class.disposable &= class.picture;
     class
 }
 

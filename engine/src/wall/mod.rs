@@ -75,7 +75,7 @@ impl Wall {
             },
             clock.clone(),
         )?;
-        let ingest = Ingest::start(clock.clone(), &shutdown)?;
+        let ingest = Ingest::start(spec.cameras.len(), clock.clone(), &shutdown)?;
         let rooms = Arc::new(Rooms { ingest, pool, store, clock: clock.clone() });
         let govern = Govern::new(spec.effort, rooms.clone(), cameras.clone());
         let mut wall =
