@@ -169,6 +169,12 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
     for every in 2..=most {
         rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
     }
+    if let Some(last) = rungs.last_mut().filter(|r| r.effort == Effort::KeyFrames) {
+        // The decode pool keeps each camera's newest key frame only and gives turns in order: asked
+        // for more than it can do, it stretches all intervals alike. Up to the limit that is allowed.
+        let stretch = settings.refresh_limit.as_secs_f64() / (f64::from(last.every) * interval);
+        last.cost /= stretch.max(1.0);
+    }
     rungs.push(rung(Step::Paused, smallest, Effort::Standby, false, 1));
     rungs.dedup_by(|next, before| next.cost >= before.cost * 0.99);
     rungs

@@ -164,6 +164,18 @@ fn fewer_key_frames_never_mean_longer_than_the_limit() {
 }
 
 #[test]
+fn nobody_is_paused_where_the_pool_can_stretch_to_the_limit() {
+    let wishes: Vec<Wish> = (0..1000).map(|n| wish(&format!("c{n}"), (120, 68))).collect();
+    let every_other = ladder(&wishes[0], &EffortSettings::default(), &CostModel::reference())[0].cost / 2.0;
+    // Key frames come every 2 s. One in two is every 4 s, and 5 s are allowed: four fifths of it do.
+    for (enough, paused) in [(0.82, false), (0.78, true)] {
+        let mut machine = Machine::new(enough * 1000.0 * every_other / 0.85);
+        let plan = machine.tick(&wishes);
+        assert_eq!(steps(&plan).contains(&Step::Paused), paused, "{enough}");
+    }
+}
+
+#[test]
 fn efforts_do_not_flap_at_the_limit_and_return_after_it() {
     let wishes: Vec<Wish> = (0..30).map(|n| wish(&format!("c{n}"), (960, 540))).collect();
     let mut machine = Machine::new(2.0);
