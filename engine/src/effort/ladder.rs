@@ -125,7 +125,8 @@ pub struct Rung {
 impl Rung {
     /// Key frames closer to the one before than this are left out.
     pub fn spacing(&self, load: &StreamLoad) -> Duration {
-        let intervals = f64::from(self.every.saturating_sub(1)) - 0.5;
+        // Half an interval of slack: key frames do not come to the millisecond.
+        let intervals = if self.every > 1 { f64::from(self.every) - 0.5 } else { 0.0 };
         Duration::from_secs_f64((intervals * load.key_interval_s).max(0.0))
     }
 

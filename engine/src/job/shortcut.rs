@@ -11,6 +11,13 @@ const TRIAL: u64 = 8;
 /// Units from one trial to the next: what a camera shows changes. A trial costs as much as its
 /// units once more, so this keeps it below 2 %.
 const EVERY: u64 = 500;
+/// The same after a trial that turned out to say nothing: the scene came to life.
+const SOON: u64 = 200;
+/// More moves than during the trial where predicted units are so much larger. A scene that is still
+/// during the trial and moves after it would go far below the bound.
+const LIVELIER: f64 = 2.0;
+/// Weight of the newest unit in the mean of recent sizes: about the last eight count.
+const NEWEST: f64 = 0.125;
 /// No fitted picture may be further from the exact one than this, in decibels of luma.
 const LEAST_PSNR: f64 = 45.0;
 
@@ -19,7 +26,8 @@ const LEAST_PSNR: f64 = 45.0;
 /// The pictures of a trial are decoded both ways and compared as fitted. Without the filter, each
 /// predicted picture adds to the error of those before it, so that its energy grows by the picture;
 /// from the error after a trial follows how many pictures after a random-access unit stay within
-/// [`LEAST_PSNR`]. From there on the filter works again until the next random-access unit.
+/// [`LEAST_PSNR`]. From there on the filter works again until the next random-access unit; and it
+/// works where the units say that more moves than during the trial.
 pub(super) struct Shortcut {
     request: DecoderRequest,
     spec: FitSpec,
@@ -28,11 +36,16 @@ pub(super) struct Shortcut {
     next_trial: u64,
     since_key: u64,
     allowed: u64,
+    /// Mean bytes of the predicted units of the trial, and of those of late.
+    calm: f64,
+    recent: f64,
 }
 
 struct Trial {
     decoder: LibavDecoder,
     left: u64,
+    /// Of its predicted units.
+    bytes: Vec<f64>,
     exact: Vec<Frame>,
     quick: Vec<Frame>,
 }
@@ -48,6 +61,8 @@ impl Shortcut {
             next_trial: 0,
             since_key: 0,
             allowed: 0,
+            calm: 0.0,
+            recent: 0.0,
         })
     }
 
@@ -57,11 +72,31 @@ impl Shortcut {
         if unit.random_access && self.trial.is_none() && self.units >= self.next_trial {
             let mut decoder = LibavDecoder::open(&self.request)?;
             decoder.set_skip_loop_filter(true);
-            self.trial = Some(Trial { decoder, left: TRIAL, exact: Vec::new(), quick: Vec::new() });
+            self.trial =
+                Some(Trial { decoder, left: TRIAL, bytes: Vec::new(), exact: Vec::new(), quick: Vec::new() });
             self.next_trial = self.units + EVERY;
         }
         self.units += 1;
+        self.watch(unit);
         Ok(self.trial.is_none() && self.since_key < self.allowed)
+    }
+
+    /// Takes the permission back where the scene came to life.
+    fn watch(&mut self, unit: &AccessUnit) {
+        if unit.random_access {
+            return;
+        }
+        let bytes = unit.data.len() as f64;
+        match &mut self.trial {
+            Some(trial) => trial.bytes.push(bytes),
+            None => {
+                self.recent += NEWEST * (bytes - self.recent);
+                if self.allowed > 0 && self.recent > LIVELIER * self.calm {
+                    self.allowed = 0;
+                    self.next_trial = self.next_trial.min(self.units + SOON);
+                }
+            }
+        }
     }
 
     /// Takes a unit that was decoded, and the pictures that came of it.
@@ -80,6 +115,8 @@ impl Shortcut {
         if trial.left == 0 {
             let _ = trial.decoder.drain(&mut sink);
             self.allowed = allowed(trial);
+            self.calm = trial.bytes.iter().sum::<f64>() / trial.bytes.len().max(1) as f64;
+            self.recent = self.calm;
             self.trial = None;
         }
     }
@@ -135,7 +172,13 @@ mod tests {
         let request = DecoderRequest::live(crate::media::Codec::H264);
         let frame = |luma: u8| Frame::filled(64, 48, [luma, 128, 128], FrameMeta::default()).expect("a size");
         let decoder = LibavDecoder::open(&request).expect("libavcodec decodes H.264");
-        Trial { decoder, left: 0, exact: vec![frame(100)], quick: vec![frame(100 + difference)] }
+        Trial {
+            decoder,
+            left: 0,
+            bytes: Vec::new(),
+            exact: vec![frame(100)],
+            quick: vec![frame(100 + difference)],
+        }
     }
 
     #[test]
@@ -146,6 +189,32 @@ mod tests {
         assert_eq!(allowed(&trial(5)), 0);
         assert!(allowed(&trial(0)) > 1_000_000);
         assert_eq!(allowed(&Trial { quick: Vec::new(), ..trial(0) }), 0);
+    }
+
+    #[test]
+    fn a_scene_that_comes_to_life_gets_its_filter_back() {
+        let mut parameters = VideoParameters::unknown(crate::media::Codec::H264);
+        (parameters.width, parameters.height) = (640, 360);
+        let request = DecoderRequest::live(parameters.codec);
+        let spec = FitSpec::whole(160, 90, FitMode::Contain);
+        let mut shortcut = Shortcut::new(&request, &parameters, spec).expect("a small tile");
+        (shortcut.allowed, shortcut.calm, shortcut.recent, shortcut.next_trial) = (1000, 300.0, 300.0, 500);
+        let mut send = |bytes: usize| {
+            let unit = AccessUnit {
+                pts: crate::media::Pts(0),
+                arrival: crate::base::Moment(0),
+                captured: None,
+                random_access: false,
+                disposable: false,
+                loss: false,
+                data: vec![0; bytes].into(),
+            };
+            shortcut.skips(&unit).expect("no trial is due")
+        };
+        assert!((0..50).all(|n| send(250 + n * 2)), "as lively as the trial");
+        let moving: Vec<bool> = (0..4).map(|_| send(2500)).collect();
+        assert_eq!(moving[1..], [false; 3], "within two pictures");
+        assert!(!send(300), "until another trial");
     }
 
     #[test]
