@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use vitrail_engine::base::files::write_whole;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 use vitrail_simulator::code::MAX_CAMERA;
@@ -117,7 +118,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
         println!("faults and figures: vitrail cameras --control {control} --send help");
     }
     if let Some(file) = &inventory {
-        write_inventory(file, &simulator)?;
+        write_whole(file, simulator.inventory().as_bytes())?;
         println!("inventory: {}", file.display());
     }
     if count <= 32 {
@@ -148,17 +149,6 @@ fn refuse_foreign(file: &Path) -> Result<()> {
             Err(Error::new(ErrorKind::Config, file.display().to_string(), what))
         }
     }
-}
-
-/// Written beside and renamed, so that nobody reads half an inventory.
-fn write_inventory(file: &Path, simulator: &Simulator) -> Result<()> {
-    let beside = file.with_extension(format!("{}.part", std::process::id()));
-    std::fs::write(&beside, simulator.inventory()).and_then(|()| std::fs::rename(&beside, file)).map_err(
-        |e| {
-            let _ = std::fs::remove_file(&beside);
-            Error::new(ErrorKind::Io, file.display().to_string(), "cannot be written").caused_by(e)
-        },
-    )
 }
 
 /// Sends one command line and prints the one line of JSON that answers it.

@@ -1,12 +1,13 @@
 //! `vitrail mosaic`: files into one mosaic, as fast as the machine allows.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use vitrail_engine::base::SystemClock;
+use vitrail_engine::base::files::write_whole;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::encode::{EncoderChoice, EncoderConfig, OfflineEncoder, Rate};
 use vitrail_engine::fit::FitMode;
@@ -182,7 +183,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
         println!("{}", summary(&report));
     }
     if let Some(path) = &args.report {
-        save(path, json.as_bytes())?;
+        write_whole(path, json.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -266,17 +267,6 @@ fn clock(seconds: f64) -> String {
     let s = seconds.ceil() as u64;
     let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
     if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
-}
-
-/// Writes beside the target and renames, so that nobody reads half a file.
-fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |e: std::io::Error| {
-        Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
-    };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, bytes).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
 }
 
 fn summary(report: &MosaicReport) -> String {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use vitrail_engine::base::files::write_whole;
 use vitrail_engine::base::{SystemClock, limits};
 use vitrail_engine::composite::Backend;
 use vitrail_engine::config::{WallSpec, Watcher};
@@ -124,7 +125,7 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
         let text = serde_json::to_string_pretty(&report).map_err(|e| {
             Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e)
         })?;
-        write(path, text.as_bytes())?;
+        write_whole(path, text.as_bytes())?;
     }
     Ok(())
 }
@@ -201,20 +202,9 @@ fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) {
     // Compressing a picture costs more than drawing a second of the wall.
     let Some(path) = path else { return };
     let Some(png) = wall.snapshot() else { return };
-    if let Err(error) = png.and_then(|png| write(path, &png)) {
+    if let Err(error) = png.and_then(|png| write_whole(path, &png)) {
         tracing::warn!("snapshot: {error}");
     }
-}
-
-/// Writes beside the target and renames, so that nobody reads half a file.
-fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
-    let failed = |e: std::io::Error| {
-        Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
-    };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, bytes).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
 }
 
 fn status_text(report: &WallReport) -> String {

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod counters;
 pub mod cpu;
 pub mod error;
+pub mod files;
 pub mod histogram;
 pub mod limits;
 pub mod login;

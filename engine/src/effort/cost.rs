@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::files::write_whole;
 use crate::base::{Error, ErrorKind, Result};
 use crate::decode::Effort;
 use crate::media::Codec;
@@ -318,10 +319,7 @@ impl CostModel {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(format!(".{}.part", std::process::id()));
-        std::fs::write(&beside, text).map_err(failed)?;
-        std::fs::rename(&beside, path).map_err(failed)
+        write_whole(path, &text)
     }
 
     /// Where this machine's model is kept: `$XDG_CACHE_HOME/vitrail/cost.json`, else below

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::liveness::{LivenessLimits, Signs, judge};
 use super::report::{CameraReport, DropReport, Spread};
 use super::stream::Stream;
+use super::wanted::{Wanted, shown_size};
 use crate::base::{Counter, Histogram, Moment, SharedClock};
 use crate::composite::TileStatus;
 use crate::config::CameraSpec;
@@ -15,7 +16,6 @@ use crate::effort::{Decision, ProfileLoad, Step, StreamLoad, Wish};
 use crate::fit::{FitSpec, Mask, SharedTargets, Targets};
 use crate::ingest::{Ingest, IngestStatus, SourceState};
 use crate::media::{CameraId, SourceRef};
-use crate::scene::Layout;
 use crate::source::{Grant, SourceConfig};
 use crate::store::FrameStore;
 
@@ -560,13 +560,6 @@ fn masks(spec: &CameraSpec) -> Vec<Mask> {
     spec.masks.iter().copied().map(Mask).collect()
 }
 
-/// The pixels that the whole picture would have in a tile: more than the tile has, where it shows
-/// a part of the picture.
-fn shown_size(spec: &FitSpec) -> (u32, u32) {
-    let whole = |pixels: u32, part: f32| (f64::from(pixels) / f64::from(part.clamp(0.01, 1.0))) as u32;
-    (whole(spec.width, spec.crop.width), whole(spec.height, spec.crop.height))
-}
-
 /// Whose units are decoded first.
 fn priority(decision: &Decision, pinned: bool, camera: u8) -> u8 {
     match (pinned, decision.effort) {
@@ -600,28 +593,4 @@ fn describe(status: &TileStatus) -> (&'static str, &str) {
         TileStatus::Standby => ("standby", ""),
         TileStatus::Empty => ("empty", ""),
     }
-}
-
-/// What a layout needs of one camera.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
-    /// The sizes, each once.
-    pub specs: Vec<FitSpec>,
-    /// One of its tiles is pinned.
-    pub pinned: bool,
-}
-
-/// What a layout needs of each camera.
-pub(super) fn wanted(layout: &Layout) -> HashMap<CameraId, Wanted> {
-    let mut wanted: HashMap<CameraId, Wanted> = HashMap::new();
-    for tile in layout.screens.iter().flat_map(|s| &s.tiles) {
-        if let Some(camera) = &tile.camera {
-            let of_camera = wanted.entry(camera.clone()).or_default();
-            if !of_camera.specs.contains(&tile.spec) {
-                of_camera.specs.push(tile.spec);
-            }
-            of_camera.pinned |= tile.pinned;
-        }
-    }
-    wanted
 }

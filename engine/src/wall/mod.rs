@@ -11,6 +11,7 @@ mod screen;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,12 +30,13 @@ use crate::scene::{self, Layout, Scene};
 use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
 use crate::store::FrameStore;
 
-use camera::{Camera, Offer, Rooms, Wanted, wanted};
+use camera::{Camera, Offer, Rooms};
 use govern::Govern;
 use latency::Latency;
 use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
 use stream::expected_load;
+use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
 pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};

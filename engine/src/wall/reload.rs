@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use super::camera::{Camera, Wanted, wanted};
+use super::camera::Camera;
+use super::wanted::{Wanted, wanted};
 use super::{Wall, liveness_limits, offers, same_screens};
 use crate::base::Result;
 use crate::config::{Changed, WallSpec, diff};

@@ -16,13 +16,6 @@ pub struct Changes {
     pub changed: Vec<Changed>,
 }
 
-impl Changes {
-    /// Nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
-    }
-}
-
 /// A camera that is different.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
@@ -30,22 +23,6 @@ pub struct Changed {
     pub camera: CameraSpec,
     /// What is different, at least one, each once.
     pub fields: Vec<Field>,
-}
-
-impl Changed {
-    /// Whether a connection to this profile must be made anew.
-    pub fn reconnects(&self, profile: &str) -> bool {
-        self.fields.iter().any(|field| match field {
-            Field::Address(changed) => changed == profile,
-            Field::Connection => true,
-            _ => false,
-        })
-    }
-
-    /// Whether this is different.
-    pub fn has(&self, field: &Field) -> bool {
-        self.fields.contains(field)
-    }
 }
 
 /// Something that can differ of a camera.
