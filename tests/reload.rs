@@ -74,6 +74,8 @@ fn only_what_changed_is_touched() {
     assert!(done.ignored.is_empty());
     assert!(eventually(START, || all(&wall, &[1, 3, 5, 6])), "{:?}", wall.report().cameras);
     assert_eq!(camera(&wall, "c").name, "Corner");
+    // The picture is there a moment before the switch is counted.
+    assert!(eventually(Duration::from_secs(5), || camera(&wall, "d").switches == 1));
     for (id, switches) in [("a", 0), ("c", 0), ("d", 1)] {
         let report = camera(&wall, id);
         assert_eq!((report.reconnects, report.switches), (0, switches), "{report:?}");

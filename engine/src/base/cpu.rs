@@ -45,8 +45,9 @@ pub fn cores() -> usize {
 /// Lets other threads of this process go first where cores are scarce. On Linux, niceness belongs
 /// to the thread (sched(7)); elsewhere this does nothing.
 pub fn step_back() {
-    /// A third of the weight of a thread that did not step back (sched(7): 10 % a step).
-    const STEPS: i32 = 5;
+    /// Two thirds of the weight of a thread that did not step back (sched(7): 10 % a step). Other
+    /// programs go first too, so it is no more than the wall's cadence needs.
+    const STEPS: i32 = 2;
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(STEPS) {
         tracing::debug!(%error, "the priority of a thread stays");
