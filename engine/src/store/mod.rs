@@ -283,6 +283,8 @@ mod tests {
         assert!(store.put(&source(2), at(21, 1, 140)), "the same moment, from the new stream");
         assert_eq!((luma(&slot), store.generation(&"a".into())), (Some(21), Some(2)));
         assert!(!store.put(&source(1), at(12, 102, 180)), "the old stream is over");
+        store.set_next_generation(&"a".into(), None);
+        assert_eq!(store.generation(&"a".into()), Some(2), "too late to call it off");
         store.set_next_generation(&"a".into(), Some(3));
         store.set_next_generation(&"a".into(), None);
         assert!(!store.put(&source(3), at(30, 0, 500)), "it was called off");

@@ -186,7 +186,7 @@ impl Camera {
     /// Lets the next stream take over, where its pictures already do.
     fn promote(&self, streams: &mut Streams, now: Moment, unseen: bool) {
         let Some(next) = &streams.next else { return };
-        if !next.has_shown() {
+        if self.store.generation(&self.id) != Some(next.source.generation) {
             // With no tile to fill, its first key frame is enough.
             if !unseen || next.feed.newest_key_unit().is_none() {
                 return;
@@ -284,9 +284,9 @@ impl Camera {
         let on_current = streams.current.as_ref().is_some_and(|s| is_wanted(s) && !streams.is_outdated(s));
         let on_next = streams.next.as_ref().is_some_and(is_wanted);
         if on_current {
-            self.call_off(&mut streams);
+            self.call_off(&mut streams, now);
         } else if !on_next && !streams.is_failing(&decision.profile_name, now) {
-            self.call_off(&mut streams);
+            self.call_off(&mut streams, now);
             self.open(rooms, &mut streams, &decision.profile_name);
         }
         let priority = priority(decision, streams.pinned, self.spec().priority);
@@ -316,12 +316,15 @@ impl Camera {
         *slot = Some(stream);
     }
 
-    /// Ends a switch that is under way.
-    fn call_off(&self, streams: &mut Streams) {
-        if let Some(next) = streams.next.take() {
-            self.store.set_next_generation(&self.id, None);
-            streams.retired.push(next);
+    /// Ends a switch that is under way; one that the store has made already stands, or the pictures
+    /// of the old stream would be refused for good.
+    fn call_off(&self, streams: &mut Streams, now: Moment) {
+        if streams.next.is_none() {
+            return;
         }
+        self.store.set_next_generation(&self.id, None);
+        self.promote(streams, now, false);
+        streams.retired.extend(streams.next.take());
     }
 
     fn give_up_on_next(&self, streams: &mut Streams, now: Moment, wanted: &Arc<str>) {
@@ -330,15 +333,16 @@ impl Camera {
         if now.since(next.opened) > SWITCH_LIMIT {
             tracing::warn!(camera = %self.id, "its stream {profile} brings no picture; it stays with the one it has");
             streams.fail(profile, now);
-            self.call_off(streams);
+            self.call_off(streams, now);
         } else if profile != *wanted {
-            self.call_off(streams);
+            self.call_off(streams, now);
         }
     }
 
     /// Other addresses from now on: pictures of the old ones stay until the new ones bring theirs.
     /// False where they are the same as before.
     pub fn set_offers(&self, rooms: &Rooms, offers: Vec<Offer>) -> bool {
+        let now = rooms.clock.now();
         let mut streams = self.streams();
         let same = |(a, b): (&Offer, &Offer)| a.profile == b.profile && a.config == b.config;
         if streams.offers.len() == offers.len() && streams.offers.iter().zip(&offers).all(same) {
@@ -351,7 +355,7 @@ impl Camera {
         let goes_on = current.as_ref().is_some_and(|p| config(&streams.offers, p) == config(&offers, p));
         streams.offers = offers;
         streams.failing.clear();
-        self.call_off(&mut streams);
+        self.call_off(&mut streams, now);
         if !goes_on {
             let known = current.filter(|p| config(&streams.offers, p).is_some());
             let profile = known.unwrap_or_else(|| streams.name_of(usize::MAX));

@@ -129,27 +129,32 @@ impl Inner {
 
     /// Measures what was used since the tick before, learns from it, decides and serves.
     fn tick(&self) {
-        let now = self.rooms.clock.now();
         let cameras = self.cameras();
         let mut state = self.lock();
-        if let Some(load) = state.gauges.measure(now, &cameras, self.missed.get()) {
-            let wishes: Vec<Wish> = awake(&cameras).map(|c| c.wish(now)).collect();
-            state.load = load;
-            state.governor.observe(now, &wishes, &load);
-        }
-        self.decide_with(&mut state, &cameras, now);
+        let measured = state.gauges.measure(self.rooms.clock.now(), &cameras, self.missed.get());
+        self.decide_with(&mut state, &cameras, measured);
     }
 
     fn decide(&self) {
         let cameras = self.cameras();
-        self.decide_with(&mut self.lock(), &cameras, self.rooms.clock.now());
+        self.decide_with(&mut self.lock(), &cameras, None);
     }
 
-    fn decide_with(&self, state: &mut State, cameras: &HashMap<CameraId, Arc<Camera>>, now: Moment) {
+    fn decide_with(
+        &self,
+        state: &mut State,
+        cameras: &HashMap<CameraId, Arc<Camera>>,
+        measured: Option<Load>,
+    ) {
+        let now = self.rooms.clock.now();
         let mut awake: Vec<&Arc<Camera>> = awake(cameras).collect();
         // Shown ones first: they are opened first.
         awake.sort_by_key(|c| (!c.is_shown(), c.id.clone()));
         let wishes: Vec<Wish> = awake.iter().map(|c| c.wish(now)).collect();
+        if let Some(load) = measured {
+            state.load = load;
+            state.governor.observe(now, &wishes, &load);
+        }
         let load = state.load;
         let plan = state.governor.plan(now, &wishes, &load);
         for (camera, decision) in awake.iter().zip(&plan.decisions) {

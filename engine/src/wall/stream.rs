@@ -66,11 +66,6 @@ impl Stream {
         self.decode.set_effort(decision.effort);
     }
 
-    /// A picture of it was shown, or would have been.
-    pub fn has_shown(&self) -> bool {
-        self.fit.snapshot().stored > 0
-    }
-
     /// It cannot be had now, and not for a moment only.
     pub fn is_away(&self, now: Moment) -> bool {
         /// A switch that reboots and a lost connection are back sooner.
