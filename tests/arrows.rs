@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Only these see all rooms: live walls, offline jobs, and the measurement of what each room costs.
-const WIRING: &[&str] = &["wall", "job", "measure", "lib"];
+const WIRING: &[&str] = &["wall", "job", "transcode", "measure", "lib"];
 
 /// Folders of the engine that must not name a crate or a room, and what they must not name.
 const BARRED: &[(&str, &[&str])] = &[

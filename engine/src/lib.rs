@@ -4,7 +4,7 @@
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
 //! [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] (live), [`job`] (offline) and [`measure`], which times the rooms themselves, see all
+//! Only [`wall`] (live), [`job`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
 //! of them. A room imports [`base`], [`media`] and the types of the room before it;
 //! `tests/arrows.rs` checks that.
 
@@ -23,6 +23,7 @@ pub mod output;
 pub mod scene;
 pub mod source;
 pub mod store;
+pub mod transcode;
 pub mod wall;
 
 pub use base::error::{Error, ErrorKind, Result};
