@@ -18,8 +18,9 @@ use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
 /// The formats that are opened, by libavformat's names. Playlists and scripts, which may name other
 /// files or hosts, are not among them.
 const FORMATS: &str = "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg";
+const UNDERSTOOD: &str = "MP4, MOV, MKV, TS, AVI, FLV, raw H.264 or H.265";
 /// Formats whose clocks jump, as broadcast and camera recordings do (33 bits of 90 kHz wrap).
-const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
+pub(crate) const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
 /// The rate of a raw stream that does not tell its own, as FFmpeg assumes it.
 const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 
@@ -59,28 +60,7 @@ impl FileDemuxer {
     /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or no video file,
     /// `Unsupported` where it has no video, or of another codec.
     pub fn open(path: &Path) -> Result<FileDemuxer> {
-        quiet();
-        let fail = |kind, message: &'static str| Error::new(kind, path.display().to_string(), message);
-        let found = std::fs::metadata(path)
-            .and_then(|found| std::fs::File::open(path).map(|_| found))
-            .map_err(|e| fail(ErrorKind::Io, "cannot be read; check the path").caused_by(e))?;
-        if found.is_dir() {
-            return Err(fail(ErrorKind::Io, "is a folder; name the files in it"));
-        }
-        if found.is_file() && found.len() == 0 {
-            return Err(fail(ErrorKind::Corrupt, "is empty; record it again or leave it out"));
-        }
-        let mut options = ff::Dictionary::new();
-        options.set("protocol_whitelist", "file");
-        options.set("format_whitelist", FORMATS);
-        // With its protocol in front, so that a name such as `http:x` is a file.
-        let mut location = std::ffi::OsString::from("file:");
-        location.push(path);
-        let input = ff::format::input_with_dictionary(Path::new(&location), options).map_err(|e| {
-            let message = "is no video file that is understood here (MP4, MOV, MKV, TS, AVI, FLV, raw H.264 \
-                           or H.265); if it is one, it is damaged at its start or end";
-            fail(ErrorKind::Corrupt, message).caused_by(e)
-        })?;
+        let input = open_file(path, FORMATS, UNDERSTOOD)?;
         FileDemuxer::of(input, path)
     }
 
@@ -217,6 +197,42 @@ impl FileDemuxer {
         };
         Some(FileUnit { unit, timed: pts.is_some(), hidden: demux_ffi::is_hidden(packet) })
     }
+}
+
+/// Opens a file with libavformat, as one of these formats and never as anything that may name other
+/// files or hosts. `understood` says what they are, for people.
+///
+/// # Errors
+/// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
+pub(crate) fn open_file(
+    path: &Path,
+    formats: &str,
+    understood: &str,
+) -> Result<ff::format::context::Input> {
+    quiet();
+    let fail = |kind, message: std::borrow::Cow<'static, str>| Error::new(kind, path.display().to_string(), message);
+    let found = std::fs::metadata(path)
+        .and_then(|found| std::fs::File::open(path).map(|_| found))
+        .map_err(|e| fail(ErrorKind::Io, "cannot be read; check the path".into()).caused_by(e))?;
+    if found.is_dir() {
+        return Err(fail(ErrorKind::Io, "is a folder; name the files in it".into()));
+    }
+    if found.is_file() && found.len() == 0 {
+        return Err(fail(ErrorKind::Corrupt, "is empty; record it again or leave it out".into()));
+    }
+    let mut options = ff::Dictionary::new();
+    options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", formats);
+    // With its protocol in front, so that a name such as `http:x` is a file.
+    let mut location = std::ffi::OsString::from("file:");
+    location.push(path);
+    ff::format::input_with_dictionary(Path::new(&location), options).map_err(|e| {
+        let message = format!(
+            "is no video file that is understood here ({understood}); if it is one, it is damaged at its \
+             start or end"
+        );
+        fail(ErrorKind::Corrupt, message.into()).caused_by(e)
+    })
 }
 
 fn codec_of(id: ff::codec::Id) -> Option<Codec> {

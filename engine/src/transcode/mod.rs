@@ -3,4 +3,24 @@
 //!
 //! `docs/design/transcode.md` draws the way and says why it is so.
 
+mod copy;
+mod decoder;
+mod decoder_ffi;
+pub mod edit;
+mod encoder;
+mod feed;
+mod job;
+mod join;
+pub mod package;
+mod plan;
+pub mod queue;
+mod reader;
+mod record;
+mod report;
+mod sample;
+mod scan;
+mod segment;
+pub mod sound;
 pub mod spec;
+mod timeline;
+mod work;
