@@ -39,7 +39,8 @@ impl PublicKey {
         let (text, _) = read_small(path)?;
         let text = std::str::from_utf8(&text).unwrap_or_default();
         if text.contains("PRIVATE KEY-----") {
-            let remedy = "is a private key, which nobody needs to verify; name the public one beside it (.pub)";
+            let remedy =
+                "is a private key, which nobody needs to verify; name the public one beside it (.pub)";
             return Err(Error::new(ErrorKind::Config, subject, remedy));
         }
         let key = pem_body(text, "PUBLIC KEY").and_then(PublicKey::from_base64);
@@ -135,7 +136,8 @@ impl SigningKeyFile {
         }
         if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
             return Err(refuse(
-                "has a pass phrase, which this program does not ask for; take it off with `openssl pkey`".into(),
+                "has a pass phrase, which this program does not ask for; take it off with `openssl pkey`"
+                    .into(),
             ));
         }
         let seed = pem_body(text, "PRIVATE KEY").and_then(private_from_base64).ok_or_else(|| {
@@ -230,8 +232,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let failed = |e: std::io::Error| {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
     };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
     let written = file.write_all(bytes).and_then(|()| File::sync_all(&file));
     written.map_err(|e| {
         let _ = std::fs::remove_file(path);

@@ -24,7 +24,8 @@ mod verify;
 pub use key::{PublicKey, SigningKeyFile, public_path};
 pub use manifest::{FORMAT, Manifest, OutputFile, Range, SourceFile, Version};
 pub use verify::{
-    Check, FileFinding, FileState, Findings, Progress, Role, SignatureFinding, SignatureState, Verdict, verify,
+    Check, FileFinding, FileState, Findings, Progress, Role, SignatureFinding, SignatureState, Verdict,
+    verify,
 };
 
 use signature::SignatureFile;
@@ -94,7 +95,11 @@ pub fn check_ready(export: &Export, output: &Path) -> Result<()> {
     let texts = [("reason", Some(&export.reason)), ("reference", Some(&export.reference))];
     for (what, text) in texts.into_iter().chain([("operator", export.operator.as_ref())]) {
         if text.is_some_and(|text| text.trim().is_empty()) {
-            return Err(Error::new(ErrorKind::Config, what, "is empty; evidence says why it was made and for what"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                what,
+                "is empty; evidence says why it was made and for what",
+            ));
         }
     }
     let manifest = manifest_path(output)?;

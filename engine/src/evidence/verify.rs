@@ -214,7 +214,10 @@ fn check_signature(check: &Check, manifest: &[u8]) -> Result<Signed> {
         return bad(id, format!("{} was changed: its key has another id", path.display()));
     }
     if let Some(key) = check.key.as_ref().filter(|key| key.id() != signed.key_id) {
-        return bad(id, format!("signed with the key {}, not with the one given, {}", signed.key_id, key.id()));
+        return bad(
+            id,
+            format!("signed with the key {}, not with the one given, {}", signed.key_id, key.id()),
+        );
     }
     if !check.key.as_ref().unwrap_or(&signed.public).signed(manifest, &signed.signature) {
         return bad(id, "the manifest or its signature was changed after signing".into());
