@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("composite", &["base", "media", "fit", "scene"]),
     ("encode", &["base", "media"]),
     ("output", &["base", "media", "encode"]),
+    ("evidence", &["base", "media"]),
     ("config", &["base", "media", "scene", "fit", "effort", "encode", "output", "source", "composite"]),
 ];
 
@@ -309,6 +310,7 @@ fn the_checker_finds_wrong_arrows() {
         ("composite/cpu/draw.rs", "use super::super::gpu::Uniform;", "must not name crate::composite::gpu"),
         ("wall.rs", "use vitrail_control::Grant;", "must not name vitrail_control"),
         ("scene/mod.rs", "fn f() { std::fs::read(\"x\"); }", "must not name std::fs"),
+        ("evidence/mod.rs", "use crate::output::Partial;", "evidence must not name output"),
     ];
     for (inside, text, fault) in red {
         assert_eq!(faults(inside, text), [*fault], "{inside}: {text}");
