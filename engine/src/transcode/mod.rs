@@ -24,3 +24,5 @@ pub mod sound;
 pub mod spec;
 mod timeline;
 mod work;
+#[cfg(test)]
+mod tests;
