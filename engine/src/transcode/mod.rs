@@ -3,4 +3,6 @@
 //!
 //! `docs/design/transcode.md` draws the way and says why it is so.
 
+pub mod package;
+pub mod sound;
 pub mod spec;
