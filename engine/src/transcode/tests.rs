@@ -42,6 +42,19 @@ fn picture_times(path: &Path) -> Vec<f64> {
     text.lines().filter_map(|l| l.trim_end_matches(',').parse().ok()).collect()
 }
 
+/// Sums of the decoded pictures, in the order of presentation.
+fn sums(path: &Path) -> Vec<String> {
+    let run = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(path)
+        .args(["-map", "0:v:0", "-vsync", "passthrough", "-f", "framemd5", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    let lines = text.lines().filter(|l| !l.starts_with('#'));
+    lines.filter_map(|l| l.rsplit(',').next().map(|sum| sum.trim().to_owned())).collect()
+}
+
 /// PSNR over all planes of two files, picture by picture in their order, and the lowest of a picture.
 fn psnr(a: &Path, b: &Path) -> f64 {
     let run = Command::new("ffmpeg")
@@ -49,7 +62,7 @@ fn psnr(a: &Path, b: &Path) -> f64 {
         .arg(a)
         .arg("-i")
         .arg(b)
-        .args(["-lavfi", "[0:v]setpts=N/25/TB[a];[1:v]setpts=N/25/TB[b];[a][b]psnr", "-f", "null", "-"])
+        .args(["-lavfi", "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]psnr", "-f", "null", "-"])
         .output()
         .expect("ffmpeg runs");
     let text = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -179,7 +192,8 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
     let target = folder.path().join("out.mkv");
     let report = run(&job(&source, &target, VideoSpec::CopyOrEncode(encode(23.0))));
     assert!(report.copied && report.pictures == 600);
-    assert_eq!(psnr(&target, &source), f64::INFINITY);
+    assert_eq!(sums(&target), sums(&source));
+    assert_eq!(sums(&target).len(), 600);
     // A cut on a key frame is copied, one between is not, unless it may move.
     let from = |seconds: f64, at_key_frame| TranscodeSpec {
         range: TimeRange { from: Some(Duration::from_secs_f64(seconds)), to: None, at_key_frame },
