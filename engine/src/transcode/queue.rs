@@ -12,6 +12,7 @@ use super::job;
 use super::sample;
 use super::segment::{SegmentOutcome, Task};
 use super::spec::TranscodeSpec;
+use super::work::was_finished;
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown, cpu};
 
 /// Runs all jobs to their end, or until `stop`; the outcomes are in the order of the jobs.
@@ -115,6 +116,8 @@ enum Return {
     Sound,
     Segment(usize, SegmentOutcome),
     Completed(Box<JobReport>),
+    /// An earlier run had done it all.
+    Finished,
     Stopped,
 }
 
@@ -232,6 +235,9 @@ impl Board<'_> {
         let stage = |stage| (self.events)(JobEvent::Stage { job, stage });
         match errand {
             Errand::Prepare => {
+                if !self.specs[job].overwrite && was_finished(&self.specs[job].target) {
+                    return Ok(Return::Finished);
+                }
                 stage(Stage::Scanning);
                 let prepared = job::prepare(&self.specs[job], self.options, self.share, &stop)?;
                 let Some(prepared) = prepared else { return Ok(Return::Stopped) };
@@ -284,6 +290,10 @@ impl Board<'_> {
                 self.judge(state);
             }
             Ok(Return::Completed(report)) => self.succeed(state, *report),
+            Ok(Return::Finished) => {
+                let text = "an earlier run had finished it".to_owned();
+                self.end(state, JobOutcome::Skipped(text), false);
+            }
             Ok(Return::Stopped) => state.stop.cancel(),
             Err(error) => {
                 // What follows from the first failure says less than it.

@@ -27,17 +27,13 @@ impl Work {
     pub fn open(target: &Target, identity: &str, fresh: bool) -> Result<Work> {
         let path = target.path();
         let subject = || path.display().to_string();
-        let Some(name) = path.file_name() else {
+        let Some(folder) = hidden_folder(path) else {
             return Err(Error::new(ErrorKind::Config, subject(), "is no file name"));
         };
         let parent = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !parent.is_dir() {
             return Err(Error::new(ErrorKind::Io, subject(), "its folder is missing; create it first"));
         }
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(".vitrail");
-        let folder = parent.join(hidden);
         std::fs::create_dir_all(&folder).map_err(|e| disk(path, &e))?;
         let lock = File::create(folder.join(LOCK)).map_err(|e| disk(path, &e))?;
         if lock.try_lock().is_err() {
@@ -141,6 +137,42 @@ pub(super) fn check_free(target: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
+/// Whether a run that was killed had already given a target its name; what it left is removed then.
+pub(super) fn was_finished(target: &Target) -> bool {
+    let path = target.path();
+    let Some(folder) = hidden_folder(path) else { return false };
+    let Ok(lock) = File::open(folder.join(LOCK)) else { return false };
+    if lock.try_lock().is_err() {
+        return false;
+    }
+    let joined = folder.join("joined");
+    let written = joined.join(path.file_name().unwrap_or_default());
+    let named = match target {
+        Target::File(_) => is_same(&written, path),
+        Target::Hls { .. } => joined.is_dir() && !written.exists() && path.join("master.m3u8").exists(),
+    };
+    if named {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    named
+}
+
+/// Two names of one file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    id(a).is_some() && id(a) == id(b)
+}
+
+/// The folder of a target's job: hidden, beside it.
+fn hidden_folder(target: &Path) -> Option<PathBuf> {
+    let parent = target.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(target.file_name()?);
+    hidden.push(".vitrail");
+    Some(parent.join(hidden))
+}
+
 fn is_there(target: &Path) -> Error {
     let remedy = "is there already and is kept; choose another name or add --overwrite";
     Error::new(ErrorKind::Config, target.display().to_string(), remedy)
@@ -198,6 +230,22 @@ mod tests {
         let _held = Work::open(&target, "x", false).unwrap();
         let error = Work::open(&target, "x", false).err().unwrap();
         assert!(error.message().contains("another job"));
+    }
+
+    #[test]
+    fn a_job_that_was_killed_after_its_last_step_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::File(folder.path().join("a.mp4"));
+        let work = Work::open(&target, "x", false).unwrap();
+        let written = work.container(&target).unwrap();
+        std::fs::write(&written, "whole").unwrap();
+        assert!(!was_finished(&target), "it is being worked on");
+        drop(work);
+        assert!(!was_finished(&target), "it has no name yet");
+        take_name(&written, target.path(), false).unwrap();
+        assert!(was_finished(&target));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the target alone");
+        assert!(!was_finished(&target), "somebody else's file");
     }
 
     #[test]
