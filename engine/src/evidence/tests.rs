@@ -20,13 +20,14 @@ struct Case {
     manifest: PathBuf,
 }
 
+/// In the order of the manifest: sources as given, outputs by name.
 const FILES: [&str; 6] = [
     "recordings/gate.mp4",
     "case/here.mkv",
     "case/gate.mp4",
-    "case/ladder/master.m3u8",
     "case/ladder/720p/1.m4s",
     "case/ladder/720p/2.m4s",
+    "case/ladder/master.m3u8",
 ];
 
 fn export(key: &SigningKeyFile) -> Export {
