@@ -80,6 +80,14 @@ fn what_was_not_touched_verifies_and_what_was_is_named() {
     }
     assert!(text.lines().last().unwrap().starts_with("VERIFIED"), "{text}");
 
+    // From within its folder, as people do.
+    let beside = std::process::Command::new(env!("CARGO_BIN_EXE_vitrail"))
+        .args(["verify", "hls.evidence.json", "--key", "../unit.key.pub", "--source", "../in"])
+        .current_dir(case.path("out"))
+        .output()
+        .unwrap();
+    assert_eq!(beside.status.code(), Some(0), "{}", String::from_utf8_lossy(&beside.stdout));
+
     fs::write(case.path("out/hls/1.m4s"), "onE").unwrap();
     fs::write(case.path("out/hls/2.m4s"), "two").unwrap();
     let (code, text) = case.verify();
