@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::base::files::write_whole;
-use crate::base::{Clock, Error, ErrorKind, Result};
+use crate::base::{Clock, Error, ErrorKind, Result, Shutdown};
 
 mod key;
 mod manifest;
@@ -24,10 +24,10 @@ mod verify;
 pub use key::{PublicKey, SigningKeyFile, public_path};
 pub use manifest::{FORMAT, Manifest, OutputFile, Range, SourceFile, Version};
 pub use verify::{
-    Check, FileFinding, FileState, Findings, Progress, Role, SignatureFinding, SignatureState, Verdict,
-    verify,
+    Check, FileFinding, FileState, Findings, Role, SignatureFinding, SignatureState, Verdict, verify,
 };
 
+use record::Reader;
 use signature::SignatureFile;
 
 /// Who signs, and why: known before a job begins.
@@ -63,6 +63,15 @@ pub struct Subject {
     pub range: Range,
     /// What came out: pictures, duration, …
     pub result: Value,
+}
+
+/// How far the reading of files is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes of all files that are read.
+    pub of: u64,
 }
 
 /// Where the manifest of an output lies: beside it, as `OUTPUT.evidence.json`.
@@ -119,14 +128,44 @@ pub fn check_ready(export: &Export, output: &Path) -> Result<()> {
 /// or has a name that is not UTF-8; `Io` where a file cannot be read, changes meanwhile, or the
 /// manifest cannot be written.
 pub fn write(export: &Export, subject: Subject, clock: &dyn Clock) -> Result<PathBuf> {
+    write_manifest(export, subject, clock, &mut Reader::new(&mut |_| {}, &Shutdown::new()))
+}
+
+/// As [`write`], for files that take a while: tells how far it is, and ends with `None` and nothing
+/// written where `stop` is triggered.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_watched(
+    export: &Export,
+    subject: Subject,
+    clock: &dyn Clock,
+    stop: &Shutdown,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Option<PathBuf>> {
+    match write_manifest(export, subject, clock, &mut Reader::new(progress, stop)) {
+        Err(_) if stop.is_cancelled() => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+fn write_manifest(
+    export: &Export,
+    subject: Subject,
+    clock: &dyn Clock,
+    reader: &mut Reader,
+) -> Result<PathBuf> {
     let Some(first) = subject.outputs.first() else {
         return Err(Error::new(ErrorKind::Internal, "evidence", "a job without output has none"));
     };
     check_ready(export, first)?;
     let path = manifest_path(first)?;
     let beside = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let sources = record::sources(beside, &subject.sources)?;
-    let (outputs, output_folders) = record::outputs(beside, &subject.outputs)?;
+    let sources = record::find_sources(beside, &subject.sources)?;
+    let (outputs, output_folders) = record::find_outputs(beside, &subject.outputs)?;
+    reader.expect(sources.iter().chain(&outputs));
+    let sources = sources.into_iter().map(|found| reader.source(found)).collect::<Result<_>>()?;
+    let outputs = outputs.into_iter().map(|found| reader.output(found)).collect::<Result<_>>()?;
     let manifest = Manifest {
         format: FORMAT.into(),
         created: timestamp(clock)?,

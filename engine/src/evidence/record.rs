@@ -1,16 +1,26 @@
 //! From the files of a job to their entries in the manifest: names and sums.
 
-use std::collections::HashSet;
-use std::fs::File;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Progress;
 use super::manifest::{OutputFile, SourceFile};
-use super::sum::{NotOpened, Sum, open_below, open_file, sum};
-use crate::base::{Error, ErrorKind, Result};
+use super::sum::{NotOpened, Sum, open_below, sum};
+use crate::base::{Error, ErrorKind, Result, Shutdown};
 
-/// The entries of files that were read.
-pub(super) fn sources(beside: &Path, paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
+/// A file that goes into the manifest.
+pub(super) struct Found {
+    /// Its name there.
+    name: String,
+    /// It does not lie below the manifest's folder.
+    elsewhere: bool,
+    /// The folder that `name` counts from, without links.
+    folder: PathBuf,
+}
+
+/// The files that were read, each once.
+pub(super) fn find_sources(beside: &Path, paths: &[PathBuf]) -> Result<Vec<Found>> {
     if paths.is_empty() {
         return Err(refuse("evidence", "needs a source that is a file"));
     }
@@ -18,26 +28,20 @@ pub(super) fn sources(beside: &Path, paths: &[PathBuf]) -> Result<Vec<SourceFile
     let real = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
     let outside: Vec<&PathBuf> = real.iter().filter(|path| !path.starts_with(&folder)).collect();
     let common = common_folder(&outside);
-    let mut names = HashSet::new();
-    let mut entries = Vec::new();
-    for (path, real) in paths.iter().zip(&real) {
-        let elsewhere = !real.starts_with(&folder);
-        let name = name_below(if elsewhere { &common } else { &folder }, real)?;
-        // The same file may be read twice by a job; it is one source.
-        if !names.insert((name.clone(), elsewhere)) {
-            continue;
-        }
-        let file = open_file(real).map_err(|why| not_opened(path, why))?;
-        let Sum { bytes, sha256 } = steady_sum(path, file)?;
-        entries.push(SourceFile { name, elsewhere, bytes, sha256 });
-    }
-    Ok(entries)
+    let mut known = HashSet::new();
+    let once = real.iter().filter(|path| known.insert(path.to_path_buf()));
+    let found = once.map(|path| {
+        let elsewhere = !path.starts_with(&folder);
+        let folder = if elsewhere { &common } else { &folder };
+        Ok(Found { name: name_below(folder, path)?, elsewhere, folder: folder.clone() })
+    });
+    found.collect()
 }
 
-/// The entries of files that were written, and the folders that hold nothing else; sorted.
-pub(super) fn outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<OutputFile>, Vec<String>)> {
+/// The files that were written, by name, and the folders that hold nothing else.
+pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Found>, Vec<String>)> {
     let folder = canonical(beside)?;
-    let (mut names, mut folders) = (Vec::new(), Vec::new());
+    let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
         let Some(last) = path.file_name() else {
             return Err(refuse(path.display(), "is no file name"));
@@ -49,27 +53,64 @@ pub(super) fn outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<OutputFil
         }
         let name = name_below(&folder, &real)?;
         if real.symlink_metadata().is_ok_and(|about| about.is_dir()) {
-            let failed =
-                |e| Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read").caused_by(e);
-            for file in files_below(&real).map_err(failed)? {
-                names.push(name_below(&folder, &file)?);
+            for file in files_below(&real).map_err(|e| unreadable(path, e))? {
+                names.insert(name_below(&folder, &file)?);
             }
-            folders.push(name);
+            folders.insert(name);
         } else {
-            names.push(name);
+            names.insert(name);
         }
     }
-    names.sort();
-    names.dedup();
-    folders.sort();
-    folders.dedup();
-    let entry = |name: String| {
-        let path = beside.join(&name);
-        let file = open_below(&folder, &name).map_err(|why| not_opened(&path, why))?;
-        let Sum { bytes, sha256 } = steady_sum(&path, file)?;
-        Ok(OutputFile { name, bytes, sha256 })
-    };
-    Ok((names.into_iter().map(entry).collect::<Result<_>>()?, folders))
+    let found = |name| Found { name, elsewhere: false, folder: folder.clone() };
+    Ok((names.into_iter().map(found).collect(), folders.into_iter().collect()))
+}
+
+/// Reads files for the manifest, tells how far it is, and stops when told to.
+pub(super) struct Reader<'a> {
+    progress: &'a mut dyn FnMut(Progress),
+    stop: &'a Shutdown,
+    done: Progress,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(progress: &'a mut dyn FnMut(Progress), stop: &'a Shutdown) -> Self {
+        Reader { progress, stop, done: Progress::default() }
+    }
+
+    /// What will be read, for the progress.
+    pub(super) fn expect<'f>(&mut self, files: impl Iterator<Item = &'f Found>) {
+        self.done.of = files.filter_map(|f| Some(f.folder.join(&f.name).metadata().ok()?.len())).sum();
+    }
+
+    pub(super) fn source(&mut self, found: Found) -> Result<SourceFile> {
+        let Sum { bytes, sha256 } = self.sum(&found)?;
+        Ok(SourceFile { name: found.name, elsewhere: found.elsewhere, bytes, sha256 })
+    }
+
+    pub(super) fn output(&mut self, found: Found) -> Result<OutputFile> {
+        let Sum { bytes, sha256 } = self.sum(&found)?;
+        Ok(OutputFile { name: found.name, bytes, sha256 })
+    }
+
+    /// The sum of a file that must not change meanwhile.
+    fn sum(&mut self, found: &Found) -> Result<Sum> {
+        let path = found.folder.join(&found.name);
+        let failed = |e| unreadable(&path, e);
+        let file = open_below(&found.folder, &found.name).map_err(|why| not_opened(&path, why))?;
+        let state = || file.metadata().and_then(|m| Ok((m.len(), m.modified()?))).map_err(failed);
+        let before = state()?;
+        let read = sum(&file, &mut |bytes| {
+            self.done.bytes += bytes;
+            (self.progress)(self.done);
+            if self.stop.is_cancelled() { Err(io::Error::other("stopped")) } else { Ok(()) }
+        });
+        let read = read.map_err(failed)?;
+        if state()? != before || read.bytes != before.0 {
+            let message = "was written to while it was read; evidence needs files that are complete";
+            return Err(Error::new(ErrorKind::Io, path.display().to_string(), message));
+        }
+        Ok(read)
+    }
 }
 
 /// All that lies below a folder and is no folder itself. Links are told, not followed.
@@ -84,19 +125,6 @@ pub(super) fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
                 false => found.push(entry.path()),
             }
         }
-    }
-    Ok(found)
-}
-
-/// Sums a file that must not change meanwhile.
-fn steady_sum(path: &Path, file: File) -> Result<Sum> {
-    let failed = |e| Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read").caused_by(e);
-    let before = file.metadata().and_then(|m| Ok((m.len(), m.modified()?))).map_err(failed)?;
-    let found = sum(&file, &mut |_| {}).map_err(failed)?;
-    let after = file.metadata().and_then(|m| Ok((m.len(), m.modified()?))).map_err(failed)?;
-    if before != after || found.bytes != after.0 {
-        let message = "was written to while it was read; evidence needs files that are complete";
-        return Err(Error::new(ErrorKind::Io, path.display().to_string(), message));
     }
     Ok(found)
 }
@@ -128,10 +156,12 @@ fn not_opened(path: &Path, why: NotOpened) -> Error {
     match why {
         NotOpened::Missing => Error::new(ErrorKind::Io, path.display().to_string(), "is not there"),
         NotOpened::NoFile(why) => refuse(path.display(), why),
-        NotOpened::Refused(e) => {
-            Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read").caused_by(e)
-        }
+        NotOpened::Refused(e) => unreadable(path, e),
     }
+}
+
+fn unreadable(path: &Path, e: io::Error) -> Error {
+    Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read").caused_by(e)
 }
 
 fn refuse(subject: impl ToString, message: &'static str) -> Error {

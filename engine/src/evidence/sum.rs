@@ -19,8 +19,8 @@ pub(super) struct Sum {
     pub sha256: String,
 }
 
-/// Reads to the end; `read` hears of every piece.
-pub(super) fn sum(mut from: impl Read, read: &mut dyn FnMut(u64)) -> io::Result<Sum> {
+/// Reads to the end; `read` hears of every piece and may stop it with an error.
+pub(super) fn sum(mut from: impl Read, read: &mut dyn FnMut(u64) -> io::Result<()>) -> io::Result<Sum> {
     let mut piece = vec![0; PIECE];
     let mut hash = Sha256::new();
     let mut bytes = 0;
@@ -33,7 +33,7 @@ pub(super) fn sum(mut from: impl Read, read: &mut dyn FnMut(u64)) -> io::Result<
         };
         hash.update(&piece[..n]);
         bytes += n as u64;
-        read(n as u64);
+        read(n as u64)?;
     }
 }
 

@@ -20,13 +20,14 @@ struct Case {
     manifest: PathBuf,
 }
 
+/// In the order of the manifest: sources as given, outputs by name.
 const FILES: [&str; 6] = [
     "recordings/gate.mp4",
     "case/here.mkv",
     "case/gate.mp4",
-    "case/ladder/master.m3u8",
     "case/ladder/720p/1.m4s",
     "case/ladder/720p/2.m4s",
+    "case/ladder/master.m3u8",
 ];
 
 fn export(key: &SigningKeyFile) -> Export {
@@ -385,6 +386,44 @@ fn nothing_is_written_where_a_file_is_missing_or_out_of_place() {
     }
     assert!(!manifest_path(&output).unwrap().exists());
     assert!(!signature_path(&manifest_path(&output).unwrap()).exists());
+}
+
+#[test]
+fn whoever_waits_sees_how_far_it_is_and_may_stop_it() {
+    let case = Case::new();
+    let export = Export { overwrite: true, ..export(&case.key) };
+    let before = (case.text(), fs::read(signature_path(&case.manifest)).unwrap());
+    let stop = Shutdown::new();
+    let mut seen = Vec::new();
+    let mut look = |p: Progress| {
+        seen.push(p);
+        if seen.len() == 3 {
+            stop.cancel();
+        }
+    };
+    let stopped = write_watched(&export, subject(case.folder.path()), &*clock(), &stop, &mut look).unwrap();
+    assert_eq!((stopped, seen.len()), (None, 3), "it ends at the file at which it was told to");
+    assert!(seen[2].bytes > seen[1].bytes && seen[2].bytes < seen[2].of);
+    assert_eq!(
+        (case.text(), fs::read(signature_path(&case.manifest)).unwrap()),
+        before,
+        "nothing is replaced"
+    );
+    let mut last = Progress::default();
+    let whole =
+        write_watched(&export, subject(case.folder.path()), &*clock(), &Shutdown::new(), &mut |p| last = p);
+    assert_eq!((whole.unwrap(), last.bytes), (Some(case.manifest.clone()), last.of));
+    assert_eq!(case.findings().verdict, Verdict::Verified);
+}
+
+#[test]
+fn a_source_that_is_still_written_to_is_no_evidence() {
+    let case = Case::new();
+    let export = Export { overwrite: true, ..export(&case.key) };
+    let mut grow = |_| fs::write(case.path(FILES[0]), "more and more and more").unwrap();
+    let error = write_watched(&export, subject(case.folder.path()), &*clock(), &Shutdown::new(), &mut grow)
+        .unwrap_err();
+    assert!(error.to_string().contains("was written to while it was read"), "{error}");
 }
 
 #[test]

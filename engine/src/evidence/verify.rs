@@ -11,8 +11,8 @@ use super::key::PublicKey;
 use super::manifest::{Manifest, NoManifest, SourceFile};
 use super::record::files_below;
 use super::signature::SignatureFile;
-use super::signature_path;
 use super::sum::{NotOpened, open_below, open_file, sum};
+use super::{Progress, signature_path};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Larger manifests are not read: 256 MiB, about a million files.
@@ -32,15 +32,6 @@ pub struct Check {
     pub sources: Vec<PathBuf>,
     /// Sources are not at hand and are not looked at.
     pub skip_sources: bool,
-}
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
-    /// Bytes read.
-    pub bytes: u64,
-    /// Bytes recorded of all files that are looked at.
-    pub of: u64,
 }
 
 /// What came of it.
@@ -259,6 +250,7 @@ fn check_files(check: &Check, facts: &Manifest, progress: &mut dyn FnMut(Progres
     let mut read = |bytes| {
         done.bytes += bytes;
         progress(done);
+        Ok(())
     };
     let mut files = Vec::new();
     for source in &facts.sources {
@@ -310,7 +302,7 @@ fn compare(
     opened: std::result::Result<File, NotOpened>,
     bytes: u64,
     sha256: &str,
-    read: &mut dyn FnMut(u64),
+    read: &mut dyn FnMut(u64) -> std::io::Result<()>,
 ) -> (FileState, Option<String>) {
     let unreadable = |e: std::io::Error| (FileState::Unreadable, Some(e.to_string()));
     let file = match opened {
