@@ -1,6 +1,8 @@
 //! Pulls the access units of a video file, in decoding order, as fast as the caller wants them: for
 //! jobs. Live sources push instead ([`super::Source`]).
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
@@ -74,9 +76,10 @@ impl FileDemuxer {
         options.set("protocol_whitelist", "file");
         options.set("format_whitelist", FORMATS);
         // With its protocol in front, so that a name such as `http:x` is a file.
-        let mut location = std::ffi::OsString::from("file:");
-        location.push(path);
-        let input = ff::format::input_with_dictionary(Path::new(&location), options).map_err(|e| {
+        let location = [b"file:", path.as_os_str().as_bytes()].concat();
+        let location = CString::new(location)
+            .map_err(|e| fail(ErrorKind::Config, "holds a zero byte, as no name may").caused_by(e))?;
+        let input = demux_ffi::open(&location, options).map_err(|e| {
             let message = "is no video file that is understood here (MP4, MOV, MKV, TS, AVI, FLV, raw H.264 \
                            or H.265); if it is one, it is damaged at its start or end";
             fail(ErrorKind::Corrupt, message).caused_by(e)
@@ -248,4 +251,88 @@ fn seconds(ticks: i64, time_base: (i64, i64)) -> Option<Duration> {
 fn quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| ff::log::set_level(ff::log::Level::Quiet));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Told = (VideoParameters, Option<Duration>, Duration, Duration, Vec<(Pts, bool, bool, usize)>);
+
+    /// What a demuxer says and the first hundred units that it gives.
+    fn told(mut demuxer: FileDemuxer) -> Told {
+        let units = std::iter::from_fn(|| demuxer.next_unit().expect("a good file")).take(100);
+        let units = units.map(|u| (u.unit.pts, u.unit.random_access, u.hidden, u.unit.data.len())).collect();
+        let parameters = demuxer.parameters().clone();
+        (parameters, demuxer.duration(), demuxer.picture_time(), demuxer.resolution(), units)
+    }
+
+    fn agrees_with_probing(path: &Path) {
+        let opened = told(FileDemuxer::open(path).expect("a good file"));
+        let input = ff::format::input(path).expect("a good file");
+        let probed = told(FileDemuxer::of(input, path).expect("a good file"));
+        assert_eq!(opened.4, probed.4, "{}", path.display());
+        assert_eq!(opened, probed, "{}", path.display());
+    }
+
+    #[test]
+    fn headers_tell_what_probing_would() {
+        let footage = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/footage");
+        let Ok(files) = std::fs::read_dir(&footage) else {
+            eprintln!("skipped: {} is not here", footage.display());
+            return;
+        };
+        let mut seen = 0;
+        for file in files.flatten().map(|f| f.path()) {
+            if FileDemuxer::open(&file).is_ok() {
+                agrees_with_probing(&file);
+                seen += 1;
+            }
+        }
+        assert!(seen >= 10, "{seen} files");
+    }
+
+    #[test]
+    fn what_encoders_and_muxers_make_is_told_as_probing_would() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let h264 = "-c:v libx264 -preset ultrafast -bf 2 -g 10 -pix_fmt yuv420p";
+        let cases = [
+            ("plain.mp4", "25", h264),
+            ("ntsc.mkv", "30000/1001", h264),
+            // Cropped by the codec: 90 lines are no multiple of 16.
+            ("cropped.mp4", "25", "-c:v libx264 -preset ultrafast -s 161x91 -pix_fmt yuv444p"),
+            ("wide.mp4", "25", "-c:v libx264 -preset ultrafast -vf setsar=4/3 -pix_fmt yuv420p"),
+            ("wide.mkv", "25", "-c:v libx264 -preset ultrafast -vf setsar=4/3 -pix_fmt yuv420p"),
+            (
+                "fragments.mp4",
+                "12.5",
+                "-c:v libx264 -preset ultrafast -movflags frag_keyframe+empty_moov -pix_fmt yuv420p",
+            ),
+            ("hevc.mp4", "25", "-c:v libx265 -preset ultrafast -x265-params log-level=none -pix_fmt yuv420p"),
+            (
+                "varying.mp4",
+                "25",
+                "-c:v libx264 -preset ultrafast -vf select='not(eq(mod(n\\,3)\\,1))' -vsync vfr -pix_fmt yuv420p",
+            ),
+            ("part2.mp4", "25", "-c:v mpeg4"),
+        ];
+        for (name, rate, encoder) in cases {
+            let path = dir.path().join(name);
+            let source = format!("testsrc2=s=160x90:r={rate}:d=2");
+            let out = std::process::Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", &source])
+                .args(encoder.split_whitespace())
+                .arg(&path)
+                .output();
+            let out = match out {
+                Ok(out) => out,
+                Err(error) => {
+                    eprintln!("skipped: ffmpeg does not run: {error}");
+                    return;
+                }
+            };
+            assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+            agrees_with_probing(&path);
+        }
+    }
 }
