@@ -7,6 +7,7 @@ mod report;
 mod schedule;
 mod shortcut;
 mod timeline;
+mod tools;
 
 use serde::{Deserialize, Serialize};
 

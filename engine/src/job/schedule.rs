@@ -5,9 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::lane::{Lane, LaneCounts, Pace, Placed};
+use super::tools::Tools;
 use crate::base::thread::Worker;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
-use crate::fit::{FittedFrame, Scratch};
+use crate::fit::FittedFrame;
 
 /// How often a waiting tick looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -184,7 +185,7 @@ impl Drop for Fall<'_> {
 
 fn work(shared: &Shared) {
     let _fall = Fall(shared);
-    let mut scratch = Scratch::default();
+    let mut tools = Tools::default();
     let mut state = shared.lock();
     loop {
         if state.stopped || state.error.is_some() {
@@ -197,7 +198,7 @@ fn work(shared: &Shared) {
             continue;
         };
         drop(state);
-        let turn = lane.turn(shared.limits.pace, &mut scratch);
+        let turn = lane.turn(shared.limits.pace, &mut tools);
         state = shared.lock();
         let seat = &mut state.seats[index];
         seat.counts = lane.counts().clone();
