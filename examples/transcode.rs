@@ -24,7 +24,7 @@ fn main() {
         renditions: vec![RenditionSpec {
             name: "main".into(),
             size: SizeSpec::Keep,
-            video: VideoSpec::CopyOrEncode(EncodeSpec::usual()),
+            video: VideoSpec::Encode(EncodeSpec::usual()),
         }],
         audio: AudioSpec::Auto,
         target: Target::File(output.into()),

@@ -225,7 +225,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
             if name == "libx264" {
                 options.set("x264-params", &aligned);
             } else {
-                let pools = format!("log-level=none:pools={threads}:frame-threads={}", threads.clamp(1, 4));
+                let pools = format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));
                 options.set("x265-params", [aligned, pools].join(":").trim_matches(':'));
             }
         }
