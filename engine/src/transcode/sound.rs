@@ -7,7 +7,7 @@ use ff::format::sample::Type as Layout;
 use ffmpeg_next as ff;
 
 use super::package::package_ffi::{facts, muxer_holds};
-use super::package::{AudioTrack, Container};
+use super::package::{AudioTrack, Container, quiet};
 use super::spec::{AudioSpec, Target};
 use crate::base::{Error, ErrorKind, Result};
 
@@ -99,10 +99,9 @@ fn holds(container: Container, codec: ff::codec::Id) -> bool {
             | Id::PCM_MULAW
     );
     match container {
-        Container::Mp4 => matches!(
-            codec,
-            Id::AAC | Id::MP3 | Id::AC3 | Id::EAC3 | Id::OPUS | Id::ALAC | Id::FLAC
-        ),
+        Container::Mp4 => {
+            matches!(codec, Id::AAC | Id::MP3 | Id::AC3 | Id::EAC3 | Id::OPUS | Id::ALAC | Id::FLAC)
+        }
         Container::Mov => pcm || matches!(codec, Id::AAC | Id::MP3 | Id::AC3 | Id::EAC3 | Id::ALAC),
         Container::Mkv => codec != Id::None && muxer_holds(c"matroska", codec),
         Container::Ts => matches!(codec, Id::AAC | Id::MP3 | Id::MP2 | Id::AC3 | Id::OPUS),
@@ -164,6 +163,7 @@ impl Sound {
         time_base: ff::Rational,
         range: SoundRange,
     ) -> Result<Option<Sound>> {
+        quiet();
         let (way, track) = match plan.action {
             SoundAction::Drop => return Ok(None),
             SoundAction::Copy => {
@@ -265,8 +265,7 @@ impl Transcoder {
             Error::new(ErrorKind::Missing, "aac", message).caused_by(e)
         };
         let codec = ff::encoder::find_by_name("aac").ok_or(ff::Error::EncoderNotFound).map_err(missing)?;
-        let mut encoder =
-            ff::codec::Context::new_with_codec(codec).encoder().audio().map_err(missing)?;
+        let mut encoder = ff::codec::Context::new_with_codec(codec).encoder().audio().map_err(missing)?;
         encoder.set_rate(to_i32(rate));
         encoder.set_format(Sample::F32(Layout::Planar));
         encoder.set_channel_layout(layout);
@@ -351,7 +350,13 @@ impl Transcoder {
         let whole = (self.encoder.frame_size() as usize).max(1);
         loop {
             let ready = self.waiting.first().map_or(0, Vec::len);
-            let take = if ready >= whole { whole } else if end { ready } else { 0 };
+            let take = if ready >= whole {
+                whole
+            } else if end {
+                ready
+            } else {
+                0
+            };
             if take == 0 {
                 break;
             }
@@ -401,7 +406,12 @@ impl Shape {
         let told = frame.channel_layout();
         let usual = ff::ChannelLayout::default(i32::from(frame.channels()));
         let layout = if told.is_empty() { usual } else { told };
-        Shape { format: frame.format(), rate: frame.rate(), channels: frame.channels(), layout: layout.bits() }
+        Shape {
+            format: frame.format(),
+            rate: frame.rate(),
+            channels: frame.channels(),
+            layout: layout.bits(),
+        }
     }
 }
 
@@ -488,3 +498,7 @@ fn ticks(time: Duration, base: ff::Rational) -> i64 {
 fn to_i32(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+#[path = "sound_tests.rs"]
+mod tests;

@@ -63,7 +63,11 @@ impl FilePackage {
             Track::Audio => self.audio.as_ref(),
         };
         let Some(lane) = lane else {
-            return Err(Error::new(ErrorKind::Internal, self.subject.clone(), "a packet of an unknown track"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                self.subject.clone(),
+                "a packet of an unknown track",
+            ));
         };
         packet.rescale_ts(lane.given, lane.kept);
         packet.set_stream(lane.stream);
@@ -88,6 +92,10 @@ fn options(container: Container) -> ff::Dictionary<'static> {
     options.set("strict", "experimental");
     if matches!(container, Container::Mp4 | Container::Mov) {
         options.set("movflags", "+faststart");
+    }
+    if container == Container::Ts {
+        // Microseconds that a decoder may buffer, as FFmpeg's own program sets it.
+        options.set("max_delay", "700000");
     }
     options
 }

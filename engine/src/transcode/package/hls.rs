@@ -58,9 +58,8 @@ impl Ladder {
         let mut sound = None;
         if let Some(track) = audio {
             let parameters = track.parameters.clone();
-            let fill = |output: &mut _| {
-                add_stream(output, &subject, Container::Hls, parameters, track.time_base)
-            };
+            let fill =
+                |output: &mut _| add_stream(output, &subject, Container::Hls, parameters, track.time_base);
             sound = Some(Lane::open(&subject, SOUND, track.time_base, fill)?);
         }
         Ok(Ladder {

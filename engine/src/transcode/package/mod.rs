@@ -5,8 +5,14 @@ mod check;
 mod digest;
 mod file;
 mod hls;
+#[cfg(test)]
+mod ladder_tests;
 pub(crate) mod package_ffi;
 mod playlist;
+#[cfg(test)]
+mod sync_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -130,6 +136,7 @@ impl Packager {
         video: &[VideoTrack],
         audio: Option<&AudioTrack>,
     ) -> Result<Packager> {
+        quiet();
         let container = Container::of(target)?;
         let subject = target.path().display().to_string();
         if video.is_empty() {
@@ -256,7 +263,8 @@ fn write_header(
     match left.iter().next() {
         None => Ok(()),
         Some((name, _)) => {
-            let message = format!("this libavformat does not know the option {name}; install FFmpeg 5.1 or later");
+            let message =
+                format!("this libavformat does not know the option {name}; install FFmpeg 5.1 or later");
             Err(Error::new(ErrorKind::Missing, subject.to_owned(), message))
         }
     }
@@ -264,4 +272,14 @@ fn write_header(
 
 fn rational(ratio: Ratio) -> Option<ff::Rational> {
     Some(ff::Rational::new(i32::try_from(ratio.num).ok()?, i32::try_from(ratio.den).ok()?))
+}
+
+/// libav writes to the terminal by itself; what matters reaches the caller as an error.
+pub(super) fn quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // The texts of its errors.
+        let _ = ff::init();
+        ff::log::set_level(ff::log::Level::Quiet);
+    });
 }

@@ -112,6 +112,7 @@ pub(crate) fn muxer_holds(muxer: &std::ffi::CStr, codec: ff::codec::Id) -> bool 
     // SAFETY: the name is a C string; the format that is found is static; the query only reads it.
     unsafe {
         let format = ffi::av_guess_format(muxer.as_ptr(), std::ptr::null(), std::ptr::null());
-        format.is_null() || ffi::avformat_query_codec(format, codec.into(), ffi::FF_COMPLIANCE_EXPERIMENTAL) != 0
+        format.is_null()
+            || ffi::avformat_query_codec(format, codec.into(), ffi::FF_COMPLIANCE_EXPERIMENTAL) != 0
     }
 }

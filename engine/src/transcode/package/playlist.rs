@@ -98,7 +98,9 @@ pub(super) fn master(video: &[VideoEntry], sound: Option<&SoundEntry>) -> String
 /// The highest bit rate of any segment and the mean of all, in bits a second. A last segment of less
 /// than half the usual length says nothing of what a connection must carry.
 fn rates(segments: &[Segment]) -> (u64, u64) {
-    let rate = |bytes: u64, seconds: f64| if seconds > 0.0 { (bytes as f64 * 8.0 / seconds).ceil() as u64 } else { 0 };
+    let rate = |bytes: u64, seconds: f64| {
+        if seconds > 0.0 { (bytes as f64 * 8.0 / seconds).ceil() as u64 } else { 0 }
+    };
     let longest = segments.iter().map(|segment| segment.seconds).fold(0.0, f64::max);
     let usual = segments.iter().filter(|segment| segment.seconds * 2.0 >= longest);
     let peak = usual.map(|segment| rate(segment.bytes, segment.seconds)).max().unwrap_or(0);
