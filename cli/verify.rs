@@ -17,9 +17,13 @@ use crate::terminal::Terminal;
   vitrail verify gate.mp4.evidence.json --key unit.key.pub --source /recordings
   vitrail verify gate.mp4.evidence.json --key unit.key.pub --skip-source
 
-Exit codes: 0 signed with the key given and nothing changed; 1 something is not as it was signed;
-2 wrong arguments or key file; 3 made by a later version; 4 a file cannot be read; 6 nothing changed,
-but no key was given, so it is not known who signed.")]
+Exit codes:
+  0  signed with the key given, and nothing changed
+  1  something is not as it was signed
+  2  wrong arguments or key file
+  3  made by a later version
+  4  a file cannot be read
+  6  nothing changed, but no key was given: it is not known who signed")]
 pub struct Args {
     /// The manifest (OUTPUT.evidence.json); its signature and the outputs lie beside it
     #[arg(value_name = "MANIFEST")]
