@@ -3,4 +3,5 @@
 //!
 //! `docs/design/transcode.md` draws the way and says why it is so.
 
+pub mod queue;
 pub mod spec;
