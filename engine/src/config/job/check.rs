@@ -256,13 +256,12 @@ fn check_task(order: &Order<'_>, report: &mut Report<'_>) -> Option<TaskSpec> {
     if report.len() > before {
         return None;
     }
-    let existing = value_or(&table.existing, Default::default());
     Some(TaskSpec {
         inputs,
         output: output?,
         recursive: value_or(&table.recursive, false),
         container: value_or(&table.format, Container::Mp4),
-        existing,
+        existing: value_or(&table.existing, Default::default()),
         ladder,
         template: TranscodeSpec {
             input: PathBuf::new(),
@@ -273,7 +272,7 @@ fn check_task(order: &Order<'_>, report: &mut Report<'_>) -> Option<TaskSpec> {
             renditions,
             audio,
             target: Target::File(PathBuf::new()),
-            overwrite: existing == super::Existing::Replace,
+            overwrite: false,
             salvage: value_or(&table.salvage, false),
         },
     })
@@ -298,6 +297,11 @@ fn inputs(order: &Order<'_>, report: &mut Report<'_>) -> Vec<Given> {
         let text = match local(&input.value) {
             Some(text) if text.is_empty() => {
                 report.add(&input.span, key, "is empty; name a file, a folder or a pattern");
+                continue;
+            }
+            Some(text) if text == "-" && report.place(&input.span).is_some() => {
+                let remedy = "name files, folders or patterns; - belongs to the command line";
+                report.add_with(&input.span, key, "stands for a list on standard input", remedy);
                 continue;
             }
             Some(text) => text,

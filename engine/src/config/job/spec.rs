@@ -58,7 +58,8 @@ impl TaskSpec {
             Some(segment) => Target::Hls { folder: output, segment },
             None => Target::File(output),
         };
-        TranscodeSpec { input, target, ..self.template.clone() }
+        let overwrite = self.existing == Existing::Replace;
+        TranscodeSpec { input, target, overwrite, ..self.template.clone() }
     }
 }
 
