@@ -183,8 +183,15 @@ fn odd_pictures_are_done_or_refused_in_a_line() {
     raw("322x242", "1", "single.mkv", &["-c:v", "libx264", "-pix_fmt", "yuv444p"]);
     raw("320x240", "25", "still.h264", &["-c:v", "libx264", "-bf", "0"]);
     let out = dir.path().join("out");
-    let (code, outcomes, _, stderr) =
-        transcode(&[text(&dir.path().join("in")), "-o", text(&out), "--codec", "h264", "--preset", "ultrafast"]);
+    let (code, outcomes, _, stderr) = transcode(&[
+        text(&dir.path().join("in")),
+        "-o",
+        text(&out),
+        "--codec",
+        "h264",
+        "--preset",
+        "ultrafast",
+    ]);
     assert!(code == 0 || code == 6, "{code}: {outcomes:?} {stderr}");
     assert_eq!(outcomes.len(), 4);
     let done: BTreeSet<String> = outcomes
