@@ -10,6 +10,7 @@ mod parse;
 mod probe;
 mod quiet;
 mod terminal;
+mod transcode;
 mod verify;
 mod wall;
 
@@ -20,8 +21,8 @@ use clap::{Parser, Subcommand};
 /// Multi-camera video walls: decode many cameras, compose them, encode the wall.
 ///
 /// Exit codes: 0 done, 1 fault, 2 wrong configuration or arguments, 3 a part of this machine is
-/// missing, 4 file or network trouble, 5 not permitted, 6 verified, but not known who signed, 130 a
-/// job was interrupted.
+/// missing, 4 file or network trouble, 5 not permitted, 6 in part (some files failed and others are
+/// done; or verified, but not known who signed), 130 a job was interrupted.
 #[derive(Parser)]
 #[command(name = "vitrail", version, max_term_width = 100)]
 struct Cli {
@@ -40,6 +41,8 @@ enum Command {
     Wall(wall::Args),
     /// Put video files side by side into one file, as fast as the machine allows
     Mosaic(mosaic::Args),
+    /// Bring video files into another form: one, a folder of them, or all that a job file names
+    Transcode(Box<transcode::Args>),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Mosaic(args) => mosaic::run(&args, &terminal),
+        Command::Transcode(args) => transcode::run(&args, &terminal),
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
         Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),

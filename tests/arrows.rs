@@ -22,7 +22,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("encode", &["base", "media"]),
     ("output", &["base", "media", "encode"]),
     ("evidence", &["base", "media"]),
-    ("config", &["base", "media", "scene", "fit", "effort", "encode", "output", "source", "composite"]),
+    // Of `transcode` only the plain values of a job; see BARRED.
+    (
+        "config",
+        &["base", "media", "scene", "fit", "effort", "encode", "output", "source", "composite", "transcode"],
+    ),
 ];
 
 /// Only these see all rooms: live walls, offline jobs, and the measurement of what each room costs.
@@ -31,6 +35,7 @@ const WIRING: &[&str] = &["wall", "job", "transcode", "measure", "lib"];
 /// Folders of the engine that must not name a crate or a room, and what they must not name.
 const BARRED: &[(&str, &[&str])] = &[
     ("", &["vitrail_control", "vitrail_simulator", "axum", "rusqlite", "indicatif", "clap"]),
+    ("config", &["crate::transcode::queue", "crate::transcode::plan", "crate::transcode::scan"]),
     ("composite/cpu", &["wgpu", "crate::composite::gpu"]),
     ("composite/plan.rs", &["wgpu", "crate::composite::gpu", "crate::composite::cpu"]),
     ("scene", &["gstreamer", "retina", "ffmpeg_next", "wgpu", "tokio", "std::fs", "std::net"]),

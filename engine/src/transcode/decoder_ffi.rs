@@ -3,28 +3,14 @@
 
 use ffmpeg_next as ff;
 
-use crate::media::Ratio;
-
-/// What parameters say of the pictures.
-pub(super) struct Shape {
-    /// Width and height; zeros where unknown.
-    pub size: (u32, u32),
-    /// Shape of a pixel; 1:1 where it is not told.
-    pub pixel_aspect: Ratio,
-}
-
-/// Reads the shape.
-pub(super) fn shape(parameters: &ff::codec::Parameters) -> Shape {
+/// Width and height in pixels; zeros where unknown.
+pub(super) fn size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: the pointer is valid while `parameters` is borrowed; plain fields are read.
-    let (width, height, aspect) = unsafe {
+    let (width, height) = unsafe {
         let parameters = &*parameters.as_ptr();
-        (parameters.width, parameters.height, parameters.sample_aspect_ratio)
+        (parameters.width, parameters.height)
     };
-    let positive = |n: i32| u32::try_from(n).unwrap_or(0);
-    Shape {
-        size: (positive(width), positive(height)),
-        pixel_aspect: Ratio::new(positive(aspect.num), positive(aspect.den)).unwrap_or(Ratio::ONE),
-    }
+    (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
 }
 
 /// The codec's extradata: parameter sets, mostly; empty where there are none.

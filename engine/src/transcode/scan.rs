@@ -38,7 +38,6 @@ pub(super) struct Footage {
     pub video: SharedParameters,
     pub codec: ff::codec::Id,
     pub size: (u32, u32),
-    pub pixel_aspect: Ratio,
     pub time_base: (i64, i64),
     pub frame_rate: Ratio,
     /// The frame rate is told, not assumed.
@@ -71,7 +70,6 @@ pub(super) struct SoundTrack {
     pub parameters: SharedParameters,
     pub time_base: (i64, i64),
     pub packets: u64,
-    pub name: &'static str,
 }
 
 impl Footage {
@@ -190,14 +188,12 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         .video()
         .ok_or_else(|| Error::new(ErrorKind::Internal, subject(), "its video stream is gone"))?;
     let parameters = stream.parameters();
-    let shape = super::decoder_ffi::shape(&parameters);
     let told = [stream.avg_frame_rate(), stream.rate()].into_iter().find_map(rate);
     let modified = found.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     let sound = reader.sound().map(|s| SoundTrack {
         parameters: SharedParameters::new(&s.parameters()),
         time_base: rational(s.time_base()),
         packets: 0,
-        name: s.parameters().id().name(),
     });
     Ok(Footage {
         path: reader.path().to_owned(),
@@ -205,8 +201,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         bytes: found.len(),
         modified: modified.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(0)),
         codec: parameters.id(),
-        size: shape.size,
-        pixel_aspect: shape.pixel_aspect,
+        size: super::decoder_ffi::size(&parameters),
         time_base: rational(stream.time_base()),
         frame_rate: told.unwrap_or(ASSUMED_RATE),
         rate_is_told: told.is_some(),
