@@ -172,6 +172,9 @@ fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
         let message = format!("lasts {:.1} s; nothing lies in the range", footage.seconds(footage.end));
         return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
     }
+    if from == 0 {
+        return Ok((0, to));
+    }
     let slack = footage.ticks(std::time::Duration::from_millis(1));
     let shown = footage.times.iter().flatten().filter(|t| **t <= from + slack).max();
     Ok((shown.copied().unwrap_or(0).max(0), to))
