@@ -186,7 +186,11 @@ fn refused(subject: &str, error: &std::io::Error) -> Error {
         Some(libc::EFBIG) => "becomes larger than a file may be here; choose another disk or a smaller size",
         _ => "cannot be written",
     };
-    Error::new(ErrorKind::Io, subject.to_owned(), message).caused_by(std::io::Error::from(error.kind()))
+    let cause = match error.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code),
+        None => std::io::Error::from(error.kind()),
+    };
+    Error::new(ErrorKind::Io, subject.to_owned(), message).caused_by(cause)
 }
 
 /// The same for what libavformat reports.
