@@ -137,8 +137,8 @@ fn a_folder_of_broken_inputs_costs_a_line_each_and_the_good_ones_are_done() {
     // Named wrongly, but sound in itself: what it is counts, not what it is called.
     std::fs::copy(at("good.mp4"), at("really-mp4.avi")).unwrap();
     let out = dir.path().join("out");
-    let inputs = dir.path().join("in");
-    let args = [text(&inputs), "-o", text(&out), "--recursive", "--codec", "h264"];
+    let folder = dir.path().join("in");
+    let args = [text(&folder), "-o", text(&out), "--recursive", "--codec", "h264"];
     let (code, outcomes, summary, stderr) = transcode(&args);
     assert_eq!(code, 6, "{outcomes:?} {stderr}");
     let of = |name: &str| {

@@ -148,7 +148,8 @@ fn folder(given: &Given, top: &Path, recursive: bool, except: Option<&Path>, fin
     finding.files[before..].sort_by(|a, b| a.below.cmp(&b.below));
     if finding.files.len() == before && finding.failed.len() == failed {
         let remedy = if has_folders && !recursive { "recursive looks into the folders in it" } else { "" };
-        finding.empty.push(given.problem("holds no file with an ending of video", remedy));
+        let message = format!("{} holds no file with an ending of video", given.text());
+        finding.empty.push(given.problem(message, remedy));
     }
 }
 
@@ -198,7 +199,7 @@ fn pattern(given: &Given, except: Option<&Path>, finding: &mut Finding) {
         }
     }
     if finding.files.len() == before && finding.failed.is_empty() {
-        finding.empty.push(given.problem("finds no file", ""));
+        finding.empty.push(given.problem(format!("{} finds no file", given.text()), ""));
     }
 }
 

@@ -154,11 +154,16 @@ impl<'t> Report<'t> {
         self.note(span, key.into(), message.into(), Some(remedy.into()));
     }
 
-    fn note(&mut self, span: &Range<usize>, key: String, message: String, remedy: Option<String>) {
-        let key = match self.source {
+    /// A key as people know it: the option that stands for it, on the command line.
+    pub(super) fn named(&self, key: String) -> String {
+        match self.source {
             Source::File { .. } => key,
             Source::CommandLine => option_name(&key),
-        };
+        }
+    }
+
+    fn note(&mut self, span: &Range<usize>, key: String, message: String, remedy: Option<String>) {
+        let key = self.named(key);
         let problem = Problem { place: self.place(span), key, message, remedy };
         self.found.push((span.start, problem));
     }

@@ -317,7 +317,7 @@ fn inputs(order: &Order<'_>, report: &mut Report<'_>) -> Vec<Given> {
             }
         };
         let place = report.place(&input.span);
-        inputs.push(Given { text, folder: order.folder.to_owned(), key, place });
+        inputs.push(Given { text, folder: order.folder.to_owned(), key: report.named(key), place });
     }
     inputs
 }
@@ -361,7 +361,8 @@ fn output(order: &Order<'_>, report: &mut Report<'_>) -> Option<Given> {
         );
         return None;
     }
-    Some(Given { text, folder: order.folder.to_owned(), key, place: report.place(&output.span) })
+    let (key, place) = (report.named(key), report.place(&output.span));
+    Some(Given { text, folder: order.folder.to_owned(), key, place })
 }
 
 fn range(order: &Order<'_>, report: &mut Report<'_>) -> TimeRange {
