@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use vitrail_engine::config::{ConfigErrors, Existing, Given, JobSpec, Problem, TaskSpec};
+use vitrail_engine::transcode::queue::finished_before;
 use vitrail_engine::transcode::spec::{Target, TranscodeSpec};
 use vitrail_engine::{Error, ErrorKind, Result};
 
@@ -145,6 +146,9 @@ impl<'a> Job<'a> {
             (self.spec.input.display().to_string(), self.spec.target.path().display().to_string());
         let is_there = self.spec.target.path().symlink_metadata().is_ok();
         let what = match self.existing {
+            Existing::Fail if is_there && finished_before(&self.spec.target) => {
+                What::Skip("an earlier run had finished it".into())
+            }
             Existing::Skip if is_there => What::Skip("is there already".into()),
             Existing::Fail if is_there => What::Fail(is_there_already(&output)),
             _ => What::Run(Box::new(self.spec)),

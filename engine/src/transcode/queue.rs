@@ -11,8 +11,8 @@ pub use super::report::*;
 use super::job;
 use super::sample;
 use super::segment::{SegmentOutcome, Task};
-use super::spec::TranscodeSpec;
-use super::work::was_finished;
+use super::spec::{Target, TranscodeSpec};
+use super::work;
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown, cpu};
 
 /// Runs all jobs to their end, or until `stop`; the outcomes are in the order of the jobs.
@@ -56,6 +56,12 @@ pub fn plan_only(job: &TranscodeSpec, options: &QueueOptions, stop: &Shutdown) -
     let mut plan = job::plan_of(&looked);
     plan.predicted = sample::predict(job, looked, workers, stop)?;
     Ok(plan)
+}
+
+/// Whether the target that is there was made by a run of the same job that was killed after its last
+/// step; what it left beside it is removed then.
+pub fn finished_before(target: &Target) -> bool {
+    work::was_finished(target)
 }
 
 /// Where a job stands.
@@ -116,8 +122,6 @@ enum Return {
     Sound,
     Segment(usize, SegmentOutcome),
     Completed(Box<JobReport>),
-    /// An earlier run had done it all.
-    Finished,
     Stopped,
 }
 
@@ -235,9 +239,6 @@ impl Board<'_> {
         let stage = |stage| (self.events)(JobEvent::Stage { job, stage });
         match errand {
             Errand::Prepare => {
-                if !self.specs[job].overwrite && was_finished(&self.specs[job].target) {
-                    return Ok(Return::Finished);
-                }
                 stage(Stage::Scanning);
                 let prepared = job::prepare(&self.specs[job], self.options, self.share, &stop)?;
                 let Some(prepared) = prepared else { return Ok(Return::Stopped) };
@@ -290,10 +291,6 @@ impl Board<'_> {
                 self.judge(state);
             }
             Ok(Return::Completed(report)) => self.succeed(state, *report),
-            Ok(Return::Finished) => {
-                let text = "an earlier run had finished it".to_owned();
-                self.end(state, JobOutcome::Skipped(text), false);
-            }
             Ok(Return::Stopped) => state.stop.cancel(),
             Err(error) => {
                 // What follows from the first failure says less than it.
