@@ -166,7 +166,7 @@ fn every_tick_shows_the_newest_picture_that_is_not_later() {
     mosaic(&inputs, &keyframes, &[SIX, &["--effort", "keyframes"]].concat());
     let shown = codes(&keyframes, (960, 360), (3, 2));
     assert_eq!(shown.len(), 75);
-    // Inputs share their worker's decoder: with whom makes no difference.
+    // Nor does it matter how many work on it.
     for workers in ["1", "6"] {
         let again = dir.path().join(format!("keyframes-{workers}.yuv"));
         mosaic(&inputs, &again, &[SIX, &["--effort", "keyframes", "--workers", workers]].concat());

@@ -20,7 +20,6 @@ pub use hardware::{GstDecoder, HARDWARE_ELEMENTS, HardwareFactory};
 pub use libav::{LibavDecoder, LibavFactory};
 pub use pool::{DecodeHandle, DecodePool, PoolConfig};
 pub use status::DecodeStatus;
-pub(crate) use units::carries_parameter_sets;
 
 /// Takes the frames of one camera, on the decode worker that made them, in presentation order.
 pub trait FrameConsumer: Send {

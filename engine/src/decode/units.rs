@@ -11,7 +11,7 @@ fn after_start_codes(data: &[u8]) -> impl Iterator<Item = u8> + '_ {
 
 /// True where the unit brings its sequence parameter set (or the like) before its first slice, so
 /// that any decoder can start with it.
-pub(crate) fn carries_parameter_sets(codec: Codec, data: &[u8]) -> bool {
+pub(super) fn carries_parameter_sets(codec: Codec, data: &[u8]) -> bool {
     match codec {
         // Rec. ITU-T H.264 table 7-1: 7 is an SPS, 1 to 5 are slices.
         Codec::H264 => {

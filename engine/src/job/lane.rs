@@ -7,9 +7,8 @@ use std::time::Duration;
 use super::JobEffort;
 use super::shortcut::{self, Shortcut};
 use super::timeline::{Ticks, Timeline};
-use super::tools::Tools;
 use crate::base::{Error, ErrorKind, Result, SharedClock};
-use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture, carries_parameter_sets};
+use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture};
 use crate::fit::{FitSpec, FittedFrame, Scratch, fit};
 use crate::media::{Pts, VideoParameters};
 use crate::source::{FileDemuxer, FileUnit};
@@ -60,11 +59,7 @@ pub(super) struct Pace {
 pub(super) struct Lane {
     name: String,
     demuxer: FileDemuxer,
-    request: DecoderRequest,
-    /// Its own; a picture that stands alone is decoded by the worker's.
-    decoder: Option<LibavDecoder>,
-    /// No loop filter at all: a preview, where no picture refers to another, so that nothing adds up.
-    unfiltered: bool,
+    decoder: Box<dyn Decoder>,
     shortcut: Option<Shortcut>,
     effort: JobEffort,
     placer: Placer,
@@ -89,7 +84,10 @@ impl Lane {
             max_pixels: DecoderRequest::MAX_PIXELS,
             isolated: effort == JobEffort::Keyframes,
         };
-        let unfiltered = effort == JobEffort::Keyframes && shortcut::is_small(&parameters, &spec);
+        let mut decoder = LibavDecoder::open(&request)?;
+        // A preview: no picture refers to another, so that nothing adds up.
+        decoder
+            .set_skip_loop_filter(effort == JobEffort::Keyframes && shortcut::is_small(&parameters, &spec));
         let shortcut =
             (effort == JobEffort::Balanced).then(|| Shortcut::new(&request, &parameters, spec)).flatten();
         let resolution = i64::try_from(demuxer.resolution().as_nanos()).unwrap_or(0);
@@ -108,7 +106,7 @@ impl Lane {
             counts: LaneCounts::default(),
             clock,
         };
-        Ok(Lane { name, demuxer, request, decoder: None, unfiltered, shortcut, effort, placer })
+        Ok(Lane { name, demuxer, decoder: Box::new(decoder), shortcut, effort, placer })
     }
 
     /// What was counted so far.
@@ -120,23 +118,20 @@ impl Lane {
     ///
     /// # Errors
     /// Where the input can never be decoded, or ended without any picture.
-    pub fn turn(&mut self, pace: Pace, tools: &mut Tools) -> Result<Turn> {
+    pub fn turn(&mut self, pace: Pace, scratch: &mut Scratch) -> Result<Turn> {
         let mut turn = Turn::default();
         let (batch, at_end) = self.read(pace.units);
         for unit in batch {
-            self.decode(&unit, pace.end, tools, &mut turn)?;
+            self.decode(&unit, pace.end, scratch, &mut turn)?;
             if turn.covered.is_some_and(|covered| covered >= pace.end) {
                 turn.ended = Some(pace.end);
                 return Ok(turn);
             }
         }
         if at_end {
-            if let Some(decoder) = &mut self.decoder {
-                let (placer, out) = (&mut self.placer, &mut turn);
-                let scratch = &mut tools.scratch;
-                let drained = decoder.drain(&mut |picture| placer.take(picture, pace.end, scratch, out));
-                self.settle(drained)?;
-            }
+            let (placer, out) = (&mut self.placer, &mut turn);
+            let drained = self.decoder.drain(&mut |picture| placer.take(picture, pace.end, scratch, out));
+            self.settle(drained)?;
             if self.placer.counts.decoded == self.placer.counts.hidden {
                 return Err(self.without_pictures());
             }
@@ -181,34 +176,25 @@ impl Lane {
         (batch, false)
     }
 
-    fn decode(&mut self, unit: &FileUnit, end: u64, tools: &mut Tools, turn: &mut Turn) -> Result<()> {
+    fn decode(&mut self, unit: &FileUnit, end: u64, scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
         if self.effort == JobEffort::Balanced && unit.unit.disposable && self.placer.is_superseded(unit) {
             self.placer.counts.skipped += 1;
             self.placer.known.remove(&unit.unit.pts.0);
             return Ok(());
         }
-        let Tools { scratch, alone } = tools;
-        let stands_alone = self.effort == JobEffort::Keyframes
-            && carries_parameter_sets(self.request.codec, &unit.unit.data);
-        let decoder = match &mut self.decoder {
-            _ if stands_alone => alone.get(&self.request)?,
-            Some(decoder) => decoder,
-            none => none.insert(LibavDecoder::open(&self.request)?),
-        };
-        let mut skips = self.unfiltered;
         if let Some(shortcut) = &mut self.shortcut {
-            skips = shortcut.skips(&unit.unit)?;
+            let skips = shortcut.skips(&unit.unit)?;
+            self.decoder.set_skip_loop_filter(skips);
             self.placer.counts.unfiltered += u64::from(skips);
         }
-        decoder.set_skip_loop_filter(skips);
         let clock = self.placer.clock.clone();
         let (begun, fitted_before, before) = (clock.now(), self.placer.counts.fit, turn.pictures.len());
         let placer = &mut self.placer;
         let mut sink = |picture: Picture| placer.take(picture, end, scratch, turn);
-        let mut decoded = decoder.decode(&unit.unit, &mut sink);
+        let mut decoded = self.decoder.decode(&unit.unit, &mut sink);
         if self.effort == JobEffort::Keyframes {
             // The next unit does not follow this one: all of it must come out now.
-            let drained = decoder.drain(&mut sink);
+            let drained = self.decoder.drain(&mut sink);
             decoded = decoded.and(drained);
         }
         if let Some(shortcut) = &mut self.shortcut {

@@ -7,7 +7,6 @@ mod report;
 mod schedule;
 mod shortcut;
 mod timeline;
-mod tools;
 
 use serde::{Deserialize, Serialize};
 

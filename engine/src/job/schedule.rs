@@ -5,10 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::lane::{Lane, LaneCounts, Pace, Placed};
-use super::tools::Tools;
 use crate::base::thread::Worker;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
-use crate::fit::FittedFrame;
+use crate::fit::{FittedFrame, Scratch};
 
 /// How often a waiting tick looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -185,7 +184,7 @@ impl Drop for Fall<'_> {
 
 fn work(shared: &Shared) {
     let _fall = Fall(shared);
-    let mut tools = Tools::default();
+    let mut scratch = Scratch::default();
     let mut state = shared.lock();
     loop {
         if state.stopped || state.error.is_some() {
@@ -198,7 +197,7 @@ fn work(shared: &Shared) {
             continue;
         };
         drop(state);
-        let turn = lane.turn(shared.limits.pace, &mut tools);
+        let turn = lane.turn(shared.limits.pace, &mut scratch);
         state = shared.lock();
         let seat = &mut state.seats[index];
         seat.counts = lane.counts().clone();
