@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Mosaic(args) => mosaic::run(&args, &terminal),
-        Command::Transcode(args) => transcode::run(&args, &terminal),
+        Command::Transcode(args) => transcode::run(*args, &terminal),
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
         Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),

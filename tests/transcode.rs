@@ -378,3 +378,30 @@ fn real_recordings_come_out_whole() {
     }
     assert_eq!(names(&out).len(), inputs.len());
 }
+
+#[test]
+fn a_stream_is_recorded_and_then_transcoded() {
+    use vitrail_engine::base::SystemClock;
+    use vitrail_simulator::{Config, Profile, Simulator};
+    let config = Config { cameras: 2, clock: SystemClock::shared(), ..Config::default() };
+    let simulator = Simulator::start(config).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("gate.mp4");
+    let address = simulator.uri(2, Profile::Sub);
+    let args = [address.as_str(), "-o", text(&target), "--duration", "3s", "--codec", "h264"];
+    let (code, outcomes, _, stderr) = transcode(&args);
+    assert_eq!(code, 0, "{outcomes:?} {stderr}");
+    // 12.5 a second, from a key frame on.
+    let shown = pictures(&target);
+    assert!((37..=60).contains(&shown), "{shown}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["gate.mp4"], "the recording is gone");
+    // Without a length, without a camera.
+    let (code, _, _, stderr) = transcode(&[&address, "-o", text(&dir.path().join("b.mp4"))]);
+    assert!(code == 2 && stderr.contains("--duration"), "{code} {stderr}");
+    drop(simulator);
+    let (code, _, _, stderr) =
+        transcode(&["rtsp://127.0.0.1:1/gate", "-o", text(&dir.path().join("b.mp4")), "--duration", "3s"]);
+    assert!(code == 4 && stderr.contains("127.0.0.1:1"), "{code} {stderr}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}

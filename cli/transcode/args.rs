@@ -23,9 +23,13 @@ name. Interrupted, the same command goes on where it was. Sources are never chan
 
 Exit codes beside the general ones: 6 some jobs failed and others are done; 130 interrupted.")]
 pub struct Args {
-    /// Files, folders, patterns ('*.avi', with **), or - for a list on standard input
+    /// Files, folders, patterns ('*.avi', with **), - for a list on standard input; or streams (rtsp,
+    /// srt, http, …), of which --duration is recorded
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
+    /// User names and passwords of streams by host, in a file that only its owner can read
+    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    pub secrets: Option<PathBuf>,
     /// A file (.mp4, .mov, .m4v, .mkv, .ts), or a folder; a folder for several inputs and for a ladder
     #[arg(short, long, value_name = "OUT|DIR")]
     pub output: Option<String>,
@@ -115,13 +119,13 @@ pub struct Args {
 
     /// Leave out what is before this time: 90, 90s, 1:30, 1:02:03.5
     #[arg(long, value_name = "TIME", help_heading = "Time and sound")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// Leave out what is from this time on
     #[arg(long, value_name = "TIME", help_heading = "Time and sound")]
-    to: Option<String>,
+    pub to: Option<String>,
     /// Take so much
     #[arg(long, value_name = "TIME", help_heading = "Time and sound")]
-    duration: Option<String>,
+    pub duration: Option<String>,
     /// exact, or keyframe: begin at the key frame before --from, so that nothing is encoded again [default: exact]
     #[arg(long, help_heading = "Time and sound")]
     cut: Option<String>,
@@ -388,6 +392,7 @@ mod tests {
         let keys: Vec<&str> = JOB_TABLES.iter().flat_map(|t| t.keys).map(|k| k.name).collect();
         let others = [
             "inputs",
+            "secrets",
             "job",
             "job_schema",
             "overwrite",

@@ -5,6 +5,7 @@ mod dry;
 mod inputs;
 mod lines;
 mod progress;
+mod streams;
 mod summary;
 mod targets;
 
@@ -30,11 +31,17 @@ use summary::Entry;
 use targets::{Folders, Todo, What};
 
 /// Does what was asked for; the exit code says how it ended.
-pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
+pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
     if args.job_schema {
         print!("{}", job_schema());
         return Ok(ExitCode::SUCCESS);
     }
+    let stop = terminal::shutdown_on_signal()?;
+    let Some(_recordings) = streams::record(&mut args, terminal, &stop)? else {
+        eprintln!("vitrail: interrupted while recording; nothing was written");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let args = &args;
     let spec = args.specify()?;
     if let Some(report) = &args.report {
         folder_is_there(report)?;
@@ -43,7 +50,6 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
     for warning in &list.warnings {
         tracing::warn!("{warning}");
     }
-    let stop = terminal::shutdown_on_signal()?;
     let options = queue_options(&spec);
     let code = if args.dry_run {
         dry_run(list.todo, args, &mut |job| queue::plan_only(job, &options, &stop), &stop)?

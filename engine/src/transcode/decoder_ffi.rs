@@ -3,6 +3,8 @@
 
 use ffmpeg_next as ff;
 
+use crate::base::{Error, ErrorKind, Result};
+
 /// Width and height in pixels; zeros where unknown.
 pub(super) fn size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: the pointer is valid while `parameters` is borrowed; plain fields are read.
@@ -26,4 +28,36 @@ pub(super) fn extradata(parameters: &ff::codec::Parameters) -> Vec<u8> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Parameters of a video stream that no container has described.
+///
+/// # Errors
+/// `Internal` where memory is short.
+pub(super) fn parameters(
+    codec: ff::codec::Id,
+    (width, height): (u32, u32),
+    extradata: &[u8],
+) -> Result<ff::codec::Parameters> {
+    let mut parameters = ff::codec::Parameters::new();
+    parameters.set_medium(ff::media::Type::Video);
+    parameters.set_id(codec);
+    let padding = ff::ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+    // SAFETY: the pointer is valid and owned by `parameters`, whose `extradata` is null so far; the new one
+    // comes from libav's allocator with the padding that its readers rely on, and is freed with it.
+    unsafe {
+        let raw = &mut *parameters.as_mut_ptr();
+        raw.width = i32::try_from(width).unwrap_or(0);
+        raw.height = i32::try_from(height).unwrap_or(0);
+        if !extradata.is_empty() {
+            let copy = ff::ffi::av_mallocz(extradata.len() + padding).cast::<u8>();
+            if copy.is_null() {
+                return Err(Error::new(ErrorKind::Internal, "parameters", "find no memory"));
+            }
+            std::ptr::copy_nonoverlapping(extradata.as_ptr(), copy, extradata.len());
+            raw.extradata = copy;
+            raw.extradata_size = i32::try_from(extradata.len()).unwrap_or(0);
+        }
+    }
+    Ok(parameters)
 }

@@ -3,6 +3,7 @@
 //!
 //! `docs/design/transcode.md` draws the way and says why it is so.
 
+pub mod capture;
 mod copy;
 mod decoder;
 mod decoder_ffi;

@@ -22,7 +22,7 @@ const MAX_STREAM: u32 = 99;
 /// AAC where nothing else is asked for, kilobits a second: transparent for two channels to most ears.
 const AAC_KBPS: u32 = 128;
 /// How people record a stream.
-const RECORD: &str = "record it first: vitrail wall --grid 1x1 --for TIME --out FILE.mkv ADDRESS";
+const RECORD: &str = "record it on the command line: vitrail transcode ADDRESS --duration TIME -o FILE.mkv";
 
 impl JobSpec {
     /// Reads and checks a job file. Paths in it begin in its folder.

@@ -296,7 +296,7 @@ fn a_stream_is_refused_with_the_way_to_record_it_and_without_its_login() {
     let text = "[[task]]\ninput = \"rtsp://admin:hunter2@10.0.0.7/main\"\noutput = \"b.mp4\"\n";
     let said = wrong(text);
     assert!(
-        said.contains("is the address of a stream") && said.contains("vitrail wall --grid 1x1"),
+        said.contains("is the address of a stream") && said.contains("vitrail transcode ADDRESS --duration"),
         "{said}"
     );
     assert!(!said.contains("hunter2"), "{said}");

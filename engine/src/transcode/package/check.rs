@@ -1,5 +1,5 @@
 //! The check of what was written: opened as a stranger would, every packet read and compared with
-//! what was handed over, the first and the last group of pictures decoded.
+//! what was handed over, the beginning of the first and the last group of pictures decoded.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,10 @@ use super::{AudioTrack, Container, Track, VideoTrack, location, playlist, quiet}
 use crate::base::{Error, ErrorKind, Result};
 use crate::transcode::spec::Target;
 
-/// Bytes of a group of pictures that are kept until it is known to be the last; a longer one is
-/// decoded as it comes.
-const KEPT: usize = 64 << 20;
+/// Pictures of a group that are decoded: enough to see that parameter sets and pictures are where a
+/// player looks for them. That each picture decodes was seen when its segment was made, and that each
+/// packet is the same is told by its sum.
+const PICTURES: usize = 16;
 /// Packets of sound at either end that are decoded.
 const SOUND_PACKETS: usize = 16;
 
@@ -397,11 +398,8 @@ struct Found {
     tested: Tested,
     /// The first group, until it is decoded.
     head: Option<Decoding>,
-    /// The newest group.
+    /// The beginning of the newest group; the newest packets of sound.
     tail: Vec<ff::Packet>,
-    tail_bytes: usize,
-    /// The newest group, where it is too long to be kept.
-    streaming: Option<Decoding>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -420,8 +418,6 @@ impl Found {
             tested: Tested::default(),
             head: Some(Decoding::open(&parameters)),
             tail: Vec::new(),
-            tail_bytes: 0,
-            streaming: None,
             parameters,
         }
     }
@@ -443,25 +439,13 @@ impl Found {
         }
         if !self.is_sound && packet.is_key() {
             self.tail.clear();
-            self.tail_bytes = 0;
-            self.streaming = None;
         }
-        if let Some(streaming) = &mut self.streaming {
-            return streaming.push(&packet);
+        if self.is_sound || self.tail.len() < PICTURES {
+            self.tail.push(packet);
         }
-        self.tail_bytes += packet.size();
-        self.tail.push(packet);
         if self.is_sound && self.tail.len() > SOUND_PACKETS {
             self.tail.remove(0);
-        } else if !self.is_sound && self.tail_bytes > KEPT {
-            self.stream_tail();
         }
-    }
-
-    fn stream_tail(&mut self) {
-        let mut decoding = Decoding::open(&self.parameters);
-        self.tail.drain(..).for_each(|packet| decoding.push(&packet));
-        self.streaming = Some(decoding);
     }
 
     fn finish(&mut self) {
@@ -469,10 +453,9 @@ impl Found {
             self.tested.add(head.finish());
         }
         if !self.tail.is_empty() {
-            self.stream_tail();
-        }
-        if let Some(tail) = self.streaming.take() {
-            self.tested.add(tail.finish());
+            let mut decoding = Decoding::open(&self.parameters);
+            self.tail.drain(..).for_each(|packet| decoding.push(&packet));
+            self.tested.add(decoding.finish());
         }
     }
 }
@@ -506,6 +489,9 @@ impl Decoding {
     }
 
     fn push(&mut self, packet: &ff::Packet) {
+        if self.is_video && self.packets >= PICTURES as u64 {
+            return;
+        }
         let Some(decoder) = &mut self.decoder else { return };
         let key = *self.key_pts.get_or_insert(packet.pts().unwrap_or(i64::MIN));
         self.leading += u64::from(packet.pts().is_some_and(|pts| pts < key));
