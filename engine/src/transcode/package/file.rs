@@ -57,6 +57,11 @@ impl FilePackage {
         Ok(FilePackage { output, subject, hidden: hidden.to_owned(), video: lanes, audio: sound })
     }
 
+    /// What errors name.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     pub(super) fn write(&mut self, track: Track, mut packet: ff::Packet) -> Result<()> {
         let lane = match track {
             Track::Video(index) => self.video.get(index),
