@@ -160,7 +160,7 @@ fn what_may_be_copied_can_be_written() {
     let (track, pictures) = video(&source(dir.path().join("pictures.mp4"), pictures));
     assert!(pictures[0].dts().unwrap() < pictures[0].pts().unwrap(), "no B-frames");
     let tone = "-f lavfi -i sine=d=1:r=48000 -c:a";
-    let mut copied = 0;
+    let (mut copied, mut failed) = (0, Vec::new());
     for codec in codecs {
         let ending = if matches!(codec, "alac" | "pcm_s24be") { "mov" } else { "mkv" };
         let source = source(dir.path().join(format!("{codec}.{ending}")), &format!("{tone} {codec}"));
@@ -184,13 +184,17 @@ fn what_may_be_copied_can_be_written() {
                 packager.write(track, packet).unwrap();
             }
             packager.finish().unwrap();
-            let checked = check(&target, &path, &expected);
-            let checked = checked.unwrap_or_else(|error| panic!("{codec} in {ending}: {error}"));
-            println!("{codec} in {ending}: {:?}", checked.audio.unwrap());
+            match check(&target, &path, &expected) {
+                Ok(checked) => println!("{codec} in {ending}: {:?}", checked.audio.unwrap()),
+                Err(error) => failed.push(format!("{codec} in {ending}: {error}")),
+            }
             copied += 1;
         }
     }
-    assert!(copied >= 40, "{copied}");
+    assert!(failed.is_empty(), "{failed:#?}");
+    // What the table says of these codecs: 7 in MP4, 9 in MOV, all 13 in Matroska, 5 in a transport
+    // stream, 3 in a ladder.
+    assert_eq!(copied, 37);
 }
 
 /// Half a second is missing in the middle: what follows is where it was.
