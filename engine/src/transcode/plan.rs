@@ -357,7 +357,7 @@ fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
 fn last_unit(footage: &Footage, first: u64, to: i64, next: Option<&Key>) -> u64 {
     let from = first as usize;
     let units = footage.times.iter().enumerate().skip(from);
-    let last = units.filter(|(_, t)| t.is_some_and(|t| t < to)).map(|(unit, _)| unit as u64).last();
+    let last = units.filter(|(_, t)| t.is_some_and(|t| t < to)).map(|(unit, _)| unit as u64).next_back();
     let neighbour = next.map_or(0, |n| n.unit + 1);
     last.map_or(first + 1, |l| l + 1).max(neighbour)
 }

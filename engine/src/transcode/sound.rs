@@ -422,7 +422,7 @@ struct Filters {
 }
 
 impl Filters {
-    /// `produced`: samples that came out already, of another shape of sound.
+    /// `produced`: samples that came out already, at `rate`, of another shape of sound.
     fn open(
         shape: Shape,
         rate: u32,
@@ -441,9 +441,12 @@ impl Filters {
             shape.format.name()
         );
         let end = length.map(|length| format!(":end={:.6}", length.as_secs_f64())).unwrap_or_default();
+        // The resampler counts its first time in samples of what goes in.
+        let (inner, outer) = (i64::from(shape.rate), i64::from(rate.max(1)));
+        let first = (produced.saturating_mul(inner) + outer / 2) / outer;
         // Gaps stay gaps and overlaps are cut, and nothing is stretched.
         let chain = format!(
-            "atrim=start=0{end},aresample={rate}:async=1:min_hard_comp={OFF_TIME}:first_pts={produced},\
+            "atrim=start=0{end},aresample={rate}:async=1:min_hard_comp={OFF_TIME}:first_pts={first},\
              aformat=sample_fmts=fltp:sample_rates={rate}:channel_layouts={:#x}",
             layout.bits()
         );

@@ -154,11 +154,16 @@ fn what_may_be_copied_can_be_written() {
         "pcm_mulaw",
         "libvorbis",
     ];
-    let picture = "-f lavfi -i color=s=64x64:d=1 -f lavfi -i sine=d=1:r=48000 -c:v libx264 -c:a";
-    let mut copied = 0;
+    // Pictures with B-frames, and with decoding times, as a job hands them over: Matroska does not tell
+    // the first ones.
+    let pictures = "-f lavfi -i color=s=64x64:d=1 -c:v libx264 -bf 2";
+    let (track, pictures) = video(&source(dir.path().join("pictures.mp4"), pictures));
+    assert!(pictures[0].dts().unwrap() < pictures[0].pts().unwrap(), "no B-frames");
+    let tone = "-f lavfi -i sine=d=1:r=48000 -c:a";
+    let (mut copied, mut failed) = (0, Vec::new());
     for codec in codecs {
         let ending = if matches!(codec, "alac" | "pcm_s24be") { "mov" } else { "mkv" };
-        let source = source(dir.path().join(format!("{codec}.{ending}")), &format!("{picture} {codec}"));
+        let source = source(dir.path().join(format!("{codec}.{ending}")), &format!("{tone} {codec}"));
         let (parameters, base, packets) = read(&source);
         for ending in ["mp4", "mov", "mkv", "ts", "hls"] {
             let path = dir.path().join(format!("{codec}-out.{ending}"));
@@ -169,23 +174,27 @@ fn what_may_be_copied_can_be_written() {
             let Ok(plan) = SoundPlan::decide(AudioSpec::Copy, Some(&parameters), &target) else { continue };
             let range = SoundRange::default();
             let (audio, sound, _) = through(&plan, parameters.clone(), base, range, packets.clone());
-            let video = video(&source);
-            let mut expected = Expected::new(&[video.0.clone()], Some(&audio));
-            let mut packager = Packager::create(&target, &path, &[video.0], Some(&audio)).unwrap();
-            let pictures = video.1.into_iter().map(|packet| (Track::Video(0), packet));
+            let tracks = std::slice::from_ref(&track);
+            let mut expected = Expected::new(tracks, Some(&audio));
+            let mut packager = Packager::create(&target, &path, tracks, Some(&audio)).unwrap();
+            let pictures = pictures.iter().map(|packet| (Track::Video(0), packet.clone()));
             let sound = sound.into_iter().map(|packet| (Track::Audio, packet));
             for (track, packet) in pictures.chain(sound) {
                 expected.note(track, &packet);
                 packager.write(track, packet).unwrap();
             }
             packager.finish().unwrap();
-            let checked = check(&target, &path, &expected);
-            let checked = checked.unwrap_or_else(|error| panic!("{codec} in {ending}: {error}"));
-            println!("{codec} in {ending}: {:?}", checked.audio.unwrap());
+            match check(&target, &path, &expected) {
+                Ok(checked) => println!("{codec} in {ending}: {:?}", checked.audio.unwrap()),
+                Err(error) => failed.push(format!("{codec} in {ending}: {error}")),
+            }
             copied += 1;
         }
     }
-    assert!(copied >= 40, "{copied}");
+    assert!(failed.is_empty(), "{failed:#?}");
+    // What the table says of these codecs: 7 in MP4, 9 in MOV, all 13 in Matroska, 5 in a transport
+    // stream, 3 in a ladder.
+    assert_eq!(copied, 37);
 }
 
 /// Half a second is missing in the middle: what follows is where it was.
@@ -252,8 +261,9 @@ fn another_shape_of_sound_goes_on_in_time() {
     let Way::Encode(transcoder) = &mut sound.way else { panic!("AAC was asked for") };
     assert!(!first.is_empty());
     let layout = ff::ChannelLayout::STEREO;
-    for (rate, start, samples) in [(48000, 0, 48000), (44100, 1000, 44100)] {
-        let mut frame = ff::frame::Audio::new(Sample::F32(Layout::Planar), samples, layout);
+    for (second, rate) in (0_i64..).zip([48000, 44100, 8000, 96000, 48000]) {
+        let start = second * 1000;
+        let mut frame = ff::frame::Audio::new(Sample::F32(Layout::Planar), rate as usize, layout);
         frame.set_rate(rate);
         frame.set_pts(Some(start));
         for channel in 0..2 {
@@ -263,5 +273,5 @@ fn another_shape_of_sound_goes_on_in_time() {
     }
     transcoder.drain().unwrap();
     let produced = transcoder.produced();
-    assert!((produced - 96000).abs() < 64, "{produced}");
+    assert!((produced - 5 * 48000).abs() < 64, "{produced}");
 }

@@ -36,7 +36,7 @@ impl Area {
 
     /// In the middle of a picture, on even coordinates.
     fn centred(width: u32, height: u32, (in_width, in_height): (u32, u32)) -> Area {
-        let middle = |inner: u32, outer: u32| outer.saturating_sub(inner) / 2 & !1;
+        let middle = |inner: u32, outer: u32| (outer.saturating_sub(inner) / 2) & !1;
         Area { x: middle(width, in_width), y: middle(height, in_height), width, height }
     }
 }

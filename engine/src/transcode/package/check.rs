@@ -148,12 +148,14 @@ impl Checker<'_> {
         let mut found = Vec::new();
         for stream in input.streams() {
             let parameters = stream.parameters();
-            let expected = wanted.get(stream.index()).map(|track| track.seen.codec);
-            if expected != Some(parameters.id()) {
+            let expected = wanted.get(stream.index()).map(|track| &track.seen);
+            let Some(expected) = expected.filter(|seen| seen.codec == parameters.id()) else {
                 let message = format!("track {} holds {}", stream.index() + 1, parameters.id().name());
                 return Err(self.differs(message));
-            }
-            found.push(Found::new(parameters, stream.time_base()));
+            };
+            let mut track = Found::new(parameters, stream.time_base());
+            track.seen.sum = track.seen.sum.like(&expected.sum);
+            found.push(track);
         }
         if found.len() != wanted.len() {
             let message = format!("has {} of {} tracks", found.len(), wanted.len());

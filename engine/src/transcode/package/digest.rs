@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 #[derive(Clone)]
 pub(super) struct PayloadSum {
     packing: Packing,
+    /// Units of the codec record that are no parameter sets, such as the encoder's name: a muxer that
+    /// puts the record in front of key frames puts them in as well.
+    extra: Vec<Vec<u8>>,
     sum: Sha256,
 }
 
@@ -33,7 +36,14 @@ enum Nal {
 
 impl PayloadSum {
     pub(super) fn new(codec: ff::codec::Id, extradata: &[u8]) -> PayloadSum {
-        PayloadSum { packing: packing(codec, extradata), sum: Sha256::new() }
+        let packing = packing(codec, extradata);
+        PayloadSum { packing, extra: extra(packing, extradata), sum: Sha256::new() }
+    }
+
+    /// The same, of what was made from a track that `other` sums up.
+    pub(super) fn like(mut self, other: &PayloadSum) -> PayloadSum {
+        self.extra.clone_from(&other.extra);
+        self
     }
 
     pub(super) fn add(&mut self, payload: &[u8]) {
@@ -51,19 +61,60 @@ impl PayloadSum {
     }
 
     fn nal(&mut self, kind: Nal, nal: &[u8]) {
-        // Zeros after a unit belong to the byte stream, not to the unit.
-        let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-        let Some(nal) = nal.get(..end).filter(|nal| !nal.is_empty()) else { return };
-        // Delimiters and parameter sets are put in, moved and taken out by containers.
-        let moved = match kind {
-            Nal::H264 => matches!(nal[0] & 0x1f, 7..=9),
-            Nal::H265 => matches!((nal[0] >> 1) & 0x3f, 32..=35),
-        };
-        if !moved {
+        let nal = without_zeros(nal);
+        if !nal.is_empty() && !is_moved(kind, nal) && !self.extra.iter().any(|extra| extra == nal) {
             self.sum.update((nal.len() as u64).to_le_bytes());
             self.sum.update(nal);
         }
     }
+}
+
+/// Zeros after a unit belong to the byte stream, not to the unit.
+fn without_zeros(nal: &[u8]) -> &[u8] {
+    &nal[..nal.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1)]
+}
+
+/// Delimiters and parameter sets are put in, moved and taken out by containers.
+fn is_moved(kind: Nal, nal: &[u8]) -> bool {
+    match kind {
+        Nal::H264 => matches!(nal[0] & 0x1f, 7..=9),
+        Nal::H265 => matches!((nal[0] >> 1) & 0x3f, 32..=35),
+    }
+}
+
+/// Messages (SEI) in a codec record.
+fn extra(packing: Packing, extradata: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut keep = |kind, nal: &[u8]| {
+        let nal = without_zeros(nal);
+        let message = nal.first().is_some_and(|first| match kind {
+            Nal::H264 => first & 0x1f == 6,
+            Nal::H265 => matches!((first >> 1) & 0x3f, 39 | 40),
+        });
+        if message {
+            found.push(nal.to_vec());
+        }
+    };
+    match packing {
+        Packing::AnnexB(kind) => annexb(extradata, |nal| keep(kind, nal)),
+        // Arrays behind 22 bytes and their number: a type, how many units, each behind its length
+        // (ISO/IEC 14496-15). That of H.264 has no place for messages.
+        Packing::Lengths(Nal::H265, _) => {
+            let mut rest = extradata.get(23..).unwrap_or_default();
+            while let [_, high, low, units @ ..] = rest {
+                rest = units;
+                for _ in 0..u16::from_be_bytes([*high, *low]) {
+                    let Some(([high, low], after)) = rest.split_first_chunk() else { return found };
+                    let length = usize::from(u16::from_be_bytes([*high, *low]));
+                    let (nal, after) = after.split_at(length.min(after.len()));
+                    keep(Nal::H265, nal);
+                    rest = after;
+                }
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 fn packing(codec: ff::codec::Id, extradata: &[u8]) -> Packing {
@@ -146,6 +197,13 @@ mod tests {
         assert_ne!(with_lengths, flipped);
         let short = sum(h264, &record, &[&[0, 0, 0, 6, 0x65, 1, 2, 0, 0, 3, 1]]);
         assert_ne!(with_lengths, short);
+        // A message of the codec record, in front of the picture or not; another one counts.
+        let mut record = vec![0; 21];
+        record.extend([3, 1, 39 << 1, 0, 1, 0, 3, 39 << 1, 1, 5]);
+        let hevc = ff::codec::Id::HEVC;
+        let without = sum(hevc, &record, &[&[0, 0, 0, 3, 19 << 1, 1, 7]]);
+        assert_eq!(without, sum(hevc, &record, &[&[0, 0, 0, 3, 39 << 1, 1, 5, 0, 0, 0, 3, 19 << 1, 1, 7]]));
+        assert_ne!(without, sum(hevc, &record, &[&[0, 0, 0, 3, 39 << 1, 1, 6, 0, 0, 0, 3, 19 << 1, 1, 7]]));
         let aac = ff::codec::Id::AAC;
         let adts = sum(aac, &[], &[&[0xff, 0xf1, 0x50, 0x80, 1, 0x3f, 0xfc, 0x21, 0x10]]);
         assert_eq!(adts, sum(aac, &[0x12, 0x10], &[&[0x21, 0x10]]));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ffmpeg_next as ff;
 
-use super::{AudioTrack, Container, Track, VideoTrack};
+use super::{AudioTrack, Container, Track, VideoTrack, package_ffi};
 use super::{add_stream, add_video, location, muxing, refused, write_header};
 use crate::base::{Error, ErrorKind, Result};
 
@@ -22,6 +22,8 @@ struct Lane {
     stream: usize,
     given: ff::Rational,
     kept: ff::Rational,
+    /// Added to every time, in the given unit.
+    later: i64,
 }
 
 impl FilePackage {
@@ -37,14 +39,15 @@ impl FilePackage {
         let mut lanes = Vec::new();
         for track in video {
             let stream = add_video(&mut output, &subject, container, track)?;
-            lanes.push(Lane { stream, given: track.time_base, kept: track.time_base });
+            lanes.push(Lane { stream, given: track.time_base, kept: track.time_base, later: 0 });
         }
         let mut sound = match audio {
             None => None,
             Some(track) => {
                 let parameters = track.parameters.clone();
                 let stream = add_stream(&mut output, &subject, container, parameters, track.time_base)?;
-                Some(Lane { stream, given: track.time_base, kept: track.time_base })
+                let later = delay(container, track);
+                Some(Lane { stream, given: track.time_base, kept: track.time_base, later })
             }
         };
         write_header(&mut output, &subject, options(container))?;
@@ -55,6 +58,11 @@ impl FilePackage {
             }
         }
         Ok(FilePackage { output, subject, hidden: hidden.to_owned(), video: lanes, audio: sound })
+    }
+
+    /// What errors name.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
     }
 
     pub(super) fn write(&mut self, track: Track, mut packet: ff::Packet) -> Result<()> {
@@ -69,6 +77,8 @@ impl FilePackage {
                 "a packet of an unknown track",
             ));
         };
+        packet.set_pts(packet.pts().map(|pts| pts.saturating_add(lane.later)));
+        packet.set_dts(packet.dts().map(|dts| dts.saturating_add(lane.later)));
         packet.rescale_ts(lane.given, lane.kept);
         packet.set_stream(lane.stream);
         packet.set_position(-1);
@@ -83,6 +93,19 @@ impl FilePackage {
             .and_then(|file| file.sync_all())
             .map_err(|e| refused(&self.subject, &e))
     }
+}
+
+/// By how much times of sound must be late, in its unit, to be read as they were. Readers of Matroska
+/// take the decoder's delay (`CodecDelay`) off each time; libavformat's writer tells the delay of Opus
+/// but does not add it.
+fn delay(container: Container, track: &AudioTrack) -> i64 {
+    if container != Container::Mkv || track.parameters.id() != ff::codec::Id::OPUS {
+        return 0;
+    }
+    let known = package_ffi::facts(&track.parameters);
+    let (num, den) = (i64::from(track.time_base.numerator()), i64::from(track.time_base.denominator()));
+    let unit = i64::from(known.sample_rate.max(1)) * num.max(1);
+    (i64::from(known.padding) * den + unit / 2) / unit
 }
 
 /// No dates, no random numbers, the index of an MP4 in front.

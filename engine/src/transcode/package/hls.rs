@@ -75,6 +75,11 @@ impl Ladder {
         })
     }
 
+    /// What errors name.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     pub(super) fn write(&mut self, track: Track, packet: ff::Packet) -> Result<()> {
         match track {
             Track::Video(index) if index < self.video.len() => self.write_video(index, packet),

@@ -154,12 +154,21 @@ impl Packager {
     }
 
     /// Takes the next packet of a track, in decoding order, with its times in the track's time base,
-    /// its duration and its key flag. Tracks may be written in any order; the closer to their times,
-    /// the better the container is interleaved (beyond ten seconds it is not).
+    /// its duration and its key flag; pictures need both times. Tracks may be written in any order; the
+    /// closer to their times, the better the container is interleaved (beyond ten seconds it is not).
     ///
     /// # Errors
     /// `Io` where the disk is full or refuses, `Internal` where a packet cannot be written as it is.
     pub fn write(&mut self, track: Track, packet: ff::Packet) -> Result<()> {
+        // A muxer would guess it, each for itself, and the tracks of a ladder would no longer be in step.
+        if matches!(track, Track::Video(_)) && packet.dts().is_none() {
+            let subject = match &self.0 {
+                Kind::File(package) => package.subject(),
+                Kind::Ladder(ladder) => ladder.subject(),
+            };
+            let message = "a picture came without its decoding time; this is a fault of this program";
+            return Err(Error::new(ErrorKind::Internal, subject.to_owned(), message));
+        }
         match &mut self.0 {
             Kind::File(package) => package.write(track, packet),
             Kind::Ladder(ladder) => ladder.write(track, packet),

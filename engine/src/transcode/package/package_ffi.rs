@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub sample_rate: u32,
     /// Channels of sound.
     pub channels: u32,
+    /// Samples that a decoder makes and nobody hears, before the sound begins.
+    pub padding: u32,
     /// The codec record or the parameter sets.
     pub extradata: Vec<u8>,
 }
@@ -41,6 +43,7 @@ pub(crate) fn facts(parameters: &ff::codec::Parameters) -> Facts {
             aspect: (aspect.num > 0 && aspect.den > 0).then_some((aspect.num, aspect.den)),
             sample_rate: u32::try_from(raw.sample_rate).unwrap_or(0),
             channels: u32::try_from(raw.ch_layout.nb_channels).unwrap_or(0),
+            padding: u32::try_from(raw.initial_padding).unwrap_or(0),
             extradata,
         }
     }
