@@ -105,7 +105,8 @@ fn clips() -> Option<Vec<PathBuf>> {
 /// Those whose colours are tagged as the first's: one recording does not change them.
 fn alike(clips: Vec<PathBuf>) -> Vec<PathBuf> {
     let tags = |clip: &PathBuf| {
-        let mut probe = words("ffprobe", "-v error -of csv=p=0 -show_entries stream=color_range,color_space,pix_fmt");
+        let mut probe =
+            words("ffprobe", "-v error -of csv=p=0 -show_entries stream=color_range,color_space,pix_fmt");
         probe.arg(clip).output().map(|out| out.stdout).unwrap_or_default()
     };
     let first = clips.first().map(tags);
@@ -195,7 +196,10 @@ fn races(long: &Path, small: &Path) -> Vec<Race> {
         Box::new(move |target: &Path| {
             let ladder: Vec<String> = LADDER.iter().map(|(lines, rate)| format!("{lines}:{rate}")).collect();
             let mut command = words(&program(), "--log error transcode");
-            let options = format!("--preset veryfast --gop 50 --segment 4s --audio drop --ladder {} -o", ladder.join(","));
+            let options = format!(
+                "--preset veryfast --gop 50 --segment 4s --audio drop --ladder {} -o",
+                ladder.join(",")
+            );
             command.arg(&b).args(options.split_whitespace()).arg(target.join("ladder"));
             command
         }),
@@ -234,7 +238,9 @@ fn ffmpeg_ladder(source: &Path, target: &Path) -> Command {
     for (n, (_, rate)) in LADDER.iter().enumerate() {
         command.args([format!("-b:v:{n}"), (*rate).to_owned()]);
     }
-    command.args("-g 50 -keyint_min 50 -sc_threshold 0 -f hls -hls_time 4 -hls_playlist_type vod".split_whitespace());
+    command.args(
+        "-g 50 -keyint_min 50 -sc_threshold 0 -f hls -hls_time 4 -hls_playlist_type vod".split_whitespace(),
+    );
     command.args(["-hls_segment_type", "fmp4", "-master_pl_name", "master.m3u8"]);
     command.args(["-var_stream_map", "v:0 v:1 v:2"]).arg(target.join("out_%v.m3u8"));
     command
@@ -254,7 +260,15 @@ fn psnr(file: &Path, source: &Path) -> Option<f64> {
     let graph = "[0:v]setpts=N/25/TB[a];[1:v]setpts=N/25/TB[b];[a][b]psnr";
     let out = ffmpeg.args(["-lavfi", graph, "-f", "null", "-"]).output().ok()?;
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    said.lines().rev().find(|l| l.contains("PSNR y:"))?.split("average:").nth(1)?.split_whitespace().next()?.parse().ok()
+    said.lines()
+        .rev()
+        .find(|l| l.contains("PSNR y:"))?
+        .split("average:")
+        .nth(1)?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn median(of: &[Usage], key: fn(&Usage) -> f64) -> f64 {

@@ -42,7 +42,8 @@ fn main() {
     for file in &files {
         let (ours, theirs) = (folder.path().join("ours.mp4"), folder.path().join("theirs.mp4"));
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let program = std::env::var("TRANSCODE_VITRAIL").unwrap_or_else(|_| env!("CARGO_BIN_EXE_vitrail").into());
+        let program =
+            std::env::var("TRANSCODE_VITRAIL").unwrap_or_else(|_| env!("CARGO_BIN_EXE_vitrail").into());
         let made = Command::new(program)
             .args(["--log", "error", "transcode", "--codec", "h264", "--preset", "veryfast", "--crf", "23"])
             .args(["--audio", "drop", "--overwrite"])
@@ -110,9 +111,20 @@ fn footage() -> Vec<PathBuf> {
 }
 
 fn shape(path: &Path) -> Shape {
-    let entries = "stream=width,height,sample_aspect_ratio,color_range,color_space,nb_read_packets:format=duration";
+    let entries =
+        "stream=width,height,sample_aspect_ratio,color_range,color_space,nb_read_packets:format=duration";
     let out = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v:0", "-count_packets", "-of", "json", "-show_entries", entries])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-count_packets",
+            "-of",
+            "json",
+            "-show_entries",
+            entries,
+        ])
         .arg(path)
         .output()
         .unwrap();
@@ -122,7 +134,12 @@ fn shape(path: &Path) -> Shape {
     Shape {
         pictures: text("nb_read_packets").parse().unwrap_or(0),
         seconds: json["format"]["duration"].as_str().and_then(|d| d.parse().ok()).unwrap_or(0.0),
-        aspect: format!("{}x{} {}", stream["width"], stream["height"], text("sample_aspect_ratio").replace("N/A", "1:1").replace('-', "1:1")),
+        aspect: format!(
+            "{}x{} {}",
+            stream["width"],
+            stream["height"],
+            text("sample_aspect_ratio").replace("N/A", "1:1").replace('-', "1:1")
+        ),
         colour: format!("{} {}", text("color_range"), text("color_space")),
     }
 }

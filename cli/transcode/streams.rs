@@ -78,20 +78,30 @@ fn one(
     let bar = terminal.status_line();
     let address = config.uri.to_string();
     let mut show = |seen: Duration| {
-        bar.set_message(format!("{address}: {:.1} of {:.1} s recorded", seen.as_secs_f64(), length.as_secs_f64()));
+        bar.set_message(format!(
+            "{address}: {:.1} of {:.1} s recorded",
+            seen.as_secs_f64(),
+            length.as_secs_f64()
+        ));
     };
     let captured = capture(config, length, path, &SystemClock::shared(), stop, &mut show);
     bar.finish_and_clear();
     let Some(captured) = captured? else { return Ok(false) };
     if captured.lost > 0 {
-        tracing::warn!("{address}: packets were lost before {} of {} pictures", captured.lost, captured.pictures);
+        tracing::warn!(
+            "{address}: packets were lost before {} of {} pictures",
+            captured.lost,
+            captured.pictures
+        );
     }
     Ok(true)
 }
 
 fn is_address(input: &str) -> bool {
     input.split_once("://").is_some_and(|(scheme, _)| {
-        !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) && !scheme.eq_ignore_ascii_case("file")
+        !scheme.is_empty()
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+            && !scheme.eq_ignore_ascii_case("file")
     })
 }
 

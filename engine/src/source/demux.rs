@@ -209,11 +209,7 @@ impl FileDemuxer {
 ///
 /// # Errors
 /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
-pub(crate) fn open_file(
-    path: &Path,
-    formats: &str,
-    understood: &str,
-) -> Result<ff::format::context::Input> {
+pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
     quiet();
     let location = location(path)?;
     let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));

@@ -164,12 +164,8 @@ impl Inside {
         let pts = unit.pts.0 - self.first.unwrap_or(0);
         // Pictures that are shown before the first key frame cannot be decoded.
         let (Some(writer), true) = (&mut self.writer, pts >= 0) else { return Ok(()) };
-        let record = Record {
-            pts: ticks(pts, BASE),
-            duration: 0,
-            key: unit.random_access,
-            data: unit.data.to_vec(),
-        };
+        let record =
+            Record { pts: ticks(pts, BASE), duration: 0, key: unit.random_access, data: unit.data.to_vec() };
         writer.write(&record)?;
         self.last = self.last.max(unit.pts.0);
         self.pictures += 1;
@@ -185,7 +181,9 @@ impl UnitSink for Recorder {
             inside.sets = parameters.extradata.to_vec();
         }
         let changed = inside.parameters.as_ref().is_some_and(|old| {
-            inside.first.is_some() && (old.codec, old.width, old.height) != (parameters.codec, parameters.width, parameters.height)
+            inside.first.is_some()
+                && (old.codec, old.width, old.height)
+                    != (parameters.codec, parameters.width, parameters.height)
         });
         if changed {
             let message = "changed its codec or size while it was recorded; begin again";

@@ -38,7 +38,8 @@ pub(super) fn run(
         }
         // What is shown before the first key frame cannot be decoded without what came before it.
         if let Some(pts) = packet.pts().filter(|pts| *pts >= segment.from) {
-            let mut record = Record::of(&packet).unwrap_or(Record { pts, duration: 0, key: false, data: Vec::new() });
+            let mut record =
+                Record::of(&packet).unwrap_or(Record { pts, duration: 0, key: false, data: Vec::new() });
             record.pts = task.plan.out_time(pts);
             file.write(&record)?;
             copied += 1;

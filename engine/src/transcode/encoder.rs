@@ -74,7 +74,9 @@ pub(super) fn choose(encode: &EncodeSpec) -> Result<Choice> {
     };
     let wanted = match encode.encoder {
         EncoderFamily::Software => Vec::new(),
-        EncoderFamily::Auto => [EncoderFamily::Nvenc, EncoderFamily::Qsv].into_iter().filter_map(hardware).collect(),
+        EncoderFamily::Auto => {
+            [EncoderFamily::Nvenc, EncoderFamily::Qsv].into_iter().filter_map(hardware).collect()
+        }
         family => hardware(family).into_iter().collect(),
     };
     let mut tried = Vec::new();
@@ -225,7 +227,8 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
             if name == "libx264" {
                 options.set("x264-params", &aligned);
             } else {
-                let pools = format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));
+                let pools =
+                    format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));
                 options.set("x265-params", [aligned, pools].join(":").trim_matches(':'));
             }
         }

@@ -116,12 +116,14 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
     check_free(spec.target.path(), spec.overwrite)?;
     edit::check(&spec.edit)?;
     let target = spec.target.path();
-    let same = std::fs::canonicalize(target).is_ok_and(|t| std::fs::canonicalize(&spec.input).is_ok_and(|i| i == t));
+    let same =
+        std::fs::canonicalize(target).is_ok_and(|t| std::fs::canonicalize(&spec.input).is_ok_and(|i| i == t));
     if same {
         let message = "is its own target; a source is never written to: choose another name";
         return Err(Error::new(ErrorKind::Config, target.display().to_string(), message));
     }
-    if spec.renditions.is_empty() || (spec.renditions.len() > 1 && !matches!(spec.target, Target::Hls { .. })) {
+    if spec.renditions.is_empty() || (spec.renditions.len() > 1 && !matches!(spec.target, Target::Hls { .. }))
+    {
         let message = "takes one rendition for a file; several go into a folder: end the name in /";
         return Err(Error::new(ErrorKind::Config, target.display().to_string(), message));
     }
@@ -288,10 +290,7 @@ fn open_sound(task: &Task) -> Result<Option<Sound>> {
         let nanos = nanos(at, task.footage.time_base);
         std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     };
-    let range = SoundRange {
-        start: time(from),
-        end: (to < task.footage.end).then(|| time(to)),
-    };
+    let range = SoundRange { start: time(from), end: (to < task.footage.end).then(|| time(to)) };
     let (num, den) = source.time_base;
     Sound::open(&task.plan.sound, source.parameters.get(), ff::Rational(num as i32, den as i32), range)
 }
@@ -373,9 +372,8 @@ fn export(evidence: &Evidence, spec: &TranscodeSpec) -> Result<evidence::Export>
 
 fn attest(task: &Task, evidence: &Evidence, report: &JobReport, clock: &SharedClock) -> Result<PathBuf> {
     let version = |name: &str, version: String| evidence::Version { name: name.to_owned(), version };
-    let options = serde_json::to_value(&task.spec).map_err(|e| {
-        Error::new(ErrorKind::Internal, "options", "cannot be written as JSON").caused_by(e)
-    })?;
+    let options = serde_json::to_value(&task.spec)
+        .map_err(|e| Error::new(ErrorKind::Internal, "options", "cannot be written as JSON").caused_by(e))?;
     let encoders = task.encoders.iter().map(|name| version("encoder", (*name).to_owned()));
     let subject = evidence::Subject {
         sources: vec![task.footage.path.clone()],

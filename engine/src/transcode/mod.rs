@@ -23,7 +23,7 @@ mod scan;
 mod segment;
 pub mod sound;
 pub mod spec;
-mod timeline;
-mod work;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod work;

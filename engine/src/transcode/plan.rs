@@ -139,18 +139,7 @@ pub(super) fn decide(
     if copy.is_none() && segments.len() == 1 && seconds > 60.0 {
         warnings.push("it can be cut nowhere, so an interrupted job starts over".into());
     }
-    Ok(Plan {
-        copy,
-        reason,
-        range,
-        pictures,
-        out_base,
-        frame_rate,
-        segments,
-        renditions,
-        sound,
-        warnings,
-    })
+    Ok(Plan { copy, reason, range, pictures, out_base, frame_rate, segments, renditions, sound, warnings })
 }
 
 /// The first tick of a frame rate that is not before a time, both from zero. A time that is at most a
@@ -291,7 +280,13 @@ fn rendition(
         let most = segment.as_secs_f64() * rate.unwrap_or(25.0);
         encode.gop = Some(encode.gop.unwrap_or(most.min(2.0 * rate.unwrap_or(25.0)) as u32).max(1));
     }
-    Ok(Rendition { name: asked.name.clone(), size: asked.size, width: size.width, height: size.height, encode })
+    Ok(Rendition {
+        name: asked.name.clone(),
+        size: asked.size,
+        width: size.width,
+        height: size.height,
+        encode,
+    })
 }
 
 /// The longest a segment may be: whole GOPs of the result, so that cuts cost no key frames.

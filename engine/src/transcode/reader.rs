@@ -11,7 +11,8 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::source::demux::{JUMPING, open_file};
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
-const FORMATS: &str = "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg,ivf,obu,mxf,nut,yuv4mpegpipe";
+const FORMATS: &str =
+    "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg,ivf,obu,mxf,nut,yuv4mpegpipe";
 const UNDERSTOOD: &str = "MP4, MOV, MKV, WebM, TS, PS, AVI, FLV, ASF, OGG, MXF, raw H.264, H.265 or MPEG-4";
 
 /// A packet of a source.

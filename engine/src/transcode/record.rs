@@ -222,7 +222,8 @@ mod tests {
         let path = folder.join("0.seg");
         let mut writer = RecordWriter::create(&path, b"sps").unwrap();
         for n in 0..count {
-            let record = Record { pts: n.into(), duration: 1, key: n == 0, data: vec![n; usize::from(n) * 9] };
+            let record =
+                Record { pts: n.into(), duration: 1, key: n == 0, data: vec![n; usize::from(n) * 9] };
             writer.write(&record).unwrap();
         }
         assert!(!path.exists(), "not before it is whole");

@@ -116,7 +116,8 @@ pub(super) fn scan(path: &Path, nth: usize, stop: &Shutdown) -> Result<Option<Fo
         }
     }
     let Some(first) = units.keys.first().copied() else {
-        let message = "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?";
+        let message =
+            "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?";
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
     if units.untimed {
@@ -293,7 +294,8 @@ impl Footage {
         if self.counted {
             let rate = self.frame_rate.as_f64();
             let how = if self.rate_is_told { "" } else { " (assumed)" };
-            self.notes.push(format!("it tells no times; its pictures are counted at {rate:.3} a second{how}"));
+            self.notes
+                .push(format!("it tells no times; its pictures are counted at {rate:.3} a second{how}"));
         }
     }
 

@@ -62,7 +62,13 @@ fn psnr(a: &Path, b: &Path) -> f64 {
         .arg(a)
         .arg("-i")
         .arg(b)
-        .args(["-lavfi", "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]psnr", "-f", "null", "-"])
+        .args([
+            "-lavfi",
+            "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]psnr",
+            "-f",
+            "null",
+            "-",
+        ])
         .output()
         .expect("ffmpeg runs");
     let text = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -135,12 +141,12 @@ fn a_file_comes_out_whole_in_its_place_and_as_good_as_ffmpeg_makes_it() {
     assert!(report.segments > 1, "{report:?}");
     assert_eq!(names(folder.path()), ["clip.mp4", "out.mp4"], "nothing is left beside it");
     assert_eq!(picture_times(&target), picture_times(&source));
-    assert_eq!(ffprobe(&target, "stream=codec_name,nb_read_packets"), ffprobe(&source, "stream=codec_name,nb_read_packets"));
-    let peer = folder.path().join("peer.mp4");
-    ffmpeg(
-        &format!("-i {} -c:v libx264 -preset ultrafast -crf 23 -c:a copy", source.display()),
-        &peer,
+    assert_eq!(
+        ffprobe(&target, "stream=codec_name,nb_read_packets"),
+        ffprobe(&source, "stream=codec_name,nb_read_packets")
     );
+    let peer = folder.path().join("peer.mp4");
+    ffmpeg(&format!("-i {} -c:v libx264 -preset ultrafast -crf 23 -c:a copy", source.display()), &peer);
     let (ours, theirs) = (psnr(&target, &source), psnr(&peer, &source));
     assert!((ours - theirs).abs() < 0.3, "{ours} dB beside {theirs} dB");
     let size = |path: &Path| std::fs::metadata(path).unwrap().len() as f64;
@@ -197,7 +203,11 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
     // A cut on a key frame is copied, one between is not, unless it may move.
     let from = |seconds: f64, at_key_frame| TranscodeSpec {
         range: TimeRange { from: Some(Duration::from_secs_f64(seconds)), to: None, at_key_frame },
-        ..job(&source, &folder.path().join(format!("{seconds}{at_key_frame}.mp4")), VideoSpec::CopyOrEncode(encode(23.0)))
+        ..job(
+            &source,
+            &folder.path().join(format!("{seconds}{at_key_frame}.mp4")),
+            VideoSpec::CopyOrEncode(encode(23.0)),
+        )
     };
     let on = run(&from(4.0, false));
     assert!(on.copied && on.pictures == 500, "{on:?}");
@@ -313,7 +323,11 @@ fn a_ladder_is_made_in_one_pass_with_aligned_key_frames() {
     };
     let ladder = folder.path().join("ladder");
     let spec = TranscodeSpec {
-        renditions: vec![rendition("240p", 240, 400), rendition("180p", 180, 250), rendition("120p", 120, 120)],
+        renditions: vec![
+            rendition("240p", 240, 400),
+            rendition("180p", 180, 250),
+            rendition("120p", 120, 120),
+        ],
         target: Target::Hls { folder: ladder.clone(), segment: Duration::from_secs(4) },
         ..job(&source, &ladder, VideoSpec::Copy)
     };

@@ -83,7 +83,9 @@ fn a_shared_decoder_remembers_nothing_of_the_stream_before() {
             let path = entry.unwrap().path();
             let raw = path.extension().is_some_and(|e| e == "264" || e == "h264" || e == "avc");
             let first = raw.then(|| units_of(&path).into_iter().find(|u| u.random_access)).flatten();
-            if let Some(unit) = first.filter(|u| crate::decode::units::carries_parameter_sets(Codec::H264, &u.data)) {
+            if let Some(unit) =
+                first.filter(|u| crate::decode::units::carries_parameter_sets(Codec::H264, &u.data))
+            {
                 keys.push((path.file_name().unwrap().to_string_lossy().into_owned(), unit));
             }
         }
