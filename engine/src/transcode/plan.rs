@@ -123,7 +123,7 @@ pub(super) fn decide(
         None => {
             let gop = renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP);
             let most = segment_ticks(footage, f64::from(gop) / frame_rate.as_f64().max(0.01));
-            segments(footage, range, most)
+            segments(footage, range, most, share)
         }
     };
     if segments.iter().all(|s| s.pictures == 0) {
@@ -295,18 +295,26 @@ fn segment_ticks(footage: &Footage, gop_seconds: f64) -> i64 {
     footage.ticks(std::time::Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
 }
 
-fn segments(footage: &Footage, (from, to): (i64, i64), most: i64) -> Vec<Segment> {
+/// Equal parts, as many as bring each below `most`, and several rounds of all `share` workers, so that none
+/// idles while another makes the last one; each begins at the key frame that is nearest.
+fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
-    let first = key_before(footage, from);
+    // A tenth more than a whole number of parts is no reason for another.
+    let most = most.max(10);
+    let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
+    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
-    let mut cuts = vec![first];
-    let mut begin = from;
-    for (at, key) in inside.iter().enumerate() {
-        let next = inside.get(at + 1).map_or(to, |k| k.pts);
-        // The last one within reach, and no stump at the end.
-        if next - begin > most && to - key.pts > most / 4 {
+    let mut cuts = vec![key_before(footage, from)];
+    let mut next_key = 0;
+    for part in 1..parts {
+        let wish = from + (i128::from(to - from) * i128::from(part) / i128::from(parts)) as i64;
+        let near = |at: usize| inside.get(at).map(|key| (key.pts - wish).abs());
+        while near(next_key + 1).is_some_and(|next| near(next_key).is_some_and(|this| next <= this)) {
+            next_key += 1;
+        }
+        let Some(key) = inside.get(next_key) else { break };
+        if cuts.last().is_some_and(|last| last.unit < key.unit) {
             cuts.push(*key);
-            begin = key.pts;
         }
     }
     for (index, cut) in cuts.iter().enumerate() {
@@ -388,5 +396,102 @@ impl EncodeSpec {
             preset: "veryfast".into(),
             gop: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::decoder::SharedParameters;
+    use super::*;
+
+    /// So many pictures at 25 a second, a key frame every so many; after a key frame two pictures that are
+    /// shown before it, where its group is open.
+    fn footage(pictures: i64, key_every: i64, open: bool) -> Footage {
+        let mut times: Vec<Option<i64>> = (0..pictures).map(Some).collect();
+        let mut keys = Vec::new();
+        for key in (0..pictures).step_by(key_every as usize) {
+            let unit = if open && key > 0 { key - 2 } else { key };
+            if unit != key {
+                times[unit as usize..=key as usize].rotate_right(1);
+            }
+            keys.push(Key { unit: unit as u64, pts: key, bytes: unit as u64 * 1000 });
+        }
+        Footage {
+            path: PathBuf::from("made.mp4"),
+            format: "mov".into(),
+            bytes: 0,
+            modified: 0,
+            video: SharedParameters::new(&ffmpeg_next::codec::Parameters::new()),
+            codec: Id::H264,
+            size: (640, 360),
+            time_base: (1, 25),
+            frame_rate: Ratio { num: 25, den: 1 },
+            rate_is_told: true,
+            turn: Some(0),
+            zero: 0,
+            times,
+            counted: false,
+            keys,
+            unit_bytes: pictures as u64 * 1000,
+            end: pictures,
+            sound: None,
+            faults: Vec::new(),
+            cut: None,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_picture_belongs_to_one_segment() {
+        for (pictures, key_every) in
+            [(1, 50), (249, 250), (1500, 50), (1501, 50), (1000, 1), (997, 37), (900, 900)]
+        {
+            for (from, to) in [(0, pictures), (pictures / 3, pictures - pictures / 5)] {
+                for (share, open) in [(1, false), (2, true), (5, false)] {
+                    let footage = footage(pictures, key_every, open);
+                    let segments = segments(&footage, (from, to), 250, share);
+                    assert_eq!((segments[0].from, segments[segments.len() - 1].to), (from, to));
+                    assert!(segments.windows(2).all(|w| w[0].to == w[1].from && w[0].from < w[0].to));
+                    let sum: u64 = segments.iter().map(|s| s.pictures).sum();
+                    assert_eq!(sum, footage.pictures(from, to), "{pictures} {key_every} {share} {open}");
+                    for segment in &segments {
+                        let units = segment.units.start as usize..segment.units.end as usize;
+                        let held = footage.times[units].iter().flatten();
+                        let inside = held.filter(|t| (segment.from..segment.to).contains(*t)).count() as u64;
+                        assert_eq!(inside, segment.pictures, "all that it shows is among what it decodes");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn segments_are_alike_and_fill_rounds_of_all_workers() {
+        let segments = |pictures, share| segments(&footage(pictures, 50, false), (0, pictures), 250, share);
+        let lengths = |pictures, share| -> Vec<i64> {
+            segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
+        };
+        assert_eq!(lengths(1500, 2), [5; 6], "whole GOPs of the result");
+        assert_eq!(lengths(1510, 2).len(), 6, "a little more is no reason for another");
+        assert_eq!(lengths(750, 2), [4, 4, 4, 3], "a whole number of rounds");
+        assert_eq!(lengths(200, 2), [4], "a short one gets threads instead");
+        let mut one = segments(200, 2);
+        give_threads(&mut one, 2);
+        assert_eq!(one[0].threads, 2);
+    }
+
+    #[test]
+    fn ticks_take_the_newest_picture_that_is_not_after_them() {
+        let fps = |num, den| Ratio { num, den };
+        // 25 pictures a second on a clock of milliseconds: 0, 40, 80, …
+        let at = |ms| tick_from(ms, (1, 1000), fps(25, 1));
+        assert_eq!([at(0), at(40), at(41), at(80)], [0, 1, 2, 2]);
+        // Milliseconds round 29.97 pictures a second: 33.37 is written as 33 or 34.
+        let at = |ms| tick_from(ms, (1, 1000), fps(30000, 1001));
+        assert_eq!([at(33), at(34), at(67), at(100)], [1, 1, 2, 3]);
+        assert_eq!(tick_from(-5, (1, 1000), fps(25, 1)), 0);
+        assert_eq!(tick_from(7, (1, 25), fps(25, 1)), 7, "a clock of the rate itself rounds nothing");
     }
 }

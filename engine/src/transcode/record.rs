@@ -50,7 +50,9 @@ impl Record {
     }
 }
 
-/// Writes a file under another name until it is whole and on disk.
+/// Writes a file under another name until it is whole. It is not synced: after a power cut the sum tells
+/// what the disk has of it, and what it lacks is made again; waiting for the disk after each segment would
+/// hold up a core.
 pub(super) struct RecordWriter {
     file: BufWriter<File>,
     hidden: PathBuf,
@@ -89,7 +91,7 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// The file is whole: it is synced and takes its name.
+    /// The file is whole and takes its name.
     pub fn commit(mut self) -> Result<()> {
         let count = self.count.to_le_bytes();
         self.put(&[0])?;
@@ -98,7 +100,6 @@ impl RecordWriter {
         let target = self.target.clone();
         let failed = |e: std::io::Error| disk(&target, &e);
         self.file.write_all(&sum).and_then(|()| self.file.flush()).map_err(failed)?;
-        self.file.get_ref().sync_all().map_err(failed)?;
         std::fs::rename(&self.hidden, &self.target).map_err(failed)
     }
 
