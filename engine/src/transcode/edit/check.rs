@@ -9,6 +9,12 @@ use crate::transcode::spec::{EditSpec, Mask};
 /// # Errors
 /// [`ErrorKind::Config`], with the key as subject and what to do.
 pub fn check(edit: &EditSpec) -> Result<()> {
+    check_values(edit)?;
+    edit.watermark.as_ref().map_or(Ok(()), |mark| marks::read_png(&mark.image).map(drop))
+}
+
+/// As [`check`], without reading the watermark's file.
+pub(super) fn check_values(edit: &EditSpec) -> Result<()> {
     if let Some(crop) = edit.crop
         && (crop.width < 2 || crop.height < 2)
     {
@@ -21,7 +27,6 @@ pub fn check(edit: &EditSpec) -> Result<()> {
     if let Some(mark) = &edit.watermark {
         size_share("watermark.width", mark.width)?;
         share("watermark.opacity", mark.opacity)?;
-        marks::read_png(&mark.image)?;
     }
     if let Some(label) = &edit.label {
         size_share("label.height", label.height)?;

@@ -13,6 +13,7 @@ use super::layer::{Layer, Rgba};
 use crate::base::{Error, ErrorKind, Result};
 use crate::composite::text::{Face, TextStyle, line_height};
 use crate::composite::{Bitmap, TextRenderer};
+use crate::media::Ratio;
 use crate::transcode::spec::{Corner, EditSpec, TimeCodeStart, Watermark};
 
 /// Text, as on the wall: sRGB (236, 239, 244).
@@ -44,7 +45,7 @@ impl Marks {
         });
         if let Some(label) = &edit.label {
             let px = em(label.height, format);
-            let max_width = place.free_width().saturating_sub(2 * padding(px)).max(1) as u32;
+            let max_width = place.free_width(format).saturating_sub(2 * padding(px)).max(1) as u32;
             let style = TextStyle { face: Face::Semibold, px, max_width, max_lines: 1, centered: false };
             let layer = plated(&[(0, text.render(&label.text, style))], px, format);
             let spot = place.next(label.corner, layer.size().1);
@@ -98,8 +99,9 @@ impl Place {
         Place { size, margin: (margin(format.width), margin(format.height)), taken: [0; 4] }
     }
 
-    fn free_width(&self) -> usize {
-        self.size.0.saturating_sub(2 * self.margin.0)
+    /// In pixels as wide as they are high.
+    fn free_width(&self, format: &PictureFormat) -> usize {
+        (self.size.0.saturating_sub(2 * self.margin.0) as f64 * format.pixel_aspect.as_f64()) as usize
     }
 
     fn next(&mut self, corner: Corner, height: usize) -> Spot {
@@ -136,16 +138,24 @@ fn padding(px: u32) -> usize {
     (px as usize / 3).max(2)
 }
 
+/// Of a line's plate: even, so that plates on even lines share no chroma sample.
+fn plate_height(px: u32) -> usize {
+    (line_height(px) as usize).next_multiple_of(2)
+}
+
 /// Bitmaps side by side on a plate; each with its distance from the first one's left edge.
 fn plated(parts: &[(usize, Arc<Bitmap>)], px: u32, format: &PictureFormat) -> Layer {
     let width = parts.iter().map(|(x, bitmap)| x + bitmap.width as usize).max().unwrap_or(0);
     let padding = padding(px);
-    let height = line_height(px) as usize;
-    let mut plate = Rgba::filled(width + 2 * padding, height, PLATE);
+    let mut plate = Rgba::filled(width + 2 * padding, plate_height(px), PLATE);
     for (x, bitmap) in parts {
         plate.stamp(bitmap, (padding + x, 0), TEXT);
     }
-    Layer::new(&plate, format)
+    if format.pixel_aspect == Ratio::ONE {
+        return Layer::new(&plate, format);
+    }
+    let seen = (plate.width as f64 / format.pixel_aspect.as_f64()).round().max(1.0) as usize;
+    Layer::new(&plate.resized(seen, plate.height), format)
 }
 
 /// Draws times. Each digit has a cell of its own width, so that nothing trembles from picture to
@@ -169,7 +179,7 @@ impl Clock {
     }
 
     fn height(&self) -> usize {
-        line_height(self.px) as usize
+        plate_height(self.px)
     }
 
     /// The time so many nanoseconds after the first picture.
@@ -184,7 +194,7 @@ impl Clock {
                 continue;
             };
             let width = bitmap.width as usize;
-            let cell = if c == ':' || c == '.' { width } else { self.digit_width };
+            let cell = if c.is_ascii_digit() { self.digit_width } else { width };
             parts.push((x + (cell - width) / 2, bitmap.clone()));
             x += cell + gap;
         }

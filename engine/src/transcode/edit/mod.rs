@@ -135,7 +135,7 @@ impl Editor {
     /// Those of [`check`]; [`ErrorKind::Config`] where the crop reaches beyond the picture;
     /// [`ErrorKind::Unsupported`] for other turns, or pictures in a device's memory.
     pub fn new(edit: &EditSpec, turn: i32, input: &PictureFormat, time_base: ff::Rational) -> Result<Editor> {
-        check(edit)?;
+        check::check_values(edit)?;
         let turn = Turn::of(turn, edit.rotate)?;
         let marked = edit.watermark.is_some() || edit.label.is_some() || edit.time_code.is_some();
         let mut output = input.as_420(marked || !edit.masks.is_empty())?;
@@ -174,8 +174,8 @@ impl Editor {
         &self.output
     }
 
-    /// Whether a picture depends on the ones before and after it: then a few more are decoded at the
-    /// ends of a segment, pushed like the others, and what comes out of them is dropped. A stream that
+    /// Whether a picture depends on the one before and the one after it: then one more is decoded at
+    /// each end of a segment, pushed like the others, and what comes out of it is dropped. A stream that
     /// is found to be interlaced only later on deinterlaces its first such picture without a past.
     pub fn needs_neighbours(&self) -> bool {
         self.fields && can_deinterlace(self.input.width, self.input.height)
@@ -304,6 +304,8 @@ fn finish(
     out: Out<'_>,
 ) -> Result<()> {
     output.tag(&mut frame);
+    // What the source's encoder made of the picture must not force the next one.
+    frame.set_kind(ff::picture::Type::None);
     // The turn is done; nobody may do it again.
     frame.remove_side_data(ff::frame::side_data::Type::DisplayMatrix);
     let pts = frame.pts();

@@ -14,7 +14,7 @@ use crate::transcode::spec::Target;
 /// Pictures of a group that are decoded: enough to see that parameter sets and pictures are where a
 /// player looks for them. That each picture decodes was seen when its segment was made, and that each
 /// packet is the same is told by its sum.
-const PICTURES: usize = 16;
+pub(super) const PICTURES: usize = 16;
 /// Packets of sound at either end that are decoded.
 const SOUND_PACKETS: usize = 16;
 

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::check::PICTURES;
 use super::testing::*;
 use super::*;
 use crate::transcode::spec::AudioSpec;
@@ -41,8 +42,9 @@ fn outer_groups(job: &Job) -> (u64, u64) {
         job.packets.iter().filter(|(track, _)| *track == Track::Video(0)).map(|(_, packet)| packet).collect();
     let second = 1 + pictures[1..].iter().position(|packet| packet.is_key()).unwrap();
     let last = pictures.iter().rposition(|packet| packet.is_key()).unwrap();
-    let leading = pictures[last..].iter().filter(|packet| packet.pts() < pictures[last].pts()).count();
-    ((second + pictures.len() - last) as u64, leading as u64)
+    let tail = pictures[last..].iter().take(PICTURES);
+    let leading = tail.filter(|packet| packet.pts() < pictures[last].pts()).count();
+    ((second.min(PICTURES) + (pictures.len() - last).min(PICTURES)) as u64, leading as u64)
 }
 
 #[test]
