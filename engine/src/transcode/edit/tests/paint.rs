@@ -11,7 +11,7 @@ fn noisy(pixel: Pixel, width: u32, height: u32) -> Video {
     let mut frame = Video::new(pixel, width, height);
     for plane in 0..3 {
         for (i, sample) in frame.data_mut(plane).iter_mut().enumerate() {
-            *sample = 60 + (i * 2_654_435_761 >> 7) as u8 % 60;
+            *sample = 60 + ((i * 2_654_435_761) >> 7) as u8 % 60;
         }
     }
     frame.set_pts(Some(0));
