@@ -13,11 +13,14 @@
 
 #[path = "peers/child.rs"]
 mod child;
+#[path = "peers/place.rs"]
+mod place;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use child::{Usage, run};
+use place::{system, today};
 
 const SIDE: usize = 4;
 const TILE: (usize, usize) = (480, 270);
@@ -406,24 +409,4 @@ fn json(peers: &[Peer], floors: &Floors, balanced: Option<Fidelity>) -> serde_js
         "floor_cpu_s": floor(floors),
         "balanced_against_exact": fidelity(balanced),
     })
-}
-
-fn said(program: &str, arguments: &[&str]) -> String {
-    let out = Command::new(program).args(arguments).output();
-    out.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
-}
-
-fn system() -> String {
-    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name =
-        release.lines().find_map(|l| l.strip_prefix("PRETTY_NAME=")).unwrap_or("Linux").trim_matches('"');
-    let version = said("ffmpeg", &["-version"]);
-    let ffmpeg = version.split_whitespace().nth(2).unwrap_or("?").to_owned();
-    let gst = said("gst-launch-1.0", &["--version"]);
-    let gst = gst.lines().next().and_then(|l| l.split_whitespace().last()).unwrap_or("none").to_owned();
-    format!("{name}, FFmpeg {ffmpeg}, GStreamer {gst}")
-}
-
-fn today() -> String {
-    said("date", &["+%Y-%m-%d"]).trim().to_owned()
 }

@@ -4,11 +4,14 @@ mod cameras;
 mod capacity;
 mod doctor;
 mod inventory;
+mod key;
 mod mosaic;
 mod parse;
 mod probe;
 mod quiet;
 mod terminal;
+mod transcode;
+mod verify;
 mod wall;
 
 use std::process::ExitCode;
@@ -18,7 +21,8 @@ use clap::{Parser, Subcommand};
 /// Multi-camera video walls: decode many cameras, compose them, encode the wall.
 ///
 /// Exit codes: 0 done, 1 fault, 2 wrong configuration or arguments, 3 a part of this machine is
-/// missing, 4 file or network trouble, 5 not permitted, 130 a job was interrupted.
+/// missing, 4 file or network trouble, 5 not permitted, 6 in part (some files failed and others are
+/// done; or verified, but not known who signed), 130 a job was interrupted.
 #[derive(Parser)]
 #[command(name = "vitrail", version, max_term_width = 100)]
 struct Cli {
@@ -37,12 +41,18 @@ enum Command {
     Wall(wall::Args),
     /// Put video files side by side into one file, as fast as the machine allows
     Mosaic(mosaic::Args),
+    /// Bring video files into another form: one, a folder of them, or all that a job file names
+    Transcode(Box<transcode::Args>),
     /// Simulate RTSP cameras, with faults on command
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
     Inventory(inventory::Args),
     /// Measure this machine, predict what walls need, find how many cameras it carries
     Capacity(capacity::Args),
+    /// Check evidence: the signature of its manifest, and every file that it names
+    Verify(verify::Args),
+    /// Make and show the keys that sign evidence
+    Key(key::Args),
     /// Say what cameras, files and streams send
     Probe(probe::Args),
     /// Say what this machine has, what is missing and how to install it
@@ -60,9 +70,12 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Wall(args) => wall::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Mosaic(args) => mosaic::run(&args, &terminal),
+        Command::Transcode(args) => transcode::run(*args, &terminal),
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
         Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Verify(args) => verify::run(&args, &terminal),
+        Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),
     };

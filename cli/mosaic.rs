@@ -22,7 +22,7 @@ use crate::parse;
 use crate::terminal::{self, Terminal};
 
 /// What a shell expects of a program that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Put video files side by side into one file, as fast as the machine allows
 #[derive(clap::Args)]
@@ -263,7 +263,7 @@ fn show(bar: &ProgressBar, progress: Progress, fps: Ratio) {
 }
 
 /// `1:02:03` or `2:03`.
-fn clock(seconds: f64) -> String {
+pub fn clock(seconds: f64) -> String {
     let s = seconds.ceil() as u64;
     let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
     if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }

@@ -59,6 +59,12 @@ impl Terminal {
         bar
     }
 
+    /// Another line above a status line; hidden where stderr is not a terminal.
+    pub fn line_above(&self, below: &ProgressBar) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if std::io::stderr().is_terminal() { self.bars.insert_before(below, bar) } else { bar }
+    }
+
     /// Sends what rooms log to stderr.
     pub fn log_to_stderr(&self, filter: &str) -> Result<(), Error> {
         let not_a_filter =

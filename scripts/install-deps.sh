@@ -9,7 +9,7 @@ packages=(
   # building
   build-essential pkg-config clang libclang-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
-  libavcodec-dev libavformat-dev libavutil-dev
+  libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev
   # running: elements for RTSP, SRT, HLS, Matroska, MP4, x264, x265, windows
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x

@@ -166,6 +166,13 @@ fn every_tick_shows_the_newest_picture_that_is_not_later() {
     mosaic(&inputs, &keyframes, &[SIX, &["--effort", "keyframes"]].concat());
     let shown = codes(&keyframes, (960, 360), (3, 2));
     assert_eq!(shown.len(), 75);
+    // Nor does it matter how many work on it.
+    for workers in ["1", "6"] {
+        let again = dir.path().join(format!("keyframes-{workers}.yuv"));
+        mosaic(&inputs, &again, &[SIX, &["--effort", "keyframes", "--workers", workers]].concat());
+        let same = std::fs::read(&again).unwrap() == std::fs::read(&keyframes).unwrap();
+        assert!(same, "{workers} workers give another preview");
+    }
     for (tick, tiles) in shown.iter().enumerate() {
         let gops = [25, 10, 30, 50, 30, 25];
         for ((input, gop), tile) in INPUTS.iter().zip(gops).zip(tiles) {

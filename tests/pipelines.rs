@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use vitrail_engine::config::{Inventory, Key, PROFILE_TABLES, TABLES, WallSpec, csv_columns};
+use vitrail_engine::config::{
+    Inventory, JOB_TABLES, JobSpec, Key, PROFILE_TABLES, TABLES, WallSpec, csv_columns,
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
+
+/// The samples that are job files of `vitrail transcode`; all other tables are walls.
+const JOBS: [&str; 4] =
+    ["transcode-folder.toml", "ladder.toml", "evidence-export.toml", "camera-archive.toml"];
 
 #[test]
 fn every_sample_loads() {
@@ -24,6 +30,12 @@ fn every_sample_loads() {
             assert_eq!(inventory.problems(), [], "{name}");
             assert!(!inventory.is_empty());
             loaded.insert(name);
+        } else if JOBS.contains(&name.as_str()) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("# "), "{name} does not say what it shows");
+            assert!(text.contains(&format!("--job pipelines/{name}")), "{name} does not say how to run it");
+            JobSpec::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+            loaded.insert(name);
         } else if path.extension().is_some_and(|e| e == "toml") {
             let spec = WallSpec::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
             assert!(!spec.cameras.is_empty() && !spec.scene.screens.is_empty());
@@ -33,7 +45,21 @@ fn every_sample_loads() {
             loaded.insert(name);
         }
     }
-    assert!(loaded.len() >= 9, "{loaded:?}");
+    assert!(loaded.len() >= 9 + JOBS.len(), "{loaded:?}");
+}
+
+#[test]
+fn the_samples_of_jobs_are_what_they_say() {
+    let load = |name: &str| JobSpec::load(root().join("pipelines").join(name)).unwrap();
+    let archive = load("camera-archive.toml");
+    assert_eq!((archive.workers, archive.tasks.len()), (Some(4), 3));
+    let job = archive.tasks[2].job("a.ts".into(), "b.mkv".into());
+    assert!(job.salvage && job.frame_rate.is_some() && job.edit.crop.is_some());
+    assert_eq!(archive.tasks[1].inputs[0].path(), root().join("pipelines/south/**/*.ts"));
+    let evidence = load("evidence-export.toml");
+    assert!(evidence.evidence.is_some());
+    assert_eq!(evidence.tasks[0].job("a".into(), "b".into()).edit.masks.len(), 2);
+    assert_eq!(load("ladder.toml").tasks[0].job("a".into(), "b".into()).renditions.len(), 3);
 }
 
 #[test]
@@ -80,6 +106,13 @@ fn rows(first: &str, keys: &[Key]) -> String {
         text.push_str(&format!("| `{}` | {kind} | {} | {about} |\n", key.name, key.default));
     }
     text
+}
+
+fn job_reference() -> String {
+    let table = |table: &vitrail_engine::config::Table| {
+        format!("\n## `{}`\n\n{}\n\n{}", table.heading, table.about.trim(), rows("key", table.keys))
+    };
+    JOB_TABLES.iter().map(table).collect()
 }
 
 fn reference() -> String {
@@ -135,4 +168,5 @@ fn check_page(page: &str, first_heading: &str, tables: &str) {
 fn the_reference_pages_have_every_key() {
     check_page("docs/ref/wall.md", "## `[wall]`", &reference());
     check_page("docs/ref/inventory.md", "## Columns", &columns());
+    check_page("docs/ref/job.md", "## `[job]`", &job_reference());
 }

@@ -3,8 +3,8 @@
 //! Rooms, in the order that data flows: [`source`] connects, [`ingest`] keeps it alive, [`decode`]
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
-//! [`encode`] compresses, [`output`] delivers.
-//! Only [`wall`] (live), [`job`] (offline) and [`measure`], which times the rooms themselves, see all
+//! [`encode`] compresses, [`output`] delivers. [`evidence`] signs what a job made and checks it again.
+//! Only [`wall`] (live), [`job`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
 //! of them. A room imports [`base`], [`media`] and the types of the room before it;
 //! `tests/arrows.rs` checks that.
 
@@ -14,6 +14,7 @@ pub mod config;
 pub mod decode;
 pub mod effort;
 pub mod encode;
+pub mod evidence;
 pub mod fit;
 pub mod ingest;
 pub mod job;
@@ -23,6 +24,7 @@ pub mod output;
 pub mod scene;
 pub mod source;
 pub mod store;
+pub mod transcode;
 pub mod wall;
 
 pub use base::error::{Error, ErrorKind, Result};

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod limits;
 pub mod login;
 pub mod mailbox;
+pub mod memory_ffi;
 pub mod thread;
 
 pub use clock::{Clock, Moment, SharedClock, SimClock, SystemClock};

@@ -19,7 +19,7 @@ use crate::media::{Codec, Ratio};
 use crate::scene::Preset;
 use crate::source::{RtspClient, Transport};
 
-type Value<'t> = Spanned<DeValue<'t>>;
+pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 impl Leaf for String {
     fn kind() -> String {
@@ -258,7 +258,7 @@ impl Leaf for Profiles {
 }
 
 /// Exactly `N` numbers.
-fn numbers<T: Leaf + Copy, const N: usize>(
+pub(super) fn numbers<T: Leaf + Copy, const N: usize>(
     value: &Value<'_>,
     key: &str,
     kind: &str,
@@ -508,7 +508,7 @@ impl Leaf for Yuv {
 }
 
 /// Words, each standing for a value.
-fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     value: &Value<'_>,
     key: &str,
     words: &[(&'static str, T)],
@@ -537,6 +537,8 @@ macro_rules! words {
         }
     )*};
 }
+
+pub(super) use words;
 
 /// Where the clock is, if anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -572,7 +574,7 @@ words! {
         "veryslow" => Speed("veryslow");
 }
 
-fn refuse<T>(value: &Value<'_>, key: &str, kind: &str, report: &mut Report<'_>) -> Option<T> {
+pub(super) fn refuse<T>(value: &Value<'_>, key: &str, kind: &str, report: &mut Report<'_>) -> Option<T> {
     wrong_type(value, key, kind, report);
     None
 }

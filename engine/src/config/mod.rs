@@ -2,12 +2,13 @@
 //!
 //! `wire` names every key of a wall file, `read` takes them from TOML with their places, `check`,
 //! `scene` and `tiles` turn them into a [`WallSpec`], `inventory` reads cameras by the thousands, and `report` says what is wrong: all of it at once,
-//! each with file, line, column, key and remedy. Nothing is guessed: an unknown key or a wrong
+//! each with file, line, column, key and remedy. `job` does the same for the job files of `vitrail transcode`. Nothing is guessed: an unknown key or a wrong
 //! value refuses the wall.
 
 mod camera;
 mod check;
 mod inventory;
+mod job;
 mod leaf;
 mod read;
 mod report;
@@ -23,6 +24,7 @@ mod fuzz;
 mod tests;
 
 pub use inventory::{Changed, Changes, Field, Inventory, Query, QueryError, csv_columns, diff};
+pub use job::{Container, EvidenceSpec, Existing, Given, JOB_TABLES, JobSpec, TaskSpec, job_schema};
 pub use leaf::duration;
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{

@@ -76,7 +76,7 @@ impl ConfigErrors {
     }
 
     /// These problems, where there are any.
-    pub(super) fn some(problems: Vec<Problem>) -> Option<ConfigErrors> {
+    pub fn some(problems: Vec<Problem>) -> Option<ConfigErrors> {
         (!problems.is_empty()).then_some(ConfigErrors { problems })
     }
 
@@ -154,11 +154,16 @@ impl<'t> Report<'t> {
         self.note(span, key.into(), message.into(), Some(remedy.into()));
     }
 
-    fn note(&mut self, span: &Range<usize>, key: String, message: String, remedy: Option<String>) {
-        let key = match self.source {
+    /// A key as people know it: the option that stands for it, on the command line.
+    pub(super) fn named(&self, key: String) -> String {
+        match self.source {
             Source::File { .. } => key,
             Source::CommandLine => option_name(&key),
-        };
+        }
+    }
+
+    fn note(&mut self, span: &Range<usize>, key: String, message: String, remedy: Option<String>) {
+        let key = self.named(key);
         let problem = Problem { place: self.place(span), key, message, remedy };
         self.found.push((span.start, problem));
     }
@@ -204,6 +209,19 @@ impl<'t> Report<'t> {
     /// All that was found, in the order of the file.
     pub(super) fn into_errors(mut self) -> ConfigErrors {
         self.found.sort_by_key(|(offset, _)| *offset);
+        // A default that is wrong is wrong in every task that takes it.
+        let mut one_place = Vec::new();
+        let mut last = None;
+        self.found.retain(|(offset, problem)| {
+            if last.replace(*offset) != Some(*offset) {
+                one_place.clear();
+            }
+            let is_new = *offset == usize::MAX || !one_place.contains(problem);
+            if is_new {
+                one_place.push(problem.clone());
+            }
+            is_new
+        });
         ConfigErrors { problems: self.found.into_iter().map(|(_, problem)| problem).collect() }
     }
 }
@@ -227,7 +245,7 @@ fn line_and_column(text: &str, lines: &[usize], offset: usize) -> (usize, usize)
     (line, text[start..offset].trim_end_matches('\r').chars().count() + 1)
 }
 
-/// The option or argument of `vitrail wall` that stands for a key.
+/// The option or argument of `vitrail wall` or `vitrail transcode` that stands for a key.
 fn option_name(key: &str) -> String {
     let number = |list: &str| {
         let rest = key.strip_prefix(list)?.strip_prefix('[')?;
@@ -235,6 +253,14 @@ fn option_name(key: &str) -> String {
     };
     if let Some(n) = number("screen[0].outputs") {
         return format!("--out (number {n})");
+    }
+    if let Some(option) = key.strip_prefix("task[0].").or_else(|| key.strip_prefix("evidence.")) {
+        let option = option.split(['[', '.']).next().unwrap_or(option);
+        return match option {
+            "input" => "INPUT".into(),
+            "output" => "-o".into(),
+            other => format!("--{}", other.replace('_', "-")),
+        };
     }
     if let Some(n) = number("camera") {
         return format!("camera {n}");
@@ -244,6 +270,8 @@ fn option_name(key: &str) -> String {
         "screen[0].grid" => "--grid".into(),
         "screen[0].outputs" => "--out".into(),
         "wall.frame_rate" => "--fps".into(),
+        "job.workers" => "--jobs".into(),
+        "job.fresh" => "--fresh".into(),
         other => other.into(),
     }
 }

@@ -123,10 +123,19 @@ macro_rules! wire {
                     }
                     true
                 }
+
+                /// Takes from another table what this one does not have.
+                #[allow(dead_code, reason = "only the tasks of a job file have defaults")]
+                pub(super) fn fill_from(&mut self, other: &$name) {
+                    $(if self.$key.is_none() {
+                        self.$key.clone_from(&other.$key);
+                    })+
+                }
             }
         )+
     };
 }
+pub(super) use wire;
 
 wire! {
     /// The keys of a profile of a camera: its address, and what is known of its stream before it is

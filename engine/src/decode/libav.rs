@@ -9,16 +9,25 @@ use ffmpeg_next as ff;
 
 use super::decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Origin, Origins, Picture, PictureSink};
 use super::planes;
+use super::units::carries_parameter_sets;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Plane, Range, Ratio};
 
 /// One libavcodec context.
+///
+/// A live one is opened anew at the first random-access unit after damage. In place of what is missing,
+/// libavcodec takes more pictures than the stream asks for (one to three, 0.4 MB each at 640x360), and
+/// its pools give nothing back while a context lives; nor does it take back a delay that it has
+/// learned from pictures out of order.
 pub struct LibavDecoder {
     context: ff::decoder::Video,
-    codec: Codec,
+    request: DecoderRequest,
     /// Put in front of the next unit.
     extradata: Bytes,
     origins: Origins,
+    skip_loop_filter: bool,
+    /// Damage went through this context.
+    strained: bool,
 }
 
 /// Opens [`LibavDecoder`]s.
@@ -34,41 +43,33 @@ impl DecoderFactory for LibavFactory {
 impl LibavDecoder {
     /// A decoder for what is asked. `Missing` where this libavcodec was built without the codec.
     pub fn open(request: &DecoderRequest) -> Result<LibavDecoder> {
-        quiet();
-        let id = match request.codec {
-            Codec::H264 => codec::Id::H264,
-            Codec::H265 => codec::Id::HEVC,
-            Codec::Mjpeg => codec::Id::MJPEG,
-            Codec::Mpeg4 => codec::Id::MPEG4,
-        };
-        let missing =
-            |message: &'static str| Error::new(ErrorKind::Missing, request.codec.to_string(), message);
-        let decoder = codec::decoder::find(id)
-            .ok_or_else(|| missing("libavcodec has no decoder for it; install the full libavcodec"))?;
-        let mut context = codec::Context::new_with_codec(decoder);
-        context
-            .set_threading(threading::Config { count: 1, ..threading::Config::kind(threading::Type::None) });
-        // Cropping to the pixel, not to the nearest aligned address.
-        let mut flags = codec::Flags::UNALIGNED;
-        match request.order {
-            Order::Live => flags |= codec::Flags::LOW_DELAY,
-            // Makes H.264 wait for as many pictures as the level allows where the stream is silent.
-            Order::Exact => context.compliance(codec::Compliance::Strict),
-        }
-        context.set_flags(flags);
-        let mut options = ff::Dictionary::new();
-        options.set("max_pixels", &request.max_pixels.to_string());
-        let context = context
-            .decoder()
-            .open_as_with(decoder, options)
-            .and_then(|opened| opened.video())
-            .map_err(|e| missing("libavcodec does not open its decoder").caused_by(e))?;
         Ok(LibavDecoder {
-            context,
-            codec: request.codec,
+            context: open(request)?,
             extradata: request.extradata.clone(),
+            request: request.clone(),
             origins: Origins::default(),
+            skip_loop_filter: false,
+            strained: false,
         })
+    }
+
+    /// Opens it anew where damage went through it and `unit` can be decoded without what came before.
+    fn renew(&mut self, unit: &AccessUnit, out: PictureSink<'_>) -> Result<()> {
+        let live = self.request.order == Order::Live && !self.request.isolated;
+        if !self.strained || !live || !unit.random_access {
+            return Ok(());
+        }
+        let inside = carries_parameter_sets(self.request.codec, &unit.data);
+        if !inside && !carries_parameter_sets(self.request.codec, &self.request.extradata) {
+            return Ok(());
+        }
+        // Damage in what comes out now was reported with the unit that brought it.
+        let _ = self.drain(out);
+        self.context = open(&self.request)?;
+        self.extradata = if inside { Bytes::new() } else { self.request.extradata.clone() };
+        self.set_skip_loop_filter(self.skip_loop_filter);
+        self.strained = false;
+        Ok(())
     }
 
     fn packet(&mut self, unit: &AccessUnit) -> ff::Packet {
@@ -89,7 +90,11 @@ impl LibavDecoder {
         loop {
             let mut frame = ff::frame::Video::empty();
             match self.context.receive_frame(&mut frame) {
-                Ok(()) => out(self.picture(frame)?),
+                Ok(()) => {
+                    let picture = self.picture(frame)?;
+                    self.strained |= picture.damaged;
+                    out(picture);
+                }
                 Err(error) if is_again(error) || error == ff::Error::Eof => return Ok(()),
                 Err(error) => return Err(self.error(error)),
             }
@@ -111,7 +116,7 @@ impl LibavDecoder {
         let owner = Arc::new(frame);
         let view = |index, row, rows| {
             planes::plane(&owner, index, row, rows).ok_or_else(|| {
-                Error::new(ErrorKind::Internal, self.codec.to_string(), "a decoded plane is missing")
+                Error::new(ErrorKind::Internal, self.request.codec.to_string(), "a decoded plane is missing")
             })
         };
         let (chroma, planes) = match format {
@@ -130,11 +135,11 @@ impl LibavDecoder {
 
     fn unsupported(&self, format: Pixel) -> Error {
         let message = format!("{} is not shown; set the camera to 8-bit 4:2:0", describe(format));
-        Error::new(ErrorKind::Unsupported, self.codec.to_string(), message)
+        Error::new(ErrorKind::Unsupported, self.request.codec.to_string(), message)
     }
 
     fn error(&self, error: ff::Error) -> Error {
-        let subject = self.codec.to_string();
+        let subject = self.request.codec.to_string();
         match error {
             ff::Error::PatchWelcome | ff::Error::Experimental => {
                 Error::new(ErrorKind::Unsupported, subject, "a feature of this stream is not supported")
@@ -157,6 +162,7 @@ impl Decoder for LibavDecoder {
     }
 
     fn set_skip_loop_filter(&mut self, skip: bool) {
+        self.skip_loop_filter = skip;
         self.context.skip_loop_filter(if skip { ff::Discard::All } else { ff::Discard::Default });
     }
 
@@ -165,6 +171,8 @@ impl Decoder for LibavDecoder {
             // An empty packet would end the stream.
             return Ok(());
         }
+        self.strained |= unit.loss;
+        self.renew(unit, out)?;
         let packet = self.packet(unit);
         match self.context.send_packet(&packet) {
             Ok(()) => self.receive(out),
@@ -174,6 +182,7 @@ impl Decoder for LibavDecoder {
                 self.receive(out)
             }
             Err(error) => {
+                self.strained = true;
                 // What came before the damage is still good.
                 self.receive(out)?;
                 Err(self.error(error))
@@ -191,6 +200,36 @@ impl Decoder for LibavDecoder {
     fn reset(&mut self) {
         self.context.flush();
     }
+}
+
+fn open(request: &DecoderRequest) -> Result<ff::decoder::Video> {
+    quiet();
+    let id = match request.codec {
+        Codec::H264 => codec::Id::H264,
+        Codec::H265 => codec::Id::HEVC,
+        Codec::Mjpeg => codec::Id::MJPEG,
+        Codec::Mpeg4 => codec::Id::MPEG4,
+    };
+    let missing = |message: &'static str| Error::new(ErrorKind::Missing, request.codec.to_string(), message);
+    let decoder = codec::decoder::find(id)
+        .ok_or_else(|| missing("libavcodec has no decoder for it; install the full libavcodec"))?;
+    let mut context = codec::Context::new_with_codec(decoder);
+    context.set_threading(threading::Config { count: 1, ..threading::Config::kind(threading::Type::None) });
+    // Cropping to the pixel, not to the nearest aligned address.
+    let mut flags = codec::Flags::UNALIGNED;
+    match request.order {
+        Order::Live => flags |= codec::Flags::LOW_DELAY,
+        // Makes H.264 wait for as many pictures as the level allows where the stream is silent.
+        Order::Exact => context.compliance(codec::Compliance::Strict),
+    }
+    context.set_flags(flags);
+    let mut options = ff::Dictionary::new();
+    options.set("max_pixels", &request.max_pixels.to_string());
+    context
+        .decoder()
+        .open_as_with(decoder, options)
+        .and_then(|opened| opened.video())
+        .map_err(|e| missing("libavcodec does not open its decoder").caused_by(e))
 }
 
 /// libavcodec writes to the terminal by itself; what matters reaches the caller as an error.

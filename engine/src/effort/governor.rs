@@ -297,7 +297,12 @@ impl Governor {
     /// What would come of these wishes, with what was learned so far.
     pub fn admit(&self, wishes: &[Wish], load: &Load) -> Admission {
         let available = self.available(load);
-        let ladders: Vec<Vec<Rung>> = wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
+        let allowed = |w: &Wish| {
+            let mut rungs = ladder(w, &self.settings, &self.model);
+            rungs.retain(|r| !r.is_beyond(&self.settings, &w.profiles[r.profile].load));
+            rungs
+        };
+        let ladders: Vec<Vec<Rung>> = wishes.iter().map(allowed).collect();
         let levels = self.fit_into(wishes, &ladders, available);
         let chosen = || wishes.iter().zip(ladders.iter().zip(&levels).map(|(l, n)| &l[*n]));
         let demand: f64 = chosen().map(|(_, r)| r.cost * self.calibration).sum();

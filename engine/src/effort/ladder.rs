@@ -13,6 +13,9 @@ const UPSCALE: f64 = 1.25;
 /// picture after 4x, more than 45 after 2x (docs/design/effort.md).
 const HIDES_LOOP_FILTER: f64 = 0.5;
 
+/// How many times more rarely than allowed pictures may come, before nothing comes at all.
+const BEYOND_LIMIT: [u32; 3] = [2, 4, 8];
+
 /// What the governor may do, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EffortSettings {
@@ -130,6 +133,14 @@ impl Rung {
         Duration::from_secs_f64((intervals * load.key_interval_s).max(0.0))
     }
 
+    /// True where pictures come more rarely than the settings allow: kept for moments of overload,
+    /// because a late picture is more than none. No layout is admitted on the strength of it.
+    pub fn is_beyond(&self, settings: &EffortSettings, load: &StreamLoad) -> bool {
+        // Half a key frame of slack: intervals are not to the millisecond.
+        let limit = settings.refresh_limit.as_secs_f64() + load.key_interval_s / 2.0;
+        self.every > 1 && self.refresh(load).is_some_and(|refresh| refresh.as_secs_f64() > limit)
+    }
+
     /// The time between two pictures that this gives, where it is that of key frames.
     pub fn refresh(&self, load: &StreamLoad) -> Option<Duration> {
         let seconds = f64::from(self.every) * load.key_interval_s;
@@ -175,6 +186,10 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
         // for more than it can do, it stretches all intervals alike. Up to the limit that is allowed.
         let stretch = settings.refresh_limit.as_secs_f64() / (f64::from(last.every) * interval);
         last.cost /= stretch.max(1.0);
+    }
+    for factor in BEYOND_LIMIT {
+        let every = most * factor;
+        rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
     }
     rungs.push(rung(Step::Paused, smallest, Effort::Standby, false, 1));
     rungs.dedup_by(|next, before| next.cost >= before.cost * 0.99);

@@ -4,7 +4,7 @@ use super::lane::Placed;
 use crate::base::Result;
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Picture};
 use crate::fit::{FitMode, FitSpec, Scratch, fit};
-use crate::media::{AccessUnit, Frame, VideoParameters};
+use crate::media::{AccessUnit, Chroma, Frame, VideoParameters};
 
 /// Units of a trial, from a random-access unit on.
 const TRIAL: u64 = 8;
@@ -18,7 +18,8 @@ const SOON: u64 = 200;
 const LIVELIER: f64 = 2.0;
 /// Weight of the newest unit in the mean of recent sizes: about the last eight count.
 const NEWEST: f64 = 0.125;
-/// No fitted picture may be further from the exact one than this, in decibels of luma.
+/// No plane of a fitted picture may be further from the exact one than this, in decibels. Each plane by
+/// itself: in the mean of all, luma would hide what goes wrong in colours.
 const LEAST_PSNR: f64 = 45.0;
 
 /// Decides for each unit whether its loop filter is left out.
@@ -149,18 +150,26 @@ fn allowed(trial: &Trial) -> u64 {
     }
 }
 
-/// Mean of the squared differences of luma.
+/// The largest of the planes' mean squared differences.
 fn mean_square(a: &Frame, b: &Frame) -> Option<f64> {
-    if (a.width(), a.height()) != (b.width(), b.height()) {
+    if (a.width(), a.height(), a.chroma()) != (b.width(), b.height(), b.chroma()) {
         return None;
     }
     let (width, height) = (a.width() as usize, a.height() as usize);
-    let rows = (0..height).map(|y| (a.planes()[0].row(y, width), b.planes()[0].row(y, width)));
-    let sum: u64 = rows
-        .map(|(a, b)| a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>())
-        .map(u64::from)
-        .sum();
-    Some(sum as f64 / (width * height) as f64)
+    let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
+    let shape = |plane: usize| match (plane, a.chroma()) {
+        (0, _) => (width, height),
+        (_, Chroma::I420) => (chroma_width, chroma_height),
+        (_, Chroma::Nv12) => (2 * chroma_width, chroma_height),
+    };
+    let planes = a.planes().iter().zip(b.planes()).enumerate();
+    let squares = planes.map(|(number, (a, b))| {
+        let (row, rows) = shape(number);
+        let of_row = |y| a.row(y, row).iter().zip(b.row(y, row)).map(|(a, b)| a.abs_diff(*b));
+        let sum: u64 = (0..rows).flat_map(of_row).map(|d| u64::from(d).pow(2)).sum();
+        sum as f64 / (row * rows) as f64
+    });
+    squares.reduce(f64::max)
 }
 
 #[cfg(test)]
@@ -168,27 +177,35 @@ mod tests {
     use super::*;
     use crate::media::FrameMeta;
 
-    fn trial(difference: u8) -> Trial {
+    /// A trial of one picture whose planes differ by so much.
+    fn trial(difference: [u8; 3]) -> Trial {
         let request = DecoderRequest::live(crate::media::Codec::H264);
-        let frame = |luma: u8| Frame::filled(64, 48, [luma, 128, 128], FrameMeta::default()).expect("a size");
+        let frame = |yuv| Frame::filled(64, 48, yuv, FrameMeta::default()).expect("a size");
         let decoder = LibavDecoder::open(&request).expect("libavcodec decodes H.264");
         Trial {
             decoder,
             left: 0,
             bytes: Vec::new(),
-            exact: vec![frame(100)],
-            quick: vec![frame(100 + difference)],
+            exact: vec![frame([100; 3])],
+            quick: vec![frame(difference.map(|d| 100 + d))],
         }
     }
 
     #[test]
     fn the_larger_the_error_the_fewer_pictures_go_without_filter() {
         // 45 dB are a mean square of 2.06.
-        assert_eq!(allowed(&trial(1)), 16);
-        assert_eq!(allowed(&trial(2)), 4);
-        assert_eq!(allowed(&trial(5)), 0);
-        assert!(allowed(&trial(0)) > 1_000_000);
-        assert_eq!(allowed(&Trial { quick: Vec::new(), ..trial(0) }), 0);
+        assert_eq!(allowed(&trial([1, 0, 0])), 16);
+        assert_eq!(allowed(&trial([2, 0, 0])), 4);
+        assert_eq!(allowed(&trial([5, 0, 0])), 0);
+        assert!(allowed(&trial([0; 3])) > 1_000_000);
+        assert_eq!(allowed(&Trial { quick: Vec::new(), ..trial([0; 3]) }), 0);
+    }
+
+    #[test]
+    fn the_worst_plane_decides() {
+        assert_eq!(allowed(&trial([1, 2, 0])), 4);
+        assert_eq!(allowed(&trial([1, 1, 2])), 4);
+        assert_eq!(allowed(&trial([0, 0, 5])), 0, "perfect luma hides no wrong colour");
     }
 
     #[test]

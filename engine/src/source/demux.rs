@@ -1,6 +1,8 @@
 //! Pulls the access units of a video file, in decoding order, as fast as the caller wants them: for
 //! jobs. Live sources push instead ([`super::Source`]).
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
@@ -18,8 +20,9 @@ use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
 /// The formats that are opened, by libavformat's names. Playlists and scripts, which may name other
 /// files or hosts, are not among them.
 const FORMATS: &str = "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg";
+const UNDERSTOOD: &str = "MP4, MOV, MKV, TS, AVI, FLV, raw H.264 or H.265";
 /// Formats whose clocks jump, as broadcast and camera recordings do (33 bits of 90 kHz wrap).
-const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
+pub(crate) const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
 /// The rate of a raw stream that does not tell its own, as FFmpeg assumes it.
 const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 
@@ -60,27 +63,9 @@ impl FileDemuxer {
     /// `Unsupported` where it has no video, or of another codec.
     pub fn open(path: &Path) -> Result<FileDemuxer> {
         quiet();
-        let fail = |kind, message: &'static str| Error::new(kind, path.display().to_string(), message);
-        let found = std::fs::metadata(path)
-            .and_then(|found| std::fs::File::open(path).map(|_| found))
-            .map_err(|e| fail(ErrorKind::Io, "cannot be read; check the path").caused_by(e))?;
-        if found.is_dir() {
-            return Err(fail(ErrorKind::Io, "is a folder; name the files in it"));
-        }
-        if found.is_file() && found.len() == 0 {
-            return Err(fail(ErrorKind::Corrupt, "is empty; record it again or leave it out"));
-        }
-        let mut options = ff::Dictionary::new();
-        options.set("protocol_whitelist", "file");
-        options.set("format_whitelist", FORMATS);
-        // With its protocol in front, so that a name such as `http:x` is a file.
-        let mut location = std::ffi::OsString::from("file:");
-        location.push(path);
-        let input = ff::format::input_with_dictionary(Path::new(&location), options).map_err(|e| {
-            let message = "is no video file that is understood here (MP4, MOV, MKV, TS, AVI, FLV, raw H.264 \
-                           or H.265); if it is one, it is damaged at its start or end";
-            fail(ErrorKind::Corrupt, message).caused_by(e)
-        })?;
+        let location = location(path)?;
+        let input = demux_ffi::open(&location, options(FORMATS))
+            .map_err(|e| not_understood(path, UNDERSTOOD).caused_by(e))?;
         FileDemuxer::of(input, path)
     }
 
@@ -219,6 +204,51 @@ impl FileDemuxer {
     }
 }
 
+/// Opens a file with libavformat, as one of these formats and never as anything that may name other
+/// files or hosts, and lets it look into the streams. `understood` says what they are, for people.
+///
+/// # Errors
+/// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
+pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
+    quiet();
+    let location = location(path)?;
+    let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));
+    ff::format::input_with_dictionary(location, options(formats))
+        .map_err(|e| not_understood(path, understood).caused_by(e))
+}
+
+/// A file's name with its protocol in front, so that a name such as `http:x` is a file.
+fn location(path: &Path) -> Result<CString> {
+    let fail = |kind, message: &'static str| Error::new(kind, path.display().to_string(), message);
+    let found = std::fs::metadata(path)
+        .and_then(|found| std::fs::File::open(path).map(|_| found))
+        .map_err(|e| fail(ErrorKind::Io, "cannot be read; check the path").caused_by(e))?;
+    if found.is_dir() {
+        return Err(fail(ErrorKind::Io, "is a folder; name the files in it"));
+    }
+    if found.is_file() && found.len() == 0 {
+        return Err(fail(ErrorKind::Corrupt, "is empty; record it again or leave it out"));
+    }
+    let location = [b"file:", path.as_os_str().as_bytes()].concat();
+    CString::new(location)
+        .map_err(|e| fail(ErrorKind::Config, "holds a zero byte, as no name may").caused_by(e))
+}
+
+fn options(formats: &str) -> ff::Dictionary<'static> {
+    let mut options = ff::Dictionary::new();
+    options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", formats);
+    options
+}
+
+fn not_understood(path: &Path, understood: &str) -> Error {
+    let message = format!(
+        "is no video file that is understood here ({understood}); if it is one, it is damaged at its start \
+         or end"
+    );
+    Error::new(ErrorKind::Corrupt, path.display().to_string(), message)
+}
+
 fn codec_of(id: ff::codec::Id) -> Option<Codec> {
     Some(match id {
         ff::codec::Id::H264 => Codec::H264,
@@ -248,4 +278,88 @@ fn seconds(ticks: i64, time_base: (i64, i64)) -> Option<Duration> {
 fn quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| ff::log::set_level(ff::log::Level::Quiet));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Told = (VideoParameters, Option<Duration>, Duration, Duration, Vec<(Pts, bool, bool, usize)>);
+
+    /// What a demuxer says and the first hundred units that it gives.
+    fn told(mut demuxer: FileDemuxer) -> Told {
+        let units = std::iter::from_fn(|| demuxer.next_unit().expect("a good file")).take(100);
+        let units = units.map(|u| (u.unit.pts, u.unit.random_access, u.hidden, u.unit.data.len())).collect();
+        let parameters = demuxer.parameters().clone();
+        (parameters, demuxer.duration(), demuxer.picture_time(), demuxer.resolution(), units)
+    }
+
+    fn agrees_with_probing(path: &Path) {
+        let opened = told(FileDemuxer::open(path).expect("a good file"));
+        let input = ff::format::input(path).expect("a good file");
+        let probed = told(FileDemuxer::of(input, path).expect("a good file"));
+        assert_eq!(opened.4, probed.4, "{}", path.display());
+        assert_eq!(opened, probed, "{}", path.display());
+    }
+
+    #[test]
+    fn headers_tell_what_probing_would() {
+        let footage = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/footage");
+        let Ok(files) = std::fs::read_dir(&footage) else {
+            eprintln!("skipped: {} is not here", footage.display());
+            return;
+        };
+        let mut seen = 0;
+        for file in files.flatten().map(|f| f.path()) {
+            if FileDemuxer::open(&file).is_ok() {
+                agrees_with_probing(&file);
+                seen += 1;
+            }
+        }
+        assert!(seen >= 10, "{seen} files");
+    }
+
+    #[test]
+    fn what_encoders_and_muxers_make_is_told_as_probing_would() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let h264 = "-c:v libx264 -preset ultrafast -bf 2 -g 10 -pix_fmt yuv420p";
+        let cases = [
+            ("plain.mp4", "25", h264),
+            ("ntsc.mkv", "30000/1001", h264),
+            // Cropped by the codec: 90 lines are no multiple of 16.
+            ("cropped.mp4", "25", "-c:v libx264 -preset ultrafast -s 161x91 -pix_fmt yuv444p"),
+            ("wide.mp4", "25", "-c:v libx264 -preset ultrafast -vf setsar=4/3 -pix_fmt yuv420p"),
+            ("wide.mkv", "25", "-c:v libx264 -preset ultrafast -vf setsar=4/3 -pix_fmt yuv420p"),
+            (
+                "fragments.mp4",
+                "12.5",
+                "-c:v libx264 -preset ultrafast -movflags frag_keyframe+empty_moov -pix_fmt yuv420p",
+            ),
+            ("hevc.mp4", "25", "-c:v libx265 -preset ultrafast -x265-params log-level=none -pix_fmt yuv420p"),
+            (
+                "varying.mp4",
+                "25",
+                "-c:v libx264 -preset ultrafast -vf select='not(eq(mod(n\\,3)\\,1))' -vsync vfr -pix_fmt yuv420p",
+            ),
+            ("part2.mp4", "25", "-c:v mpeg4"),
+        ];
+        for (name, rate, encoder) in cases {
+            let path = dir.path().join(name);
+            let source = format!("testsrc2=s=160x90:r={rate}:d=2");
+            let out = std::process::Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", &source])
+                .args(encoder.split_whitespace())
+                .arg(&path)
+                .output();
+            let out = match out {
+                Ok(out) => out,
+                Err(error) => {
+                    eprintln!("skipped: ffmpeg does not run: {error}");
+                    return;
+                }
+            };
+            assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+            agrees_with_probing(&path);
+        }
+    }
 }

@@ -10,13 +10,16 @@ use super::report::GovernorReport;
 use super::screen::Cameras;
 use crate::base::mailbox::Empty;
 use crate::base::thread::Worker;
-use crate::base::{Counter, Mailbox, Moment, Overflow, Result, cpu};
+use crate::base::{Counter, Mailbox, Moment, Overflow, Result, cpu, memory_ffi};
 use crate::decode::Effort;
 use crate::effort::{Admission, CostModel, EffortSettings, Governor, Load, Plan, Step, Wish};
 use crate::media::CameraId;
 
 /// From one tick to the next.
 const TICK: Duration = Duration::from_secs(1);
+/// Ticks from one time that free memory is given back to the next. Under constant faults the arenas of
+/// two decode workers held 65 MB of free pages beside 204 MB in use after 16 minutes.
+const GIVE_BACK: u64 = 30;
 
 /// The governor of a wall, and its thread.
 pub(super) struct Govern {
@@ -76,8 +79,14 @@ impl Govern {
     pub fn start(&mut self) -> Result<()> {
         let (inner, wake) = (self.inner.clone(), self.wake.clone());
         let body = move || {
-            while wake.receive(TICK) != Err(Empty::Closed) {
+            for tick in 1_u64.. {
+                if wake.receive(TICK) == Err(Empty::Closed) {
+                    break;
+                }
                 inner.tick();
+                if tick.is_multiple_of(GIVE_BACK) {
+                    memory_ffi::give_back();
+                }
             }
         };
         self.thread = Some(Worker::spawn("governor", body)?);

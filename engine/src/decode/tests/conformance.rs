@@ -71,3 +71,57 @@ fn live_order_loses_little_where_the_headers_are_silent() {
     println!("{lost} of {all} pictures lost");
     assert!(all > 5000 && lost * 50 < all, "{lost} of {all}");
 }
+
+/// A decoder that many cameras share must remember nothing of the stream before: a key frame is the same
+/// as from a decoder of its own, whatever was decoded ahead of it.
+#[test]
+fn a_shared_decoder_remembers_nothing_of_the_stream_before() {
+    let mut keys: Vec<(String, AccessUnit)> = Vec::new();
+    for folder in ["footage", "conformance/h264"] {
+        let Some(folder) = shared(folder) else { return };
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let raw = path.extension().is_some_and(|e| e == "264" || e == "h264" || e == "avc");
+            let first = raw.then(|| units_of(&path).into_iter().find(|u| u.random_access)).flatten();
+            if let Some(unit) =
+                first.filter(|u| crate::decode::units::carries_parameter_sets(Codec::H264, &u.data))
+            {
+                keys.push((path.file_name().unwrap().to_string_lossy().into_owned(), unit));
+            }
+        }
+    }
+    let made = [
+        "testsrc2=size=1920x1080 -frames:v 1 -c:v libx264 -preset medium",
+        "testsrc2=size=640x360 -frames:v 1 -c:v libx264 -preset ultrafast",
+        "testsrc2=size=320x240 -frames:v 1 -c:v libx264 -preset slower -tune grain",
+    ];
+    for (n, options) in made.iter().enumerate() {
+        let unit = encoded("made.h264", options).and_then(|units| units.into_iter().next());
+        keys.extend(unit.map(|unit| (format!("made {n}"), unit)));
+    }
+    keys.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(keys.len() > 20, "{} key frames", keys.len());
+    let request = DecoderRequest { isolated: true, ..DecoderRequest::live(Codec::H264) };
+    let picture = |decoder: &mut LibavDecoder, unit: &AccessUnit| {
+        let mut planes: Vec<Vec<u8>> = Vec::new();
+        let mut out = |p: Picture| {
+            planes.extend(p.into_frame(0, crate::media::Ratio::ONE).map(|frame| frame.to_packed_i420()));
+        };
+        let _ = decoder.decode(unit, &mut out);
+        let _ = decoder.drain(&mut out);
+        planes
+    };
+    let alone: Vec<_> =
+        keys.iter().map(|(_, unit)| picture(&mut LibavDecoder::open(&request).unwrap(), unit)).collect();
+    let mut different = Vec::new();
+    for (before, first) in &keys {
+        let mut decoder = LibavDecoder::open(&request).unwrap();
+        for ((name, unit), alone) in keys.iter().zip(&alone) {
+            picture(&mut decoder, first);
+            if picture(&mut decoder, unit) != *alone {
+                different.push(format!("{name} after {before}"));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{} pairs: {:?}", different.len(), &different[..different.len().min(40)]);
+}

@@ -1,0 +1,141 @@
+//! Inputs that are addresses: recorded first, beside the target, then transcoded like any file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vitrail_engine::base::{Shutdown, SystemClock};
+use vitrail_engine::media::CameraId;
+use vitrail_engine::source::{CameraUri, Secrets, SourceConfig};
+use vitrail_engine::transcode::capture::capture;
+use vitrail_engine::{Error, ErrorKind, Result};
+
+use super::Args;
+use crate::parse;
+use crate::terminal::Terminal;
+
+/// Recordings that are removed at the end.
+#[derive(Debug, Default)]
+pub struct Recordings {
+    folder: Option<PathBuf>,
+}
+
+impl Drop for Recordings {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// Records every input that is an address and puts its recording in its place; `None` where `stop` came
+/// first. `--duration` says how much, and is no order to the jobs then.
+pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<Option<Recordings>> {
+    let mut recordings = Recordings::default();
+    if !args.inputs.iter().any(|input| is_address(input)) || args.job.is_some() {
+        return Ok(Some(recordings));
+    }
+    if args.dry_run {
+        let message = "cannot be looked at without recording it; leave out --dry-run, or try `vitrail probe`";
+        return Err(Error::new(ErrorKind::Config, "a stream", message));
+    }
+    let wanted = "a stream has no end: say with --duration how much to record, and leave out --from and --to";
+    let wrong = || Error::new(ErrorKind::Config, "--duration", wanted);
+    if args.from.is_some() || args.to.is_some() {
+        return Err(wrong());
+    }
+    let length = args.duration.take().ok_or_else(wrong)?;
+    let length = parse::duration(&length).map_err(|e| Error::new(ErrorKind::Config, "--duration", e))?;
+    let folder = folder(args)?;
+    std::fs::create_dir_all(&folder).map_err(|e| {
+        Error::new(ErrorKind::Io, folder.display().to_string(), "cannot be made").caused_by(e)
+    })?;
+    recordings.folder = Some(folder.clone());
+    let secrets = args.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
+    for number in 0..args.inputs.len() {
+        if !is_address(&args.inputs[number]) {
+            continue;
+        }
+        let uri = CameraUri::parse(&args.inputs[number])?;
+        let name = file_name(&uri.to_string(), number);
+        let path = folder.join(name);
+        let login = secrets.login(&CameraId::from(""), &uri);
+        let config = SourceConfig { login, ..SourceConfig::new(uri) };
+        if !one(config, length, &path, terminal, stop)? {
+            return Ok(None);
+        }
+        args.inputs[number] = path.display().to_string();
+    }
+    Ok(Some(recordings))
+}
+
+fn one(
+    config: SourceConfig,
+    length: Duration,
+    path: &Path,
+    terminal: &Terminal,
+    stop: &Shutdown,
+) -> Result<bool> {
+    let bar = terminal.status_line();
+    let address = config.uri.to_string();
+    let mut show = |seen: Duration| {
+        bar.set_message(format!(
+            "{address}: {:.1} of {:.1} s recorded",
+            seen.as_secs_f64(),
+            length.as_secs_f64()
+        ));
+    };
+    let captured = capture(config, length, path, &SystemClock::shared(), stop, &mut show);
+    bar.finish_and_clear();
+    let Some(captured) = captured? else { return Ok(false) };
+    if captured.lost > 0 {
+        tracing::warn!(
+            "{address}: packets were lost before {} of {} pictures",
+            captured.lost,
+            captured.pictures
+        );
+    }
+    Ok(true)
+}
+
+fn is_address(input: &str) -> bool {
+    input.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty()
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+            && !scheme.eq_ignore_ascii_case("file")
+    })
+}
+
+/// Hidden, where the results go: on the same disk, and found by nobody who looks for results.
+fn folder(args: &Args) -> Result<PathBuf> {
+    let missing = || Error::new(ErrorKind::Config, "-o", "is missing; name a file or a folder");
+    let output = PathBuf::from(args.output.clone().ok_or_else(missing)?);
+    let parent = if output.is_dir() { Some(output.as_path()) } else { output.parent() };
+    let parent = parent.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(parent.join(format!(".recordings-{}", std::process::id())))
+}
+
+/// A file name of an address, without what file systems or people may mind.
+fn file_name(address: &str, number: usize) -> String {
+    let after = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let plain: String = after.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain = plain.trim_matches('-');
+    let plain: String = plain.chars().take(80).collect();
+    if plain.is_empty() { format!("stream-{number}.mkv") } else { format!("{plain}.mkv") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_files() {
+        for address in ["rtsp://a/b", "srt://h:1", "http://h/x.ts", "RTSPS://h/"] {
+            assert!(is_address(address), "{address}");
+        }
+        for file in ["a.mp4", "file:///a.mp4", "C:/x", "-", "odd name://x", "://x"] {
+            assert!(!is_address(file), "{file}");
+        }
+        assert_eq!(file_name("rtsp://10.0.0.1:8554/cam 1/main?x=1", 0), "10-0-0-1-8554-cam-1-main-x-1.mkv");
+        assert_eq!(file_name("srt://", 3), "stream-3.mkv");
+    }
+}

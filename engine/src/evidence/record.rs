@@ -1,0 +1,169 @@
+//! From the files of a job to their entries in the manifest: names and sums.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Progress;
+use super::manifest::{OutputFile, SourceFile};
+use super::sum::{NotOpened, Sum, open_below, sum};
+use crate::base::{Error, ErrorKind, Result, Shutdown};
+
+/// A file that goes into the manifest.
+pub(super) struct Found {
+    /// Its name there.
+    name: String,
+    /// It does not lie below the manifest's folder.
+    elsewhere: bool,
+    /// The folder that `name` counts from, without links.
+    folder: PathBuf,
+}
+
+/// The files that were read, each once.
+pub(super) fn find_sources(beside: &Path, paths: &[PathBuf]) -> Result<Vec<Found>> {
+    if paths.is_empty() {
+        return Err(refuse("evidence", "needs a source that is a file"));
+    }
+    let folder = canonical(beside)?;
+    let real = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
+    let outside: Vec<&PathBuf> = real.iter().filter(|path| !path.starts_with(&folder)).collect();
+    let common = common_folder(&outside);
+    let mut known = HashSet::new();
+    let once = real.iter().filter(|path| known.insert(path.to_path_buf()));
+    let found = once.map(|path| {
+        let elsewhere = !path.starts_with(&folder);
+        let folder = if elsewhere { &common } else { &folder };
+        Ok(Found { name: name_below(folder, path)?, elsewhere, folder: folder.clone() })
+    });
+    found.collect()
+}
+
+/// The files that were written, by name, and the folders that hold nothing else.
+pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Found>, Vec<String>)> {
+    let folder = canonical(beside)?;
+    let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    for path in paths {
+        let Some(last) = path.file_name() else {
+            return Err(refuse(path.display(), "is no file name"));
+        };
+        let parent = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let real = canonical(parent)?.join(last);
+        if !real.starts_with(&folder) {
+            return Err(refuse(path.display(), "lies outside the folder of the evidence; write it there"));
+        }
+        let name = name_below(&folder, &real)?;
+        if real.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+            for file in files_below(&real).map_err(|e| unreadable(path, e))? {
+                names.insert(name_below(&folder, &file)?);
+            }
+            folders.insert(name);
+        } else {
+            names.insert(name);
+        }
+    }
+    let found = |name| Found { name, elsewhere: false, folder: folder.clone() };
+    Ok((names.into_iter().map(found).collect(), folders.into_iter().collect()))
+}
+
+/// Reads files for the manifest, tells how far it is, and stops when told to.
+pub(super) struct Reader<'a> {
+    progress: &'a mut dyn FnMut(Progress),
+    stop: &'a Shutdown,
+    done: Progress,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(progress: &'a mut dyn FnMut(Progress), stop: &'a Shutdown) -> Self {
+        Reader { progress, stop, done: Progress::default() }
+    }
+
+    /// What will be read, for the progress.
+    pub(super) fn expect<'f>(&mut self, files: impl Iterator<Item = &'f Found>) {
+        self.done.of = files.filter_map(|f| Some(f.folder.join(&f.name).metadata().ok()?.len())).sum();
+    }
+
+    pub(super) fn source(&mut self, found: Found) -> Result<SourceFile> {
+        let Sum { bytes, sha256 } = self.sum(&found)?;
+        Ok(SourceFile { name: found.name, elsewhere: found.elsewhere, bytes, sha256 })
+    }
+
+    pub(super) fn output(&mut self, found: Found) -> Result<OutputFile> {
+        let Sum { bytes, sha256 } = self.sum(&found)?;
+        Ok(OutputFile { name: found.name, bytes, sha256 })
+    }
+
+    /// The sum of a file that must not change meanwhile.
+    fn sum(&mut self, found: &Found) -> Result<Sum> {
+        let path = found.folder.join(&found.name);
+        let failed = |e| unreadable(&path, e);
+        let file = open_below(&found.folder, &found.name).map_err(|why| not_opened(&path, why))?;
+        let state = || file.metadata().and_then(|m| Ok((m.len(), m.modified()?))).map_err(failed);
+        let before = state()?;
+        let read = sum(&file, &mut |bytes| {
+            self.done.bytes += bytes;
+            (self.progress)(self.done);
+            if self.stop.is_cancelled() { Err(io::Error::other("stopped")) } else { Ok(()) }
+        });
+        let read = read.map_err(failed)?;
+        if state()? != before || read.bytes != before.0 {
+            let message = "was written to while it was read; evidence needs files that are complete";
+            return Err(Error::new(ErrorKind::Io, path.display().to_string(), message));
+        }
+        Ok(read)
+    }
+}
+
+/// All that lies below a folder and is no folder itself. Links are told, not followed.
+pub(super) fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut todo = vec![folder.to_owned()];
+    while let Some(folder) = todo.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => todo.push(entry.path()),
+                false => found.push(entry.path()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn name_below(folder: &Path, path: &Path) -> Result<String> {
+    let below = path.strip_prefix(folder).ok().and_then(Path::to_str);
+    let name = below.ok_or_else(|| {
+        refuse(path.display(), "has a name that is not UTF-8, which a manifest cannot hold; rename it")
+    })?;
+    Ok(name.to_owned())
+}
+
+/// The deepest folder that holds them all.
+fn common_folder(paths: &[&PathBuf]) -> PathBuf {
+    let mut folders = paths.iter().filter_map(|path| path.parent());
+    let first = folders.next().unwrap_or(Path::new("/"));
+    let common = folders.fold(first, |common, folder| {
+        common.ancestors().find(|above| folder.starts_with(above)).unwrap_or(Path::new("/"))
+    });
+    common.to_owned()
+}
+
+fn canonical(path: &Path) -> Result<PathBuf> {
+    path.canonicalize()
+        .map_err(|e| Error::new(ErrorKind::Io, path.display().to_string(), "cannot be found").caused_by(e))
+}
+
+fn not_opened(path: &Path, why: NotOpened) -> Error {
+    match why {
+        NotOpened::Missing => Error::new(ErrorKind::Io, path.display().to_string(), "is not there"),
+        NotOpened::NoFile(why) => refuse(path.display(), why),
+        NotOpened::Refused(e) => unreadable(path, e),
+    }
+}
+
+fn unreadable(path: &Path, e: io::Error) -> Error {
+    Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read").caused_by(e)
+}
+
+fn refuse(subject: impl ToString, message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, subject.to_string(), message)
+}

@@ -1,0 +1,271 @@
+//! Records a stream as it comes, for a job to work on: from its first key frame on, no picture touched.
+//! Sound is not recorded: sources carry pictures.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ffmpeg_next as ff;
+
+use super::join::times;
+use super::package::{Packager, Track, VideoTrack};
+use super::reader::ticks;
+use super::record::{Record, RecordReader, RecordWriter};
+use super::spec::Target;
+use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
+use crate::media::{AccessUnit, CameraId, Codec, VideoParameters};
+use crate::source::nal::nal_units;
+use crate::source::{Authority, Source, SourceConfig, UnitSink};
+
+/// Ticks of a second: those of RTP video (RFC 6184, clause 8.2.1).
+const BASE: (i64, i64) = (1, 90_000);
+/// How often the end is looked for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Captured {
+    /// Pictures.
+    pub pictures: u64,
+    /// Pictures before which packets were lost.
+    pub lost: u64,
+    /// From the first to the last.
+    pub length: Duration,
+}
+
+/// Records `length` of a source into a Matroska file; `None` where `stop` came first, and then there is no
+/// file. `progress` is told how much there is.
+///
+/// # Errors
+/// What the source ended with before there was enough; `Unreachable` where no key frame came in time.
+pub fn capture(
+    config: SourceConfig,
+    length: Duration,
+    to: &Path,
+    clock: &SharedClock,
+    stop: &Shutdown,
+    progress: &mut dyn FnMut(Duration),
+) -> Result<Option<Captured>> {
+    let address = config.uri.to_string();
+    let records = to.with_extension("seg");
+    let recorder = Arc::new(Recorder { inside: Mutex::new(Inside::new(&records)?) });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Io, "recording", "cannot start").caused_by(e))?;
+    let camera = CameraId::new(address.clone());
+    let grant = Authority::owner().grant(&camera);
+    let ended = stop.child_token();
+    let patience = config.patience.connect + config.patience.silence;
+    let source = Source::new(config);
+    let enough = async {
+        let begun = clock.now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let seen = recorder.lock().length();
+            progress(seen.min(length));
+            let never = seen.is_zero() && clock.now().since(begun) > patience;
+            if seen >= length || never || recorder.lock().failure.is_some() {
+                ended.cancel();
+                break;
+            }
+        }
+        std::future::pending::<Result<()>>().await
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = source.run(&camera, &grant, recorder.clone(), clock, &ended) => result,
+            result = enough => result,
+        }
+    });
+    if stop.is_cancelled() {
+        return Ok(None);
+    }
+    let mut inside = recorder.lock();
+    if let Some(failure) = inside.failure.take() {
+        return Err(failure);
+    }
+    let captured = inside.captured();
+    if captured.length < length {
+        result?;
+        let message = format!("gave {:.1} s of pictures and no more", captured.length.as_secs_f64());
+        return Err(Error::new(ErrorKind::Unreachable, address, message));
+    }
+    let parameters = inside.parameters.clone();
+    let sets = inside.sets.clone();
+    if let Some(writer) = inside.writer.take() {
+        writer.commit()?;
+    }
+    drop(inside);
+    let packed = parameters
+        .ok_or_else(|| Error::new(ErrorKind::Unreachable, address, "never said what it sends"))
+        .and_then(|parameters| package(&records, &parameters, &sets, to));
+    let _ = std::fs::remove_file(&records);
+    packed.map(|()| Some(captured))
+}
+
+struct Recorder {
+    inside: Mutex<Inside>,
+}
+
+struct Inside {
+    writer: Option<RecordWriter>,
+    parameters: Option<VideoParameters>,
+    /// Parameter sets in Annex B.
+    sets: Vec<u8>,
+    first: Option<i64>,
+    last: i64,
+    pictures: u64,
+    lost: u64,
+    failure: Option<Error>,
+}
+
+impl Recorder {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn new(records: &Path) -> Result<Inside> {
+        Ok(Inside {
+            writer: Some(RecordWriter::create(records, &[])?),
+            parameters: None,
+            sets: Vec::new(),
+            first: None,
+            last: 0,
+            pictures: 0,
+            lost: 0,
+            failure: None,
+        })
+    }
+
+    fn length(&self) -> Duration {
+        let nanos = self.first.map_or(0, |first| self.last.saturating_sub(first));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
+
+    fn captured(&self) -> Captured {
+        Captured { pictures: self.pictures, lost: self.lost, length: self.length() }
+    }
+
+    fn take(&mut self, unit: &AccessUnit) -> Result<()> {
+        if self.first.is_none() {
+            if !unit.random_access {
+                return Ok(());
+            }
+            let codec = self.parameters.as_ref().map_or(Codec::H264, |p| p.codec);
+            let inside = parameter_sets(codec, &unit.data);
+            if !inside.is_empty() {
+                self.sets = inside;
+            }
+            self.first = Some(unit.pts.0);
+        }
+        let pts = unit.pts.0 - self.first.unwrap_or(0);
+        // Pictures that are shown before the first key frame cannot be decoded.
+        let (Some(writer), true) = (&mut self.writer, pts >= 0) else { return Ok(()) };
+        let record =
+            Record { pts: ticks(pts, BASE), duration: 0, key: unit.random_access, data: unit.data.to_vec() };
+        writer.write(&record)?;
+        self.last = self.last.max(unit.pts.0);
+        self.pictures += 1;
+        self.lost += u64::from(unit.loss);
+        Ok(())
+    }
+}
+
+impl UnitSink for Recorder {
+    fn parameters(&self, parameters: &VideoParameters) {
+        let mut inside = self.lock();
+        if inside.first.is_none() {
+            inside.sets = parameters.extradata.to_vec();
+        }
+        let changed = inside.parameters.as_ref().is_some_and(|old| {
+            inside.first.is_some()
+                && (old.codec, old.width, old.height)
+                    != (parameters.codec, parameters.width, parameters.height)
+        });
+        if changed {
+            let message = "changed its codec or size while it was recorded; begin again";
+            inside.failure.get_or_insert(Error::new(ErrorKind::Unsupported, "stream", message));
+        }
+        inside.parameters = Some(parameters.clone());
+    }
+
+    fn unit(&self, unit: AccessUnit) {
+        let mut inside = self.lock();
+        if let Err(error) = inside.take(&unit) {
+            inside.failure.get_or_insert(error);
+        }
+    }
+
+    fn discontinuity(&self) {}
+}
+
+/// The parameter sets of a unit, in Annex B.
+fn parameter_sets(codec: Codec, unit: &[u8]) -> Vec<u8> {
+    let mut sets = Vec::new();
+    for nal in nal_units(unit) {
+        let Some(first) = nal.first() else { continue };
+        // Rec. ITU-T H.264 table 7-1: 7 and 8; H.265 table 7-1: 32 to 34.
+        let is_set = match codec {
+            Codec::H264 => matches!(first & 31, 7 | 8),
+            Codec::H265 => (32..=34).contains(&(first >> 1 & 63)),
+            Codec::Mjpeg | Codec::Mpeg4 => false,
+        };
+        if is_set {
+            sets.extend_from_slice(&[0, 0, 0, 1]);
+            sets.extend_from_slice(nal);
+        }
+    }
+    sets
+}
+
+fn package(records: &Path, parameters: &VideoParameters, sets: &[u8], to: &Path) -> Result<()> {
+    let id = match parameters.codec {
+        Codec::H264 => ff::codec::Id::H264,
+        Codec::H265 => ff::codec::Id::HEVC,
+        Codec::Mjpeg => ff::codec::Id::MJPEG,
+        Codec::Mpeg4 => ff::codec::Id::MPEG4,
+    };
+    let size = (parameters.width, parameters.height);
+    let track = VideoTrack {
+        name: "capture".into(),
+        parameters: super::decoder_ffi::parameters(id, size, sets)?,
+        time_base: ff::Rational(BASE.0 as i32, BASE.1 as i32),
+        frame_rate: None,
+        kbps: None,
+        matrix: None,
+    };
+    let mut shown = Vec::new();
+    let mut reader = RecordReader::open(records)?;
+    while let Some(record) = reader.next()? {
+        shown.push(record.pts);
+    }
+    let usual = parameters.frame_rate.map_or(3600, |rate| (90_000.0 / rate.as_f64()).round() as i64);
+    let mut places = times(&shown, usual.max(1)).into_iter();
+    let target = Target::File(to.to_owned());
+    let mut packager = Packager::create(&target, to, &[track], None)?;
+    let mut reader = RecordReader::open(records)?;
+    while let Some(record) = reader.next()? {
+        let mut packet = record.packet();
+        let (dts, duration) = places.next().unwrap_or((record.pts, usual));
+        packet.set_dts(Some(dts));
+        packet.set_duration(duration);
+        packager.write(Track::Video(0), packet)?;
+    }
+    packager.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_sets_are_found_in_both_codecs() {
+        let unit = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 1, 0x65, 3];
+        assert_eq!(parameter_sets(Codec::H264, &unit), [0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2]);
+        let unit = [0, 0, 1, 0x40, 1, 0, 0, 1, 0x26, 3];
+        assert_eq!(parameter_sets(Codec::H265, &unit), [0, 0, 0, 1, 0x40, 1]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Pictures that are not touched: their packets go into the work folder as they are, and are decoded from
+//! end to end before they count.
+
+use ffmpeg_next as ff;
+
+use super::decoder::{PictureDecoder, Purpose};
+use super::plan::Segment;
+use super::record::{Record, RecordWriter};
+use super::segment::{SegmentOutcome, Task};
+use crate::base::{Result, Shutdown};
+
+/// Copies a segment into the work folder; `None` where `stop` came first.
+pub(super) fn run(
+    task: &Task,
+    segment: &Segment,
+    stop: &Shutdown,
+    advanced: &dyn Fn(i64),
+) -> Result<Option<SegmentOutcome>> {
+    let parameters = task.footage.video.get();
+    let extradata = super::decoder_ffi::extradata(&parameters);
+    let (num, den) = task.footage.time_base;
+    let base = ff::Rational(num as i32, den as i32);
+    let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;
+    let mut file = RecordWriter::create(&task.work.segment(0, segment.index), &extradata)?;
+    let mut units = task.feed.units(&task.footage, segment.units.clone(), segment.bytes)?;
+    let mut outcome = SegmentOutcome::default();
+    let mut sink = |frame: ff::frame::Video| {
+        if let Some(pts) = frame.pts().filter(|pts| *pts >= segment.from) {
+            outcome.decoded += 1;
+            advanced(pts);
+        }
+        Ok(true)
+    };
+    let mut copied = 0;
+    while let Some(packet) = units.next() {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        // What is shown before the first key frame cannot be decoded without what came before it.
+        if let Some(pts) = packet.pts().filter(|pts| *pts >= segment.from) {
+            let mut record =
+                Record::of(&packet).unwrap_or(Record { pts, duration: 0, key: false, data: Vec::new() });
+            record.pts = task.plan.out_time(pts);
+            file.write(&record)?;
+            copied += 1;
+        }
+        decoder.push(Some(&packet), &mut sink)?;
+    }
+    decoder.push(None, &mut sink)?;
+    outcome.damaged = decoder.damaged;
+    outcome.encoded = copied;
+    file.commit()?;
+    Ok(Some(outcome))
+}

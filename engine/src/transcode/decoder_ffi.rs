@@ -1,0 +1,63 @@
+//! Fields of codec parameters that the wrapper does not show. The only unsafe code of the room.
+#![allow(unsafe_code)]
+
+use ffmpeg_next as ff;
+
+use crate::base::{Error, ErrorKind, Result};
+
+/// Width and height in pixels; zeros where unknown.
+pub(super) fn size(parameters: &ff::codec::Parameters) -> (u32, u32) {
+    // SAFETY: the pointer is valid while `parameters` is borrowed; plain fields are read.
+    let (width, height) = unsafe {
+        let parameters = &*parameters.as_ptr();
+        (parameters.width, parameters.height)
+    };
+    (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
+}
+
+/// The codec's extradata: parameter sets, mostly; empty where there are none.
+pub(super) fn extradata(parameters: &ff::codec::Parameters) -> Vec<u8> {
+    // SAFETY: the pointer is valid while `parameters` is borrowed; `extradata` is null or holds
+    // `extradata_size` bytes.
+    unsafe {
+        let parameters = &*parameters.as_ptr();
+        match usize::try_from(parameters.extradata_size) {
+            Ok(size) if !parameters.extradata.is_null() && size > 0 => {
+                std::slice::from_raw_parts(parameters.extradata, size).to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Parameters of a video stream that no container has described.
+///
+/// # Errors
+/// `Internal` where memory is short.
+pub(super) fn parameters(
+    codec: ff::codec::Id,
+    (width, height): (u32, u32),
+    extradata: &[u8],
+) -> Result<ff::codec::Parameters> {
+    let mut parameters = ff::codec::Parameters::new();
+    parameters.set_medium(ff::media::Type::Video);
+    parameters.set_id(codec);
+    let padding = ff::ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+    // SAFETY: the pointer is valid and owned by `parameters`, whose `extradata` is null so far; the new one
+    // comes from libav's allocator with the padding that its readers rely on, and is freed with it.
+    unsafe {
+        let raw = &mut *parameters.as_mut_ptr();
+        raw.width = i32::try_from(width).unwrap_or(0);
+        raw.height = i32::try_from(height).unwrap_or(0);
+        if !extradata.is_empty() {
+            let copy = ff::ffi::av_mallocz(extradata.len() + padding).cast::<u8>();
+            if copy.is_null() {
+                return Err(Error::new(ErrorKind::Internal, "parameters", "find no memory"));
+            }
+            std::ptr::copy_nonoverlapping(extradata.as_ptr(), copy, extradata.len());
+            raw.extradata = copy;
+            raw.extradata_size = i32::try_from(extradata.len()).unwrap_or(0);
+        }
+    }
+    Ok(parameters)
+}

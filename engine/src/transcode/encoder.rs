@@ -1,0 +1,259 @@
+//! libavcodec's encoders: opened by the plan, one for each rendition of each segment.
+
+use ff::codec::{self, threading};
+use ffmpeg_next as ff;
+
+use super::edit::PictureFormat;
+use super::plan::Rendition;
+use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
+use crate::base::{Error, ErrorKind, Result};
+use crate::media::Ratio;
+
+/// Presets as x264 and x265 name them, the fastest first.
+const PRESETS: [&str; 9] =
+    ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
+/// What SVT-AV1 (1.4) calls the like of them.
+const SVT_PRESETS: [&str; 9] = ["12", "11", "10", "9", "8", "7", "5", "4", "3"];
+/// What NVENC calls the like of them.
+const NVENC_PRESETS: [&str; 9] = ["p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7"];
+
+/// An encoder that works here, and why it is another than was asked for, if it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// libavcodec's name for it.
+    pub name: &'static str,
+    /// Said aloud.
+    pub note: Option<String>,
+}
+
+/// How pictures come and go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    /// Seconds of a tick.
+    pub time_base: (i64, i64),
+    /// Pictures a second, about.
+    pub frame_rate: Ratio,
+    /// Key frames exactly at the GOP's length: all renditions of a ladder alike.
+    pub aligned: bool,
+}
+
+/// Checks what a person wrote about encoding.
+pub(super) fn check(encode: &EncodeSpec) -> Result<()> {
+    let wrong = |key: &'static str, message: String| Err(Error::new(ErrorKind::Config, key, message));
+    if !PRESETS.contains(&encode.preset.as_str()) {
+        return wrong("preset", format!("{} is none; choose one of {}", encode.preset, PRESETS.join(", ")));
+    }
+    match encode.rate {
+        RateSpec::Crf(crf) if !(0.0..=63.0).contains(&crf) => wrong("crf", "goes from 0 to 63".into()),
+        RateSpec::Crf(crf) if crf > 51.0 && encode.codec != TargetCodec::Av1 => {
+            wrong("crf", "goes from 0 to 51; lower is better".into())
+        }
+        RateSpec::Kbps(0) => wrong("bitrate", "is zero; write it like 4M or 800k".into()),
+        RateSpec::TargetBytes(0) => wrong("target-size", "is zero; write it like 100M".into()),
+        _ if encode.gop == Some(0) => wrong("gop", "is zero; 1 makes every picture a key frame".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Finds an encoder. Hardware counts only where it has encoded a picture just now.
+///
+/// # Errors
+/// `Missing` where none works: a named family, or the codec at all.
+pub(super) fn choose(encode: &EncodeSpec) -> Result<Choice> {
+    let software = match encode.codec {
+        TargetCodec::H264 => "libx264",
+        TargetCodec::H265 => "libx265",
+        TargetCodec::Av1 => "libsvtav1",
+    };
+    let hardware = |family| match (family, encode.codec) {
+        (EncoderFamily::Nvenc, TargetCodec::H264) => Some("h264_nvenc"),
+        (EncoderFamily::Nvenc, TargetCodec::H265) => Some("hevc_nvenc"),
+        (EncoderFamily::Qsv, TargetCodec::H264) => Some("h264_qsv"),
+        (EncoderFamily::Qsv, TargetCodec::H265) => Some("hevc_qsv"),
+        _ => None,
+    };
+    let wanted = match encode.encoder {
+        EncoderFamily::Software => Vec::new(),
+        EncoderFamily::Auto => {
+            [EncoderFamily::Nvenc, EncoderFamily::Qsv].into_iter().filter_map(hardware).collect()
+        }
+        family => hardware(family).into_iter().collect(),
+    };
+    let mut tried = Vec::new();
+    for name in &wanted {
+        match probe(name, encode) {
+            Ok(()) => return Ok(Choice { name, note: None }),
+            Err(error) => tried.push(format!("{name} does not work here ({error})")),
+        }
+    }
+    if codec::encoder::find_by_name(software).is_none() {
+        let message = format!("libavcodec has no {software}; install the full libavcodec");
+        return Err(Error::new(ErrorKind::Missing, encode.codec.name(), message));
+    }
+    let note = match encode.encoder {
+        EncoderFamily::Software => None,
+        EncoderFamily::Auto if tried.is_empty() => Some(format!("no hardware makes {}", encode.codec.name())),
+        _ if tried.is_empty() => {
+            Some(format!("jobs have no {} encoder of this family yet", encode.codec.name()))
+        }
+        _ => Some(tried.join("; ")),
+    };
+    Ok(Choice { name: software, note: note.map(|note| format!("{note}: {software} encodes instead")) })
+}
+
+/// Encodes one grey picture.
+fn probe(name: &str, encode: &EncodeSpec) -> Result<(), ff::Error> {
+    let codec = codec::encoder::find_by_name(name).ok_or(ff::Error::EncoderNotFound)?;
+    let mut video = codec::Context::new_with_codec(codec).encoder().video()?;
+    let format = if name.ends_with("_qsv") { ff::format::Pixel::NV12 } else { ff::format::Pixel::YUV420P };
+    video.set_width(320);
+    video.set_height(240);
+    video.set_format(format);
+    video.set_time_base((1, 25));
+    let _ = encode;
+    let mut opened = video.open()?;
+    let mut frame = ff::frame::Video::new(format, 320, 240);
+    for plane in 0..frame.planes() {
+        frame.data_mut(plane).fill(128);
+    }
+    frame.set_pts(Some(0));
+    opened.send_frame(&frame)?;
+    opened.send_eof()?;
+    opened.receive_packet(&mut ff::Packet::empty())
+}
+
+/// An open encoder.
+pub(super) struct PictureEncoder {
+    context: ff::encoder::video::Encoder,
+    subject: String,
+}
+
+impl PictureEncoder {
+    /// Opens an encoder for pictures of a format.
+    ///
+    /// # Errors
+    /// `Config` where it refuses these orders.
+    pub fn open(
+        name: &'static str,
+        rendition: &Rendition,
+        format: &PictureFormat,
+        timing: Timing,
+        threads: usize,
+    ) -> Result<PictureEncoder> {
+        let encode = &rendition.encode;
+        let subject = format!("{name} at {}x{}", format.width, format.height);
+        let refused = |e: ff::Error| {
+            let message = "does not open with these options; try another preset, rate or size";
+            Error::new(ErrorKind::Config, subject.clone(), message).caused_by(e)
+        };
+        let codec = codec::encoder::find_by_name(name)
+            .ok_or_else(|| Error::new(ErrorKind::Missing, name, "libavcodec has no such encoder"))?;
+        let mut context = codec::Context::new_with_codec(codec);
+        context.set_flags(codec::Flags::GLOBAL_HEADER);
+        let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::None };
+        context.set_threading(threading::Config { count: threads.max(1), ..threading::Config::kind(kind) });
+        context.set_time_base(ratio(timing.time_base));
+        let rate = (timing.frame_rate.num as i32, timing.frame_rate.den as i32);
+        context.set_frame_rate(Some(rate));
+        let mut video = context.encoder().video().map_err(refused)?;
+        video.set_width(format.width);
+        video.set_height(format.height);
+        video.set_format(format.pixel);
+        video.set_aspect_ratio((format.pixel_aspect.num as i32, format.pixel_aspect.den as i32));
+        video.set_colorspace(format.space);
+        video.set_color_range(format.range);
+        video.set_color_primaries(format.primaries);
+        video.set_color_transfer_characteristic(format.transfer);
+        if let Some(gop) = encode.gop {
+            video.set_gop(gop);
+        }
+        if let RateSpec::Kbps(kbps) = encode.rate {
+            video.set_bit_rate(kbps as usize * 1000);
+        }
+        let context = video.open_with(options(name, encode, timing, threads)).map_err(refused)?;
+        Ok(PictureEncoder { context, subject })
+    }
+
+    /// What a container must know of the stream.
+    pub fn parameters(&self) -> codec::Parameters {
+        codec::Parameters::from(&self.context)
+    }
+
+    /// Takes a picture, or the end (`None`), and hands on the packets that come of it.
+    pub fn push(
+        &mut self,
+        frame: Option<&ff::frame::Video>,
+        sink: &mut dyn FnMut(&ff::Packet) -> Result<()>,
+    ) -> Result<()> {
+        let failed = |e: ff::Error| {
+            Error::new(ErrorKind::Internal, self.subject.clone(), "refuses a picture").caused_by(e)
+        };
+        match frame {
+            Some(frame) => self.context.send_frame(frame).map_err(failed)?,
+            None => self.context.send_eof().map_err(failed)?,
+        }
+        loop {
+            let mut packet = ff::Packet::empty();
+            match self.context.receive_packet(&mut packet) {
+                Ok(()) => sink(&packet)?,
+                Err(ff::Error::Eof) => return Ok(()),
+                Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => return Ok(()),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+}
+
+fn ratio((num, den): (i64, i64)) -> ff::Rational {
+    ff::Rational(i32::try_from(num).unwrap_or(1), i32::try_from(den).unwrap_or(i32::MAX))
+}
+
+fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> ff::Dictionary<'static> {
+    let mut options = ff::Dictionary::new();
+    let place = PRESETS.iter().position(|p| *p == encode.preset).unwrap_or(2);
+    let crf = match encode.rate {
+        RateSpec::Crf(crf) => Some(format!("{crf}")),
+        _ => None,
+    };
+    let gop = encode.gop.unwrap_or(250);
+    match name {
+        "libx264" | "libx265" => {
+            options.set("preset", &encode.preset);
+            if let Some(crf) = &crf {
+                options.set("crf", crf);
+            }
+            let aligned = format!("scenecut=0:keyint={gop}:min-keyint={gop}:open-gop=0");
+            let aligned = if timing.aligned { aligned } else { String::new() };
+            if name == "libx264" {
+                options.set("x264-params", &aligned);
+            } else {
+                let pools =
+                    format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));
+                options.set("x265-params", [aligned, pools].join(":").trim_matches(':'));
+            }
+        }
+        "libsvtav1" => {
+            options.set("preset", SVT_PRESETS[place]);
+            if let Some(crf) = &crf {
+                options.set("crf", crf);
+            }
+            options.set("svtav1-params", &format!("lp={threads}"));
+        }
+        "h264_nvenc" | "hevc_nvenc" => {
+            options.set("preset", NVENC_PRESETS[place]);
+            if let Some(crf) = &crf {
+                options.set("rc", "vbr");
+                options.set("cq", crf);
+            }
+            if timing.aligned {
+                options.set("no-scenecut", "1");
+            }
+        }
+        _ => {
+            if let Some(crf) = &crf {
+                options.set("global_quality", crf);
+            }
+        }
+    }
+    options
+}

@@ -1,0 +1,29 @@
+//! Transcoding: a file into another form, cut into segments that are encoded side by side, kept for
+//! a resume, joined without a seam and verified before they take their name.
+//!
+//! `docs/design/transcode.md` draws the way and says why it is so.
+
+pub mod capture;
+mod copy;
+mod decoder;
+mod decoder_ffi;
+pub mod edit;
+mod encoder;
+mod feed;
+mod job;
+mod join;
+pub mod package;
+mod plan;
+pub mod queue;
+mod reader;
+mod record;
+mod report;
+mod sample;
+mod scan;
+mod segment;
+pub mod sound;
+pub mod spec;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod work;

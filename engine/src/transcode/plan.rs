@@ -1,0 +1,497 @@
+//! From what is asked and what the source is to what is done: copy or encode, sizes, segments, threads.
+//! Pure.
+
+use super::edit::{PictureFormat, target_size};
+use super::scan::{Footage, Key};
+use super::sound::{SoundAction, SoundPlan};
+use super::spec::{
+    EncodeSpec, RateSpec, RenditionSpec, SizeSpec, Target, TargetCodec, TranscodeSpec, VideoSpec,
+};
+use crate::base::{Error, ErrorKind, Result};
+use crate::media::Ratio;
+
+use ffmpeg_next::codec::Id;
+
+/// Segments are at least about so long, in seconds: shorter ones would cost key frames, longer ones work
+/// that an interruption loses.
+const SEGMENT: f64 = 8.0;
+/// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
+const USUAL_GOP: u32 = 250;
+/// The part of a target size that video may take: containers need the rest.
+const VIDEO_SHARE: f64 = 0.985;
+/// What is left for sound that is copied and does not tell its rate.
+const COPIED_SOUND_KBPS: f64 = 128.0;
+/// A cut this close to a key frame, in seconds, is on it.
+const ON_KEY: f64 = 0.001;
+
+/// A part of the source that is encoded by itself. Ticks are the source's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub index: usize,
+    /// Units that are decoded: from the first, a key frame, until before the last.
+    pub units: std::ops::Range<u64>,
+    /// Where an editor that looks at neighbours begins to decode.
+    pub neighbours_from: u64,
+    /// When its pictures are shown: from, until before.
+    pub from: i64,
+    pub to: i64,
+    /// How many pictures of the source that is.
+    pub pictures: u64,
+    /// Threads of its encoders.
+    pub threads: usize,
+    /// Bytes of its units.
+    pub bytes: u64,
+}
+
+/// One size and quality of the result.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rendition {
+    pub name: String,
+    pub size: SizeSpec,
+    pub width: u32,
+    pub height: u32,
+    pub encode: EncodeSpec,
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Why the pictures are copied; `None` where they are encoded.
+    pub copy: Option<String>,
+    /// Why they are encoded.
+    pub reason: String,
+    /// Ticks of the source: from, until before.
+    pub range: (i64, i64),
+    /// Pictures that come out.
+    pub pictures: u64,
+    /// Seconds of a tick of what comes out, as numerator and denominator.
+    pub out_base: (i64, i64),
+    pub frame_rate: Ratio,
+    pub segments: Vec<Segment>,
+    pub renditions: Vec<Rendition>,
+    pub sound: SoundPlan,
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// A source's time as a tick of what comes out, counted from the beginning of the range, where each
+    /// picture keeps its time.
+    pub fn out_time(&self, pts: i64) -> i64 {
+        pts - self.range.0
+    }
+}
+
+/// Decides. `format` is what the editor makes of the pictures; `share` is how many of the machine's
+/// threads this job may count on.
+///
+/// # Errors
+/// `Config` where what is asked for contradicts itself or the source, `Unsupported` where the target
+/// cannot hold it.
+pub(super) fn decide(
+    spec: &TranscodeSpec,
+    footage: &Footage,
+    format: &PictureFormat,
+    sound: SoundPlan,
+    share: usize,
+) -> Result<Plan> {
+    let range = range(spec, footage)?;
+    let copy = match why_not_copy(spec, footage, range.0) {
+        Ok(()) => Some(format!("nothing asks for a change of its {} pictures", footage.codec.name())),
+        Err(reason) if matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy)) => {
+            let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
+            return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
+        }
+        Err(_) => None,
+    };
+    let reason = why_not_copy(spec, footage, range.0).err().unwrap_or_default();
+    let range = if copy.is_some() { (key_before(footage, range.0).pts, range.1) } else { range };
+    let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
+    let out_base = match spec.frame_rate {
+        Some(rate) => (i64::from(rate.den), i64::from(rate.num)),
+        None => footage.time_base,
+    };
+    let seconds = footage.seconds(range.1 - range.0);
+    let renditions = match copy {
+        Some(_) => vec![copied(spec, footage)],
+        None => {
+            let make = |r: &RenditionSpec| rendition(spec, r, format, seconds, &sound);
+            spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
+        }
+    };
+    let mut segments = match copy {
+        Some(_) => copied_segment(footage, range),
+        None => {
+            let gop = renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP);
+            let most = segment_ticks(footage, f64::from(gop) / frame_rate.as_f64().max(0.01));
+            segments(footage, range, most, share)
+        }
+    };
+    if segments.iter().all(|s| s.pictures == 0) {
+        let message = "the range holds no picture; look at --from and --to";
+        return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
+    }
+    give_threads(&mut segments, share);
+    let pictures = match spec.frame_rate {
+        Some(rate) => tick_from(range.1 - range.0, footage.time_base, rate),
+        None => segments.iter().map(|s| s.pictures).sum(),
+    };
+    let mut warnings = footage.notes.clone();
+    if copy.is_none() && segments.len() == 1 && seconds > 60.0 {
+        warnings.push("it can be cut nowhere, so an interrupted job starts over".into());
+    }
+    Ok(Plan { copy, reason, range, pictures, out_base, frame_rate, segments, renditions, sound, warnings })
+}
+
+/// The first tick of a frame rate that is not before a time, both from zero. A time that is at most a
+/// tick of its own clock after it counts as on it: containers round.
+pub(super) fn tick_from(time: i64, (num, den): (i64, i64), rate: Ratio) -> u64 {
+    let over = i128::from(den) * i128::from(rate.den);
+    let scaled = |time: i64| i128::from(time) * i128::from(num) * i128::from(rate.num);
+    // A clock of the rate itself rounds nothing.
+    let slack = if over % (i128::from(num) * i128::from(rate.num)) == 0 { 0 } else { 1 };
+    let ticks = (scaled(time - slack) + over - 1).div_euclid(over);
+    u64::try_from(ticks.max(0)).unwrap_or(u64::MAX)
+}
+
+/// The range in ticks: from the picture that is shown at its beginning.
+fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
+    let from = footage.ticks(spec.range.from.unwrap_or_default());
+    let to = spec.range.to.map_or(footage.end, |to| footage.ticks(to).min(footage.end));
+    if from >= footage.end || from >= to {
+        let message = format!("lasts {:.1} s; nothing lies in the range", footage.seconds(footage.end));
+        return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
+    }
+    if from == 0 {
+        return Ok((0, to));
+    }
+    let slack = footage.ticks(std::time::Duration::from_millis(1));
+    let shown = footage.times.iter().flatten().filter(|t| **t <= from + slack).max();
+    Ok((shown.copied().unwrap_or(0).max(0), to))
+}
+
+/// The last key frame that is not after a time.
+fn key_before(footage: &Footage, time: i64) -> Key {
+    let before = footage.keys.iter().rev().find(|key| key.pts <= time);
+    before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0 })
+}
+
+fn why_not_copy(spec: &TranscodeSpec, footage: &Footage, from: i64) -> Result<(), String> {
+    let [rendition] = spec.renditions.as_slice() else {
+        return Err("a ladder has several renditions".into());
+    };
+    if let VideoSpec::Encode(_) = rendition.video {
+        return Err("the options ask for encoding".into());
+    }
+    if let VideoSpec::CopyOrEncode(encode) = &rendition.video
+        && codec_id(encode.codec) != footage.codec
+    {
+        return Err(format!("it is {} and {} is wanted", footage.codec.name(), encode.codec.name()));
+    }
+    if !spec.edit.is_nothing() {
+        return Err("its pictures are edited".into());
+    }
+    if rendition.size != SizeSpec::Keep {
+        return Err("another size is wanted".into());
+    }
+    if spec.frame_rate.is_some() {
+        return Err("another frame rate is wanted".into());
+    }
+    if footage.turn != Some(0) {
+        return Err("it is to be turned".into());
+    }
+    if !holds(&spec.target, footage.codec) {
+        return Err(format!("the target cannot hold {}", footage.codec.name()));
+    }
+    if footage.times.iter().any(Option::is_none) && !footage.counted {
+        return Err("some of its pictures are not to be shown".into());
+    }
+    if spec.salvage && footage.cut.is_some() {
+        return Err("a damaged source is decoded to see what of it is good".into());
+    }
+    let key = key_before(footage, from);
+    let off = footage.seconds(from - key.pts);
+    if !spec.range.at_key_frame && off > ON_KEY {
+        return Err(format!("the cut is {off:.2} s after a key frame"));
+    }
+    Ok(())
+}
+
+/// Whether a container holds pictures of a codec.
+fn holds(target: &Target, codec: Id) -> bool {
+    let ending = match target {
+        Target::Hls { .. } => return matches!(codec, Id::H264 | Id::HEVC),
+        Target::File(path) => path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase(),
+    };
+    match ending.as_str() {
+        "mkv" => true,
+        "ts" => matches!(codec, Id::H264 | Id::HEVC | Id::MPEG2VIDEO | Id::MPEG4),
+        "mov" => matches!(codec, Id::H264 | Id::HEVC | Id::MPEG4 | Id::MJPEG | Id::PRORES),
+        _ => matches!(codec, Id::H264 | Id::HEVC | Id::MPEG4 | Id::AV1 | Id::VP9),
+    }
+}
+
+fn codec_id(codec: TargetCodec) -> Id {
+    match codec {
+        TargetCodec::H264 => Id::H264,
+        TargetCodec::H265 => Id::HEVC,
+        TargetCodec::Av1 => Id::AV1,
+    }
+}
+
+/// A rendition of copied pictures, for the report.
+fn copied(spec: &TranscodeSpec, footage: &Footage) -> Rendition {
+    let encode = spec.renditions.first().and_then(|r| r.video.encode()).cloned();
+    Rendition {
+        name: spec.renditions.first().map(|r| r.name.clone()).unwrap_or_default(),
+        size: SizeSpec::Keep,
+        width: footage.size.0,
+        height: footage.size.1,
+        encode: encode.unwrap_or_else(EncodeSpec::usual),
+    }
+}
+
+fn rendition(
+    spec: &TranscodeSpec,
+    asked: &RenditionSpec,
+    format: &PictureFormat,
+    seconds: f64,
+    sound: &SoundPlan,
+) -> Result<Rendition> {
+    let subject = || format!("rendition {}", asked.name);
+    let mut encode = asked.video.encode().cloned().ok_or_else(|| {
+        Error::new(ErrorKind::Config, subject(), "a ladder's pictures cannot be copied; give it a rate")
+    })?;
+    if let RateSpec::TargetBytes(bytes) = encode.rate {
+        let sound_kbps = match sound.action {
+            SoundAction::Aac { kbps, .. } => f64::from(kbps),
+            SoundAction::Copy => COPIED_SOUND_KBPS,
+            SoundAction::Drop => 0.0,
+        };
+        let kbps = bytes as f64 * 8e-3 * VIDEO_SHARE / seconds.max(0.04) - sound_kbps;
+        if kbps < 8.0 {
+            let message = format!("{bytes} bytes are too few for {seconds:.1} s; take a larger target size");
+            return Err(Error::new(ErrorKind::Config, subject(), message));
+        }
+        encode.rate = RateSpec::Kbps(kbps.min(1e6) as u32);
+    }
+    let size = target_size(asked.size, format)?;
+    if let Target::Hls { segment, .. } = &spec.target {
+        let rate = spec.frame_rate.map(Ratio::as_f64);
+        let most = segment.as_secs_f64() * rate.unwrap_or(25.0);
+        encode.gop = Some(encode.gop.unwrap_or(most.min(2.0 * rate.unwrap_or(25.0)) as u32).max(1));
+    }
+    Ok(Rendition {
+        name: asked.name.clone(),
+        size: asked.size,
+        width: size.width,
+        height: size.height,
+        encode,
+    })
+}
+
+/// The longest a segment may be: whole GOPs of the result, so that cuts cost no key frames.
+fn segment_ticks(footage: &Footage, gop_seconds: f64) -> i64 {
+    let gops = (SEGMENT / gop_seconds.max(0.04)).ceil().max(1.0);
+    footage.ticks(std::time::Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
+}
+
+/// Equal parts, as many as bring each below `most`, and several rounds of all `share` workers, so that none
+/// idles while another makes the last one; each begins at the key frame that is nearest.
+fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = Vec::new();
+    // A tenth more than a whole number of parts is no reason for another.
+    let most = most.max(10);
+    let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
+    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
+    let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
+    let mut cuts = vec![key_before(footage, from)];
+    let mut next_key = 0;
+    for part in 1..parts {
+        let wish = from + (i128::from(to - from) * i128::from(part) / i128::from(parts)) as i64;
+        let near = |at: usize| inside.get(at).map(|key| (key.pts - wish).abs());
+        while near(next_key + 1).is_some_and(|next| near(next_key).is_some_and(|this| next <= this)) {
+            next_key += 1;
+        }
+        let Some(key) = inside.get(next_key) else { break };
+        if cuts.last().is_some_and(|last| last.unit < key.unit) {
+            cuts.push(*key);
+        }
+    }
+    for (index, cut) in cuts.iter().enumerate() {
+        let next = cuts.get(index + 1);
+        let (begin, end) = (if index == 0 { from } else { cut.pts }, next.map_or(to, |n| n.pts));
+        let until = last_unit(footage, cut.unit, end, next);
+        let bytes_end = next.map_or(footage.unit_bytes, |n| n.bytes);
+        let before = footage.keys.iter().rev().find(|k| k.unit < cut.unit);
+        segments.push(Segment {
+            index,
+            units: cut.unit..until,
+            neighbours_from: before.map_or(cut.unit, |k| k.unit),
+            from: begin,
+            to: end,
+            pictures: footage.pictures(begin, end),
+            threads: 1,
+            bytes: bytes_end.saturating_sub(cut.bytes),
+        });
+    }
+    segments
+}
+
+/// All that is copied: in decoding order, so that nothing at its end lacks what it refers to.
+fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
+    let key = key_before(footage, from);
+    let until = last_unit(footage, key.unit, to, None);
+    let times = footage.times.iter().take(until as usize).skip(key.unit as usize).flatten();
+    let pictures = times.filter(|t| **t >= from).count() as u64;
+    vec![Segment {
+        index: 0,
+        units: key.unit..until,
+        neighbours_from: key.unit,
+        from,
+        to,
+        pictures,
+        threads: 1,
+        bytes: footage.unit_bytes,
+    }]
+}
+
+/// One after the last unit that a segment needs: leading pictures of an open GOP lie behind the key frame
+/// that follows, and one more picture for an editor that looks at neighbours.
+fn last_unit(footage: &Footage, first: u64, to: i64, next: Option<&Key>) -> u64 {
+    let from = first as usize;
+    let units = footage.times.iter().enumerate().skip(from);
+    let last = units.filter(|(_, t)| t.is_some_and(|t| t < to)).map(|(unit, _)| unit as u64).next_back();
+    let neighbour = next.map_or(0, |n| n.unit + 1);
+    last.map_or(first + 1, |l| l + 1).max(neighbour)
+}
+
+/// Segments that fill no round of all workers get the threads of the workers that would idle.
+fn give_threads(segments: &mut [Segment], share: usize) {
+    let share = share.max(1);
+    let whole = segments.len() / share * share;
+    let rest = segments.len() - whole;
+    for segment in segments.iter_mut().skip(whole) {
+        segment.threads = (share / rest.max(1)).max(1);
+    }
+}
+
+impl TargetCodec {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetCodec::H264 => "h264",
+            TargetCodec::H265 => "h265",
+            TargetCodec::Av1 => "av1",
+        }
+    }
+}
+
+impl EncodeSpec {
+    /// What a job takes where nothing is said: H.264 at constant quality.
+    pub fn usual() -> EncodeSpec {
+        EncodeSpec {
+            codec: TargetCodec::H264,
+            encoder: super::spec::EncoderFamily::Software,
+            rate: RateSpec::Crf(23.0),
+            preset: "veryfast".into(),
+            gop: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::decoder::SharedParameters;
+    use super::*;
+
+    /// So many pictures at 25 a second, a key frame every so many; after a key frame two pictures that are
+    /// shown before it, where its group is open.
+    fn footage(pictures: i64, key_every: i64, open: bool) -> Footage {
+        let mut times: Vec<Option<i64>> = (0..pictures).map(Some).collect();
+        let mut keys = Vec::new();
+        for key in (0..pictures).step_by(key_every as usize) {
+            let unit = if open && key > 0 && key_every > 2 { key - 2 } else { key };
+            if unit != key {
+                times[unit as usize..=key as usize].rotate_right(1);
+            }
+            keys.push(Key { unit: unit as u64, pts: key, bytes: unit as u64 * 1000 });
+        }
+        Footage {
+            path: PathBuf::from("made.mp4"),
+            format: "mov".into(),
+            bytes: 0,
+            modified: 0,
+            video: SharedParameters::new(&ffmpeg_next::codec::Parameters::new()),
+            codec: Id::H264,
+            size: (640, 360),
+            time_base: (1, 25),
+            frame_rate: Ratio { num: 25, den: 1 },
+            rate_is_told: true,
+            turn: Some(0),
+            zero: 0,
+            times,
+            counted: false,
+            keys,
+            unit_bytes: pictures as u64 * 1000,
+            end: pictures,
+            sound: None,
+            faults: Vec::new(),
+            cut: None,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_picture_belongs_to_one_segment() {
+        for (pictures, key_every) in
+            [(1, 50), (249, 250), (1500, 50), (1501, 50), (1000, 1), (997, 37), (900, 900)]
+        {
+            for (from, to) in [(0, pictures), (pictures / 3, pictures - pictures / 5)] {
+                for (share, open) in [(1, false), (2, true), (5, false)] {
+                    let footage = footage(pictures, key_every, open);
+                    let segments = segments(&footage, (from, to), 250, share);
+                    assert_eq!((segments[0].from, segments[segments.len() - 1].to), (from, to));
+                    assert!(segments.windows(2).all(|w| w[0].to == w[1].from && w[0].from < w[0].to));
+                    let sum: u64 = segments.iter().map(|s| s.pictures).sum();
+                    assert_eq!(sum, footage.pictures(from, to), "{pictures} {key_every} {share} {open}");
+                    for segment in &segments {
+                        let units = segment.units.start as usize..segment.units.end as usize;
+                        let held = footage.times[units].iter().flatten();
+                        let inside = held.filter(|t| (segment.from..segment.to).contains(*t)).count() as u64;
+                        assert_eq!(inside, segment.pictures, "all that it shows is among what it decodes");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn segments_are_alike_and_fill_rounds_of_all_workers() {
+        let segments = |pictures, share| segments(&footage(pictures, 50, false), (0, pictures), 250, share);
+        let lengths = |pictures, share| -> Vec<i64> {
+            segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
+        };
+        assert_eq!(lengths(1500, 2), [5; 6], "whole GOPs of the result");
+        assert_eq!(lengths(1510, 2).len(), 6, "a little more is no reason for another");
+        assert_eq!(lengths(750, 2), [4, 4, 3, 4], "a whole number of rounds");
+        assert_eq!(lengths(200, 2), [4], "a short one gets threads instead");
+        let mut one = segments(200, 2);
+        give_threads(&mut one, 2);
+        assert_eq!(one[0].threads, 2);
+    }
+
+    #[test]
+    fn ticks_take_the_newest_picture_that_is_not_after_them() {
+        let fps = |num, den| Ratio { num, den };
+        // 25 pictures a second on a clock of milliseconds: 0, 40, 80, …
+        let at = |ms| tick_from(ms, (1, 1000), fps(25, 1));
+        assert_eq!([at(0), at(40), at(41), at(80)], [0, 1, 2, 2]);
+        // Milliseconds round 29.97 pictures a second: 33.37 is written as 33 or 34.
+        let at = |ms| tick_from(ms, (1, 1000), fps(30000, 1001));
+        assert_eq!([at(33), at(34), at(67), at(100)], [1, 1, 2, 3]);
+        assert_eq!(tick_from(-5, (1, 1000), fps(25, 1)), 0);
+        assert_eq!(tick_from(7, (1, 25), fps(25, 1)), 7, "a clock of the rate itself rounds nothing");
+    }
+}

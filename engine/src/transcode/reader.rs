@@ -1,0 +1,198 @@
+//! Reads a source from its beginning, once: units of the chosen video stream, numbered, and packets of
+//! its sound, on one clock. The scan and the jobs read through this, so that they number alike.
+
+use std::path::{Path, PathBuf};
+
+use ff::codec::packet::side_data::Type as SideData;
+use ffmpeg_next as ff;
+
+use super::timeline::Timeline;
+use crate::base::{Error, ErrorKind, Result};
+use crate::source::demux::{JUMPING, open_file};
+
+/// What is opened, by libavformat's names: no playlists, no scripts, no devices.
+const FORMATS: &str =
+    "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg,ivf,obu,mxf,nut,yuv4mpegpipe";
+const UNDERSTOOD: &str = "MP4, MOV, MKV, WebM, TS, PS, AVI, FLV, ASF, OGG, MXF, raw H.264, H.265 or MPEG-4";
+
+/// A packet of a source.
+pub(super) enum Read {
+    /// A coded picture; its times are moved onto the source's one clock.
+    Unit(Unit),
+    /// A packet of sound, on the same clock.
+    Sound(ff::Packet),
+}
+
+/// A coded picture of a source.
+pub(super) struct Unit {
+    /// Its number in the stream, from 0, in decoding order.
+    pub number: u64,
+    /// Its data and times, in the stream's time base.
+    pub packet: ff::Packet,
+}
+
+/// An open source.
+pub(super) struct Reader {
+    input: ff::format::context::Input,
+    path: PathBuf,
+    video: usize,
+    sound: Option<usize>,
+    bases: [(i64, i64); 2],
+    timeline: Timeline,
+    next: u64,
+    broken: Option<String>,
+}
+
+impl Reader {
+    /// Opens a source and chooses its `nth` video stream, from 0, and its best sound.
+    ///
+    /// # Errors
+    /// As [`open_file`]; `Unsupported` where it has no video, `Config` where it has fewer streams.
+    pub fn open(path: &Path, nth: usize) -> Result<Reader> {
+        let input = open_file(path, FORMATS, UNDERSTOOD)?;
+        let subject = || path.display().to_string();
+        let cover = ff::format::stream::Disposition::ATTACHED_PIC;
+        let videos: Vec<usize> = input
+            .streams()
+            .filter(|s| s.parameters().medium() == ff::media::Type::Video && !s.disposition().contains(cover))
+            .map(|s| s.index())
+            .collect();
+        if videos.is_empty() {
+            return Err(Error::new(ErrorKind::Unsupported, subject(), "has no video; leave it out"));
+        }
+        let Some(video) = videos.get(nth).copied() else {
+            let message = format!("has {} video streams; the first is number 0", videos.len());
+            return Err(Error::new(ErrorKind::Config, subject(), message));
+        };
+        let sound = input.streams().best(ff::media::Type::Audio).map(|s| s.index());
+        let base = |index: usize| input.stream(index).map_or((1, 1), |s| rational(s.time_base()));
+        let bases = [base(video), sound.map_or((1, 1), base)];
+        let jumping = JUMPING.contains(&input.format().name());
+        Ok(Reader {
+            path: path.to_owned(),
+            video,
+            sound,
+            bases,
+            timeline: Timeline::new(jumping),
+            next: 0,
+            broken: None,
+            input,
+        })
+    }
+
+    /// The chosen video stream.
+    pub fn video(&self) -> Option<ff::Stream<'_>> {
+        self.input.stream(self.video)
+    }
+
+    /// The chosen sound.
+    pub fn sound(&self) -> Option<ff::Stream<'_>> {
+        self.input.stream(self.sound?)
+    }
+
+    /// The container, by libavformat's first name for it.
+    pub fn format(&self) -> String {
+        self.input.format().name().split(',').next().unwrap_or_default().to_owned()
+    }
+
+    /// How long the container says it is, in nanoseconds.
+    pub fn stated(&self) -> Option<i64> {
+        let whole = nanos(self.input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE)));
+        let video = self.video().map_or(0, |s| nanos(s.duration(), rational(s.time_base())));
+        [video, whole].into_iter().find(|n| *n > 0)
+    }
+
+    /// The clockwise turn, in degrees, that the file asks for; `None` where it asks for a mirror or an
+    /// angle between.
+    pub fn turn(&self) -> Option<i32> {
+        let Some(stream) = self.video() else { return Some(0) };
+        let Some(side) = stream.side_data().find(|s| s.kind() == SideData::DisplayMatrix) else {
+            return Some(0);
+        };
+        let number = |at: usize| {
+            let bytes = side.data().get(at * 4..at * 4 + 4)?;
+            Some(i32::from_ne_bytes(bytes.try_into().ok()?).signum())
+        };
+        match [0, 1, 3, 4].map(number) {
+            [Some(1), Some(0), Some(0), Some(1)] => Some(0),
+            [Some(0), Some(1), Some(-1), Some(0)] => Some(90),
+            [Some(-1), Some(0), Some(0), Some(-1)] => Some(180),
+            [Some(0), Some(-1), Some(1), Some(0)] => Some(270),
+            _ => None,
+        }
+    }
+
+    /// Jumps of the clock so far.
+    pub fn jumps(&self) -> u32 {
+        self.timeline.jumps()
+    }
+
+    /// Why reading ended before the end, if it did.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// The next packet in the file's order; `None` at the end, and where it cannot be read further.
+    pub fn next(&mut self) -> Option<Read> {
+        loop {
+            let mut packet = ff::Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() == self.video => {
+                    // A place-holder of AVI for a picture that did not change.
+                    if packet.size() == 0 {
+                        continue;
+                    }
+                    self.place(0, &mut packet);
+                    let number = self.next;
+                    self.next += 1;
+                    return Some(Read::Unit(Unit { number, packet }));
+                }
+                Ok(()) if Some(packet.stream()) == self.sound && packet.size() > 0 => {
+                    self.place(1, &mut packet);
+                    return Some(Read::Sound(packet));
+                }
+                Ok(()) => {}
+                Err(ff::Error::Eof) => return None,
+                Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => {}
+                Err(error) => {
+                    self.broken = Some(format!("cannot be read further ({error})"));
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, lane: usize, packet: &mut ff::Packet) {
+        let base = self.bases[lane];
+        let dts = packet.dts().map(|dts| nanos(dts, base));
+        let shift = self.timeline.shift(lane, dts, nanos(packet.duration(), base));
+        if shift != 0 {
+            let shift = ticks(shift, base);
+            packet.set_pts(packet.pts().map(|t| t.saturating_add(shift)));
+            packet.set_dts(packet.dts().map(|t| t.saturating_add(shift)));
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Numerator and denominator, both positive.
+pub(super) fn rational(ratio: ff::Rational) -> (i64, i64) {
+    (i64::from(ratio.numerator()).max(1), i64::from(ratio.denominator()).max(1))
+}
+
+/// Ticks of a time base as nanoseconds, rounded down.
+pub(super) fn nanos(ticks: i64, (num, den): (i64, i64)) -> i64 {
+    let nanos = i128::from(ticks) * i128::from(num) * 1_000_000_000;
+    nanos.div_euclid(i128::from(den)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// Nanoseconds as ticks of a time base, to the nearest.
+pub(super) fn ticks(nanos: i64, (num, den): (i64, i64)) -> i64 {
+    let unit = i128::from(num) * 1_000_000_000;
+    let ticks = (i128::from(nanos) * i128::from(den) + unit / 2).div_euclid(unit);
+    ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}

@@ -1,0 +1,317 @@
+//! Reads a source once without decoding it: what it holds, where it can be cut, what is wrong with it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ffmpeg_next as ff;
+
+use super::decoder::{PictureDecoder, Purpose, SharedParameters};
+use super::reader::{Read, Reader, nanos, rational};
+use crate::base::{Error, ErrorKind, Result, Shutdown};
+use crate::media::Ratio;
+
+/// The rate of a source that does not tell its own, as FFmpeg assumes it.
+const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
+/// A source that ends this much before it says it does was cut.
+const CUT: i64 = 1_000_000_000;
+/// Containers whose stated duration was written when they were whole.
+const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
+
+/// A place where a source can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// The number of its unit.
+    pub unit: u64,
+    /// When it is shown, in ticks.
+    pub pts: i64,
+    /// Bytes of all units before it.
+    pub bytes: u64,
+}
+
+/// What is known of a source. Times are in ticks of `time_base`; the first key frame is at zero.
+pub(super) struct Footage {
+    pub path: PathBuf,
+    pub format: String,
+    pub bytes: u64,
+    /// Changed last, nanoseconds since 1970.
+    pub modified: i64,
+    pub video: SharedParameters,
+    pub codec: ff::codec::Id,
+    pub size: (u32, u32),
+    pub time_base: (i64, i64),
+    pub frame_rate: Ratio,
+    /// The frame rate is told, not assumed.
+    pub rate_is_told: bool,
+    /// Degrees clockwise; `None` where the file asks for something else than a turn.
+    pub turn: Option<i32>,
+    /// What zero is in the stream's own ticks.
+    pub zero: i64,
+    /// When each unit is shown; `None` where it gives no picture that is. Units count from the first in
+    /// the file.
+    pub times: Vec<Option<i64>>,
+    /// Times came from counting pictures: the source has none.
+    pub counted: bool,
+    pub keys: Vec<Key>,
+    /// Bytes of all units.
+    pub unit_bytes: u64,
+    /// The end of the last picture.
+    pub end: i64,
+    pub sound: Option<SoundTrack>,
+    /// What is wrong with it, for people.
+    pub faults: Vec<String>,
+    /// It ends before it says it does: a part is missing.
+    pub cut: Option<String>,
+    /// What is worth saying, and no fault.
+    pub notes: Vec<String>,
+}
+
+/// The sound of a source.
+pub(super) struct SoundTrack {
+    pub parameters: SharedParameters,
+    pub time_base: (i64, i64),
+    pub packets: u64,
+}
+
+impl Footage {
+    /// Pictures that are shown in a range of ticks.
+    pub fn pictures(&self, from: i64, to: i64) -> u64 {
+        self.times.iter().flatten().filter(|t| (from..to).contains(*t)).count() as u64
+    }
+
+    /// Ticks as seconds.
+    pub fn seconds(&self, ticks: i64) -> f64 {
+        ticks as f64 * self.time_base.0 as f64 / self.time_base.1 as f64
+    }
+
+    /// A time as ticks, rounded down.
+    pub fn ticks(&self, time: Duration) -> i64 {
+        let (num, den) = self.time_base;
+        let ticks = time.as_nanos() as i128 * i128::from(den) / (i128::from(num) * 1_000_000_000);
+        i64::try_from(ticks).unwrap_or(i64::MAX)
+    }
+}
+
+/// Reads a source; `None` where `stop` came first.
+///
+/// # Errors
+/// What [`Reader::open`] says; `Corrupt` where no picture in it can be decoded from.
+pub(super) fn scan(path: &Path, nth: usize, stop: &Shutdown) -> Result<Option<Footage>> {
+    let subject = || path.display().to_string();
+    let found = std::fs::metadata(path)
+        .map_err(|e| Error::new(ErrorKind::Io, subject(), "cannot be read; check the path").caused_by(e))?;
+    let mut reader = Reader::open(path, nth)?;
+    let mut footage = describe(&reader, &found)?;
+    let mut units = Units::default();
+    while let Some(read) = reader.next() {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        match read {
+            Read::Unit(unit) => units.add(&unit.packet),
+            Read::Sound(_) => {
+                if let Some(sound) = &mut footage.sound {
+                    sound.packets += 1;
+                }
+            }
+        }
+    }
+    let Some(first) = units.keys.first().copied() else {
+        let message =
+            "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?";
+        return Err(Error::new(ErrorKind::Corrupt, subject(), message));
+    };
+    if units.untimed {
+        let Some(order) = display_order(path, nth, &footage, stop)? else { return Ok(None) };
+        units.count(&order, first.0);
+        footage.counted = true;
+        footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
+    }
+    footage.take(units, &reader);
+    if footage.pictures(0, i64::MAX) == 0 {
+        let message = "holds no picture that can be decoded; it may be encrypted or damaged";
+        return Err(Error::new(ErrorKind::Corrupt, subject(), message));
+    }
+    footage.judge(&reader);
+    Ok(Some(footage))
+}
+
+/// What was read of the units.
+#[derive(Default)]
+struct Units {
+    times: Vec<Option<i64>>,
+    /// Number, bytes before.
+    keys: Vec<(u64, u64)>,
+    bytes: u64,
+    /// The longest stated duration of the unit that is shown last.
+    last: Option<(i64, i64)>,
+    untimed: bool,
+    damaged: u64,
+}
+
+impl Units {
+    fn add(&mut self, packet: &ff::Packet) {
+        let hidden = packet.flags().bits() & DISCARD != 0;
+        if packet.is_key() && !hidden {
+            self.keys.push((self.times.len() as u64, self.bytes));
+        }
+        self.bytes += packet.size() as u64;
+        self.damaged += u64::from(packet.is_corrupt());
+        self.untimed |= packet.pts().is_none();
+        let time = packet.pts().filter(|_| !hidden);
+        if let Some(time) = time
+            && self.last.is_none_or(|(last, _)| time >= last)
+        {
+            self.last = Some((time, packet.duration()));
+        }
+        self.times.push(time);
+    }
+
+    /// Gives pictures the times that their order says; units without a picture have none.
+    fn count(&mut self, order: &[u64], first_key: u64) {
+        self.times.fill(None);
+        let shown = order.iter().filter(|unit| **unit >= first_key);
+        for (time, unit) in shown.enumerate() {
+            if let Some(slot) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit)) {
+                *slot = Some(time as i64);
+                self.last = Some((time as i64, 1));
+            }
+        }
+        self.keys.retain(|(unit, _)| self.times.get(*unit as usize).is_some_and(Option::is_some));
+    }
+}
+
+/// `AV_PKT_FLAG_DISCARD` of libavcodec/packet.h: an edit list leaves the picture out.
+const DISCARD: i32 = 4;
+
+fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
+    let subject = || reader.path().display().to_string();
+    let stream = reader
+        .video()
+        .ok_or_else(|| Error::new(ErrorKind::Internal, subject(), "its video stream is gone"))?;
+    let parameters = stream.parameters();
+    let told = [stream.avg_frame_rate(), stream.rate()].into_iter().find_map(rate);
+    let modified = found.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    let sound = reader.sound().map(|s| SoundTrack {
+        parameters: SharedParameters::new(&s.parameters()),
+        time_base: rational(s.time_base()),
+        packets: 0,
+    });
+    Ok(Footage {
+        path: reader.path().to_owned(),
+        format: reader.format(),
+        bytes: found.len(),
+        modified: modified.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(0)),
+        codec: parameters.id(),
+        size: super::decoder_ffi::size(&parameters),
+        time_base: rational(stream.time_base()),
+        frame_rate: told.unwrap_or(ASSUMED_RATE),
+        rate_is_told: told.is_some(),
+        turn: reader.turn(),
+        video: SharedParameters::new(&parameters),
+        zero: 0,
+        times: Vec::new(),
+        counted: false,
+        keys: Vec::new(),
+        unit_bytes: 0,
+        end: 0,
+        sound,
+        faults: Vec::new(),
+        cut: None,
+        notes: Vec::new(),
+    })
+}
+
+/// A rate that a camera may have; headers say all kinds of others.
+fn rate(rate: ff::Rational) -> Option<Ratio> {
+    let rate = Ratio::new(u32::try_from(rate.numerator()).ok()?, u32::try_from(rate.denominator()).ok()?)?;
+    (0.01..=1000.0).contains(&rate.as_f64()).then_some(rate)
+}
+
+/// The numbers of the units in the order in which their pictures are shown: found by decoding, for
+/// sources that do not tell times. `None` where `stop` came first.
+fn display_order(path: &Path, nth: usize, footage: &Footage, stop: &Shutdown) -> Result<Option<Vec<u64>>> {
+    let mut reader = Reader::open(path, nth)?;
+    let base = ff::Rational(1, 1);
+    let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Proof)?;
+    let mut order = Vec::new();
+    let mut sink = |frame: ff::frame::Video| {
+        order.extend(frame.pts().and_then(|pts| u64::try_from(pts).ok()));
+        Ok(true)
+    };
+    while let Some(read) = reader.next() {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        if let Read::Unit(mut unit) = read {
+            let label = i64::try_from(unit.number).ok();
+            unit.packet.set_pts(label);
+            unit.packet.set_dts(label);
+            decoder.push(Some(&unit.packet), &mut sink)?;
+        }
+    }
+    decoder.push(None, &mut sink)?;
+    Ok(Some(order))
+}
+
+impl Footage {
+    /// Takes what was read; the first key frame becomes zero.
+    fn take(&mut self, units: Units, reader: &Reader) {
+        let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
+        let zero = units.keys.iter().find_map(|(unit, _)| time_of(*unit)).unwrap_or(0);
+        self.zero = if self.counted { 0 } else { zero };
+        let keys = units.keys.iter();
+        self.keys = keys
+            .filter_map(|(unit, bytes)| {
+                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes })
+            })
+            .filter(|key| key.pts >= 0)
+            .collect();
+        // Two key frames at one instant, or one that is shown before an earlier one: no place to cut.
+        let mut newest = -1;
+        self.keys.retain(|key| {
+            let later = key.pts > newest;
+            newest = newest.max(key.pts);
+            later
+        });
+        self.times = units.times.iter().map(|t| t.map(|t| t - self.zero)).collect();
+        let (num, den) = self.time_base;
+        let usual = (f64::from(self.frame_rate.den) * den as f64
+            / (f64::from(self.frame_rate.num) * num as f64))
+            .round()
+            .max(1.0) as i64;
+        let (last, duration) = units.last.unwrap_or((self.zero, usual));
+        // Some containers state the distance to the next packet, however far that is.
+        let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
+        self.end = last - self.zero + duration;
+        self.unit_bytes = units.bytes;
+        if units.damaged > 0 {
+            self.faults.push(format!("{} packets are marked as damaged", units.damaged));
+        }
+        if reader.jumps() > 0 {
+            let jumps = reader.jumps();
+            self.notes.push(format!("its clock jumps {jumps} times; the jumps are closed"));
+        }
+        if self.counted {
+            let rate = self.frame_rate.as_f64();
+            let how = if self.rate_is_told { "" } else { " (assumed)" };
+            self.notes
+                .push(format!("it tells no times; its pictures are counted at {rate:.3} a second{how}"));
+        }
+    }
+
+    /// Whether a part of it is missing.
+    fn judge(&mut self, reader: &Reader) {
+        if let Some(broken) = reader.broken() {
+            self.cut = Some(broken.to_owned());
+        }
+        let Some(stated) = reader.stated().filter(|_| TELL_DURATION.contains(&self.format.as_str())) else {
+            return;
+        };
+        let held = nanos(self.end, self.time_base);
+        if stated - held > CUT.max(stated / 50) {
+            let seconds = |n: i64| n as f64 / 1e9;
+            let text = format!("it says it lasts {:.1} s and holds {:.1} s", seconds(stated), seconds(held));
+            self.cut = Some(text);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One segment: its units decoded, edited, brought to the frame rate, scaled and encoded for each
+//! rendition, and what was encoded decoded again before it counts.
+
+use std::sync::Arc;
+
+use ffmpeg_next as ff;
+
+use super::decoder::{PictureDecoder, Purpose};
+use super::edit::{Editor, PictureFormat, Scaler};
+use super::encoder::{PictureEncoder, Timing};
+use super::feed::Feed;
+use super::plan::{Plan, Segment, tick_from};
+use super::record::{Record, RecordReader, RecordWriter};
+use super::scan::Footage;
+use super::spec::TranscodeSpec;
+use super::work::Work;
+use crate::base::{Error, ErrorKind, Result, Shutdown};
+
+/// A job, as its segments see it.
+pub(super) struct Task {
+    pub spec: TranscodeSpec,
+    pub footage: Footage,
+    /// What the decoder gives, and what the editor makes of it.
+    pub decoded: PictureFormat,
+    pub edited: PictureFormat,
+    pub plan: Plan,
+    /// libavcodec's names of the encoders, one for each rendition.
+    pub encoders: Vec<&'static str>,
+    pub feed: Feed,
+    pub work: Work,
+}
+
+/// What came of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SegmentOutcome {
+    /// Pictures of the source that were decoded and shown.
+    pub decoded: u64,
+    /// Pictures that came out, of each rendition.
+    pub encoded: u64,
+    /// Packets and pictures that were damaged.
+    pub damaged: u64,
+}
+
+impl Task {
+    pub fn timing(&self) -> Timing {
+        Timing {
+            time_base: self.plan.out_base,
+            frame_rate: self.plan.frame_rate,
+            aligned: self.plan.renditions.len() > 1
+                || matches!(self.spec.target, super::spec::Target::Hls { .. }),
+        }
+    }
+
+    pub fn editor(&self) -> Result<Editor> {
+        let (num, den) = self.footage.time_base;
+        let base = ff::Rational(num as i32, den as i32);
+        Editor::new(&self.spec.edit, self.footage.turn.unwrap_or(0), &self.decoded, base)
+    }
+}
+
+/// Encodes a segment into the work folder; `None` where `stop` came first. `advanced` is told of each
+/// decoded picture's time.
+pub(super) fn run(
+    task: &Task,
+    segment: &Segment,
+    stop: &Shutdown,
+    advanced: &dyn Fn(i64),
+) -> Result<Option<SegmentOutcome>> {
+    let mut editor = task.editor()?;
+    let neighbours = editor.needs_neighbours();
+    let begin = if neighbours { segment.neighbours_from } else { segment.units.start };
+    let mut units = task.feed.units(&task.footage, begin..segment.units.end, segment.bytes)?;
+    let (num, den) = task.footage.time_base;
+    let base = ff::Rational(num as i32, den as i32);
+    let mut decoder =
+        PictureDecoder::open(task.footage.video.get(), base, segment.threads, Purpose::Pictures)?;
+    let mut lanes = Lanes::open(task, segment)?;
+    let mut newest = i64::MIN;
+    let mut outcome = SegmentOutcome::default();
+    let mut show = |frame: ff::frame::Video, editor: &mut Editor| {
+        let Some(pts) = frame.pts() else { return Ok(true) };
+        // A decoder may give what it held back after what followed it: too late for its place.
+        if pts <= newest {
+            return Ok(true);
+        }
+        newest = pts;
+        let inside = (segment.from..segment.to).contains(&pts);
+        if inside {
+            outcome.decoded += 1;
+            advanced(pts);
+        }
+        // Without neighbours only the picture that is shown when the segment begins is of use.
+        if inside || neighbours {
+            editor.push(Some(frame), &mut |edited| lanes.take(edited))?;
+        }
+        Ok(pts < segment.to && !stop.is_cancelled())
+    };
+    let mut more = true;
+    while more && let Some(packet) = units.next() {
+        more = decoder.push(Some(&packet), &mut |frame| show(frame, &mut editor))?;
+    }
+    drop(units);
+    if more {
+        decoder.push(None, &mut |frame| show(frame, &mut editor))?;
+    }
+    if stop.is_cancelled() {
+        return Ok(None);
+    }
+    editor.push(None, &mut |edited| lanes.take(edited))?;
+    outcome.damaged = decoder.damaged;
+    outcome.encoded = lanes.finish()?;
+    for rendition in 0..task.plan.renditions.len() {
+        verify(task, segment, rendition, outcome.encoded)?;
+    }
+    Ok(Some(outcome))
+}
+
+/// The renditions of a segment.
+struct Lanes<'a> {
+    task: &'a Task,
+    segment: &'a Segment,
+    lanes: Vec<Lane>,
+    /// The picture that is shown until the next comes, where a frame rate is asked for.
+    shown: Option<ff::frame::Video>,
+    next_tick: u64,
+    end_tick: u64,
+    encoded: u64,
+}
+
+struct Lane {
+    scaler: Scaler,
+    encoder: PictureEncoder,
+    file: RecordWriter,
+    rendition: usize,
+}
+
+impl<'a> Lanes<'a> {
+    fn open(task: &'a Task, segment: &'a Segment) -> Result<Lanes<'a>> {
+        let mut lanes = Vec::new();
+        for (rendition, (planned, name)) in task.plan.renditions.iter().zip(&task.encoders).enumerate() {
+            let scaler = Scaler::new(&task.edited, planned.size)?;
+            let format = scaler.output();
+            let encoder = PictureEncoder::open(name, planned, format, task.timing(), segment.threads)?;
+            let extradata = super::decoder_ffi::extradata(&encoder.parameters());
+            let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
+            lanes.push(Lane { scaler, encoder, file, rendition });
+        }
+        let tick = |pts: i64| match task.spec.frame_rate {
+            Some(rate) => tick_from(task.plan.out_time(pts), task.footage.time_base, rate),
+            None => 0,
+        };
+        let (next_tick, end_tick) = (tick(segment.from), tick(segment.to));
+        Ok(Lanes { task, segment, lanes, shown: None, next_tick, end_tick, encoded: 0 })
+    }
+
+    /// Takes an edited picture, in the order of time.
+    fn take(&mut self, frame: ff::frame::Video) -> Result<()> {
+        let Some(pts) = frame.pts() else { return Ok(()) };
+        if pts >= self.segment.to {
+            return Ok(());
+        }
+        let Some(rate) = self.task.spec.frame_rate else {
+            if pts < self.segment.from {
+                return Ok(());
+            }
+            return self.encode(&frame, self.task.plan.out_time(pts));
+        };
+        let from = tick_from(self.task.plan.out_time(pts), self.task.footage.time_base, rate);
+        self.fill(from.min(self.end_tick))?;
+        self.shown = Some(frame);
+        Ok(())
+    }
+
+    /// Shows the picture of before until a tick.
+    fn fill(&mut self, until: u64) -> Result<()> {
+        while self.next_tick < until {
+            let tick = self.next_tick;
+            let Some(frame) = self.shown.take() else {
+                // Nothing was shown yet: what comes first stands in, from the segment's beginning.
+                return Ok(());
+            };
+            self.encode(&frame, i64::try_from(tick).unwrap_or(i64::MAX))?;
+            self.shown = Some(frame);
+            self.next_tick += 1;
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, frame: &ff::frame::Video, time: i64) -> Result<()> {
+        for lane in &mut self.lanes {
+            let mut scaled = lane.scaler.scale(frame)?;
+            scaled.set_pts(Some(time));
+            // What the source made of it is no order to the encoder.
+            scaled.set_kind(ff::picture::Type::None);
+            let file = &mut lane.file;
+            lane.encoder.push(Some(&scaled), &mut |packet| write(file, packet))?;
+        }
+        self.encoded += 1;
+        Ok(())
+    }
+
+    /// Encodes what is left and closes the files; how many pictures each has.
+    fn finish(mut self) -> Result<u64> {
+        if self.task.spec.frame_rate.is_some() {
+            self.fill(self.end_tick)?;
+        }
+        for mut lane in self.lanes {
+            let file = &mut lane.file;
+            lane.encoder.push(None, &mut |packet| write(file, packet))?;
+            lane.file.commit()?;
+            tracing::trace!(rendition = lane.rendition, segment = self.segment.index, "encoded");
+        }
+        Ok(self.encoded)
+    }
+}
+
+fn write(file: &mut RecordWriter, packet: &ff::Packet) -> Result<()> {
+    let record = Record::of(packet)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "encoder", "gives a packet without a time"))?;
+    file.write(&record)
+}
+
+/// Decodes what was encoded, from end to end: every picture must come out, in its place.
+pub(super) fn verify(task: &Task, segment: &Segment, rendition: usize, pictures: u64) -> Result<()> {
+    let path = task.work.segment(rendition, segment.index);
+    let wrong = |message: String| {
+        let place = task.footage.seconds(segment.from);
+        let subject = format!("{}, encoded at {place:.1} s", task.spec.target.path().display());
+        let _ = std::fs::remove_file(&path);
+        Err(Error::new(ErrorKind::Internal, subject, message))
+    };
+    let mut records = RecordReader::open(&path)?;
+    let (num, den) = task.plan.out_base;
+    let base = ff::Rational(num as i32, den as i32);
+    let parameters = task.parameters(rendition, &records.extradata)?;
+    let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;
+    let (mut written, mut seen) = (Vec::new(), Vec::new());
+    let mut sink = |frame: ff::frame::Video| {
+        seen.extend(frame.pts());
+        Ok(true)
+    };
+    let mut first_is_key = true;
+    while let Some(record) = records.next()? {
+        first_is_key &= record.key || !written.is_empty();
+        written.push(record.pts);
+        decoder.push(Some(&record.packet()), &mut sink)?;
+    }
+    decoder.push(None, &mut sink)?;
+    written.sort_unstable();
+    if !first_is_key {
+        return wrong("does not begin with a key frame".into());
+    }
+    if decoder.damaged > 0 {
+        return wrong(format!("{} of its pictures do not decode", decoder.damaged));
+    }
+    if written.len() as u64 != pictures || written != seen {
+        return wrong(format!("{pictures} pictures went in and {} came out", seen.len()));
+    }
+    Ok(())
+}
+
+impl Task {
+    /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
+    pub fn parameters(&self, rendition: usize, extradata: &[u8]) -> Result<ff::codec::Parameters> {
+        let planned = &self.plan.renditions[rendition];
+        let scaler = Scaler::new(&self.edited, planned.size)?;
+        let name = self.encoders[rendition];
+        let encoder = PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?;
+        let parameters = encoder.parameters();
+        if super::decoder_ffi::extradata(&parameters) != extradata {
+            let message = "segments differ in their parameter sets; run again with --fresh";
+            return Err(Error::new(ErrorKind::Internal, planned.name.clone(), message));
+        }
+        Ok(parameters)
+    }
+}
+
+/// The format of the first picture that a source gives.
+pub(super) fn first_picture(footage: &Footage, feed: &Feed) -> Result<PictureFormat> {
+    let (num, den) = footage.time_base;
+    let base = ff::Rational(num as i32, den as i32);
+    let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Pictures)?;
+    let first = footage.keys.first().map_or(0, |key| key.unit);
+    let until = first + 64;
+    let mut units = feed.units(footage, first..until.min(footage.times.len() as u64), 0)?;
+    let mut found = None;
+    let mut sink = |frame: ff::frame::Video| {
+        found = Some(PictureFormat::of(&frame));
+        Ok(false)
+    };
+    let mut more = true;
+    while more && let Some(packet) = units.next() {
+        let packet: Arc<ff::Packet> = packet;
+        more = decoder.push(Some(&packet), &mut sink)?;
+    }
+    if more {
+        decoder.push(None, &mut sink)?;
+    }
+    found.ok_or_else(|| {
+        let message = "no picture of it can be decoded; it may be encrypted or damaged";
+        Error::new(ErrorKind::Corrupt, footage.path.display().to_string(), message)
+    })
+}
