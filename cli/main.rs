@@ -61,6 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     quiet::mesa();
+    quiet::svt();
     let cli = Cli::parse();
     let terminal = terminal::Terminal::new();
     if let Err(error) = terminal.log_to_stderr(&cli.log) {

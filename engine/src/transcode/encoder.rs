@@ -126,6 +126,29 @@ fn probe(name: &str, encode: &EncodeSpec) -> Result<(), ff::Error> {
 pub(super) struct PictureEncoder {
     context: ff::encoder::video::Encoder,
     subject: String,
+    /// SVT-AV1 (1.4) never comes back from being closed before it was told the end, or without a picture.
+    wants_end: bool,
+    pictures: u64,
+    ended: bool,
+}
+
+impl Drop for PictureEncoder {
+    fn drop(&mut self) {
+        if !self.wants_end || self.ended {
+            return;
+        }
+        if self.pictures == 0 {
+            let (format, width, height) =
+                (self.context.format(), self.context.width(), self.context.height());
+            let mut grey = ff::frame::Video::new(format, width, height);
+            for plane in 0..grey.planes() {
+                grey.data_mut(plane).fill(128);
+            }
+            grey.set_pts(Some(0));
+            let _ = self.context.send_frame(&grey);
+        }
+        let _ = self.push(None, &mut |_| Ok(()));
+    }
 }
 
 impl PictureEncoder {
@@ -171,7 +194,8 @@ impl PictureEncoder {
             video.set_bit_rate(kbps as usize * 1000);
         }
         let context = video.open_with(options(name, encode, timing, threads)).map_err(refused)?;
-        Ok(PictureEncoder { context, subject })
+        let wants_end = name == "libsvtav1";
+        Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false })
     }
 
     /// What a container must know of the stream.
@@ -189,8 +213,14 @@ impl PictureEncoder {
             Error::new(ErrorKind::Internal, self.subject.clone(), "refuses a picture").caused_by(e)
         };
         match frame {
-            Some(frame) => self.context.send_frame(frame).map_err(failed)?,
-            None => self.context.send_eof().map_err(failed)?,
+            Some(frame) => {
+                self.context.send_frame(frame).map_err(failed)?;
+                self.pictures += 1;
+            }
+            None => {
+                self.ended = true;
+                self.context.send_eof().map_err(failed)?;
+            }
         }
         loop {
             let mut packet = ff::Packet::empty();

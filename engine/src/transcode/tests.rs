@@ -64,7 +64,7 @@ fn psnr(a: &Path, b: &Path) -> f64 {
         .arg(b)
         .args([
             "-lavfi",
-            "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]psnr",
+            "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]psnr=shortest=1",
             "-f",
             "null",
             "-",
@@ -336,4 +336,22 @@ fn a_ladder_is_made_in_one_pass_with_aligned_key_frames() {
     let master = std::fs::read_to_string(ladder.join("master.m3u8")).unwrap();
     assert_eq!(master.matches("#EXT-X-STREAM-INF").count(), 3, "{master}");
     assert_eq!(names(folder.path()), ["clip.mp4", "ladder"]);
+}
+
+#[test]
+fn av1_is_made_where_an_encoder_is_present() {
+    if ffmpeg_next::codec::encoder::find_by_name("libsvtav1").is_none() {
+        println!("skipped: libavcodec has no libsvtav1");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = clip(folder.path());
+    let target = folder.path().join("av1.mkv");
+    let av1 = EncodeSpec { codec: TargetCodec::Av1, ..encode(40.0) };
+    let mut spec = job(&source, &target, VideoSpec::Encode(av1));
+    spec.range.to = Some(Duration::from_secs(3));
+    let report = run(&spec);
+    assert_eq!((report.pictures, report.missing_pictures), (75, 0));
+    assert_eq!(ffprobe(&target, "stream=codec_name,nb_read_packets").lines().next(), Some("av1,75"));
+    assert!(psnr(&target, &source) > 30.0);
 }
