@@ -65,9 +65,13 @@ fn tells_all(input: &ff::format::context::Input) -> bool {
 
 /// The codec record that a container keeps for a stream; empty where there is none.
 pub(super) fn codec_record(stream: &ff::Stream<'_>) -> Vec<u8> {
-    let parameters = stream.parameters();
-    // SAFETY: the parameters are valid while their stream's context lives, which `stream` borrows;
-    // `extradata` is null or holds `extradata_size` bytes.
+    extradata(&stream.parameters())
+}
+
+/// The extradata of parameters: a codec record, or parameter sets; empty where there is none.
+pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> Vec<u8> {
+    // SAFETY: the wrapper keeps the structure alive while it is borrowed; `extradata` is null or holds
+    // `extradata_size` bytes.
     unsafe {
         let parameters = &*parameters.as_ptr();
         match usize::try_from(parameters.extradata_size) {

@@ -3,7 +3,7 @@
 
 mod annexb;
 pub mod demux;
-mod demux_ffi;
+pub(crate) mod demux_ffi;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;

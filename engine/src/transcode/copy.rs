@@ -17,7 +17,7 @@ pub(super) fn run(
     advanced: &dyn Fn(i64),
 ) -> Result<Option<SegmentOutcome>> {
     let parameters = task.footage.video.get();
-    let extradata = super::decoder_ffi::extradata(&parameters);
+    let extradata = crate::source::demux_ffi::extradata(&parameters);
     let (num, den) = task.footage.time_base;
     let base = ff::Rational(num as i32, den as i32);
     let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;

@@ -141,7 +141,7 @@ impl<'a> Lanes<'a> {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
             let encoder = PictureEncoder::open(name, planned, format, task.timing(), segment.threads)?;
-            let extradata = super::decoder_ffi::extradata(&encoder.parameters());
+            let extradata = crate::source::demux_ffi::extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
             lanes.push(Lane { scaler, encoder, file, rendition });
         }
@@ -267,7 +267,7 @@ impl Task {
         let name = self.encoders[rendition];
         let encoder = PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?;
         let parameters = encoder.parameters();
-        if super::decoder_ffi::extradata(&parameters) != extradata {
+        if crate::source::demux_ffi::extradata(&parameters) != extradata {
             let message = "segments differ in their parameter sets; run again with --fresh";
             return Err(Error::new(ErrorKind::Internal, planned.name.clone(), message));
         }

@@ -26,16 +26,9 @@ pub(crate) struct Facts {
 
 /// Reads a track's parameters.
 pub(crate) fn facts(parameters: &ff::codec::Parameters) -> Facts {
-    // SAFETY: the wrapper keeps the structure alive; fields are only read; `extradata` is null or
-    // holds `extradata_size` bytes.
+    // SAFETY: the wrapper keeps the structure alive; plain fields are read.
     unsafe {
         let raw = &*parameters.as_ptr();
-        let extradata = match usize::try_from(raw.extradata_size) {
-            Ok(size) if !raw.extradata.is_null() && size > 0 => {
-                std::slice::from_raw_parts(raw.extradata, size).to_vec()
-            }
-            _ => Vec::new(),
-        };
         let aspect = raw.sample_aspect_ratio;
         Facts {
             width: u32::try_from(raw.width).unwrap_or(0),
@@ -44,7 +37,7 @@ pub(crate) fn facts(parameters: &ff::codec::Parameters) -> Facts {
             sample_rate: u32::try_from(raw.sample_rate).unwrap_or(0),
             channels: u32::try_from(raw.ch_layout.nb_channels).unwrap_or(0),
             padding: u32::try_from(raw.initial_padding).unwrap_or(0),
-            extradata,
+            extradata: crate::source::demux_ffi::extradata(parameters),
         }
     }
 }
