@@ -57,6 +57,21 @@ pub fn to_png(frame: &Frame) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A frame as JPEG bytes (ITU-T T.81, baseline), `quality` from 1 to 100.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] where it is larger than a JPEG can be (65,535 pixels either way).
+pub fn to_jpeg(frame: &Frame, quality: u8) -> Result<Vec<u8>> {
+    let too_large = || Error::new(ErrorKind::Unsupported, "snapshot", "is too large for a JPEG");
+    let size = |pixels: u32| u16::try_from(pixels).map_err(|_| too_large());
+    let (width, height) = (size(frame.width())?, size(frame.height())?);
+    let mut bytes = Vec::new();
+    jpeg_encoder::Encoder::new(&mut bytes, quality.clamp(1, 100))
+        .encode(&to_rgb(frame), width, height, jpeg_encoder::ColorType::Rgb)
+        .map_err(|e| Error::new(ErrorKind::Internal, "snapshot", "cannot be written as JPEG").caused_by(e))?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +87,14 @@ mod tests {
                 assert!(got.abs_diff(want) <= 2, "{rgb:?} came back with {got}");
             }
         }
+    }
+
+    #[test]
+    fn a_jpeg_of_one_colour_shows_that_colour() {
+        let color = Yuv::from_rgb(200, 30, 90);
+        let frame = Frame::filled(64, 48, [color.y, color.u, color.v], FrameMeta::default()).expect("a size");
+        let jpeg = to_jpeg(&frame, 90).expect("a JPEG");
+        assert!(jpeg.starts_with(&[0xff, 0xd8]) && jpeg.ends_with(&[0xff, 0xd9]));
     }
 
     #[test]

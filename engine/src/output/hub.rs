@@ -1,8 +1,8 @@
 //! Fans one encode out to all outputs of a screen.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::feed::KeyRequest;
@@ -93,6 +93,33 @@ pub struct OutputHub {
     key_request: KeyRequest,
     next: AtomicU64,
     outputs: RwLock<Vec<Entry>>,
+    taps: RwLock<Vec<Weak<TapEnd>>>,
+}
+
+/// A stream that somebody within this process reads; dropping it ends it.
+pub struct Tap {
+    end: Arc<TapEnd>,
+    key_request: KeyRequest,
+    /// Codec, size and rate of what comes.
+    pub params: StreamParams,
+}
+
+struct TapEnd {
+    sink: Arc<dyn EncodedSink>,
+    /// It began with a key frame (invariant 6).
+    begun: AtomicBool,
+}
+
+impl Tap {
+    /// Asks for a key frame; returns at once.
+    pub fn request_key(&self) {
+        (self.key_request)();
+    }
+
+    /// True where a key frame was handed over already.
+    pub fn has_begun(&self) -> bool {
+        self.end.begun.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Clone)]
@@ -111,6 +138,7 @@ impl OutputHub {
             key_request,
             next: AtomicU64::new(1),
             outputs: RwLock::default(),
+            taps: RwLock::default(),
         })
     }
 
@@ -147,6 +175,19 @@ impl OutputHub {
         };
         entry.output.end();
         entry.output.join(Instant::now() + END)
+    }
+
+    /// Hands every access unit to `sink` from the next key frame on, which is asked for, until the
+    /// answer is dropped. `sink` must not wait.
+    pub fn tap(&self, sink: Arc<dyn EncodedSink>) -> Tap {
+        let end = Arc::new(TapEnd { sink, begun: AtomicBool::new(false) });
+        let mut taps = self.taps.write().unwrap_or_else(PoisonError::into_inner);
+        taps.retain(|tap| tap.strong_count() > 0);
+        taps.push(Arc::downgrade(&end));
+        drop(taps);
+        let tap = Tap { end, key_request: self.key_request.clone(), params: self.params.clone() };
+        tap.request_key();
+        tap
     }
 
     /// Shows a picture on this screen's displays, before it is encoded. Returns at once.
@@ -198,6 +239,13 @@ impl EncodedSink for OutputHub {
     fn unit(&self, unit: &AccessUnit) {
         for entry in self.outputs.read().unwrap_or_else(PoisonError::into_inner).iter() {
             entry.output.unit(unit);
+        }
+        let taps = self.taps.read().unwrap_or_else(PoisonError::into_inner);
+        for tap in taps.iter().filter_map(Weak::upgrade) {
+            if unit.random_access || tap.begun.load(Ordering::Relaxed) {
+                tap.begun.store(true, Ordering::Relaxed);
+                tap.sink.unit(unit);
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use crate::base::Login;
-pub use hub::{OutputHub, OutputId, OutputState, OutputStatus, StreamParams};
+pub use hub::{OutputHub, OutputId, OutputState, OutputStatus, StreamParams, Tap};
 pub use movie::{MovieFormat, MovieWriter};
 pub use partial::Partial;
 

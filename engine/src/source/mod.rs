@@ -28,7 +28,7 @@ use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::{AccessUnit, CameraId, VideoParameters};
 
 pub use demux::{FileDemuxer, FileUnit};
-pub use grant::{Authority, Grant};
+pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};
 pub use secrets::Secrets;
 pub use uri::{AddressFault, CameraUri, Login, UriKind};
 

@@ -15,8 +15,8 @@ use crate::decode::{DecodePool, DecodeStatus, Effort};
 use crate::effort::{Decision, ProfileLoad, Step, StreamLoad, Wish};
 use crate::fit::{FitSpec, Mask, SharedTargets, Targets};
 use crate::ingest::{Ingest, IngestStatus, SourceState};
-use crate::media::{CameraId, SourceRef};
-use crate::source::{Grant, SourceConfig};
+use crate::media::{AccessUnit, CameraId, SourceRef, VideoParameters};
+use crate::source::{Grant, Refusal, SourceConfig};
 use crate::store::FrameStore;
 
 /// The rooms that all cameras share.
@@ -44,7 +44,8 @@ pub(super) struct Camera {
     targets: Arc<SharedTargets>,
     store: Arc<FrameStore>,
     limits: LivenessLimits,
-    grant: Grant,
+    /// The right to see it, or why not.
+    right: Mutex<Result<Grant, Refusal>>,
     streams: Mutex<Streams>,
     seen: Mutex<Seen>,
 }
@@ -154,7 +155,7 @@ impl Camera {
         spec: &CameraSpec,
         offers: Vec<Offer>,
         limits: LivenessLimits,
-        grant: Grant,
+        right: Result<Grant, Refusal>,
     ) -> Camera {
         let targets = SharedTargets::new();
         targets.set(Targets { specs: Vec::new(), masks: masks(spec) });
@@ -165,10 +166,54 @@ impl Camera {
             targets,
             store: rooms.store.clone(),
             limits,
-            grant,
+            right: Mutex::new(right),
             streams: Mutex::new(Streams { offers, pinned: spec.pinned, ..Streams::default() }),
             seen: Mutex::default(),
         }
+    }
+
+    /// Why it may not be seen; `None` while it may.
+    pub fn refusal(&self) -> Option<Arc<str>> {
+        match &*self.right.lock().unwrap_or_else(PoisonError::into_inner) {
+            Ok(grant) => grant.refusal(),
+            Err(Refusal(reason)) => Some(reason.clone()),
+        }
+    }
+
+    /// Another right from now on, where the one before is over.
+    pub fn set_right(&self, right: Result<Grant, Refusal>) {
+        *self.right.lock().unwrap_or_else(PoisonError::into_inner) = right;
+    }
+
+    /// Its newest key frame, compressed, and its parameters; `None` where there is none or it may not
+    /// be seen.
+    pub fn newest_key_unit(&self) -> Option<(AccessUnit, VideoParameters)> {
+        if self.refusal().is_some() {
+            return None;
+        }
+        let streams = self.streams();
+        let feed = &streams.current.as_ref()?.feed;
+        Some((feed.newest_key_unit()?, feed.status().parameters?))
+    }
+
+    /// Parts of its picture that are never shown.
+    pub fn masks(&self) -> Vec<Mask> {
+        masks(&self.spec())
+    }
+
+    /// Closes all streams and forgets every pixel.
+    fn close(&self) {
+        let mut streams = self.streams();
+        let Streams { current, next, past, .. } = &mut *streams;
+        let open: Vec<Stream> = current.take().into_iter().chain(next.take()).collect();
+        open.iter().for_each(|stream| past.add(stream));
+        streams.decision = None;
+        let retired = std::mem::take(&mut streams.retired);
+        drop(streams);
+        self.store.set_next_generation(&self.id, None);
+        self.targets.forget();
+        self.store.clear(&self.id);
+        drop((open, retired));
     }
 
     /// Describes it anew, with the same addresses; masks hold when this returns.
@@ -215,7 +260,9 @@ impl Camera {
 
     /// The same, if it were shown like this.
     pub fn wish_for(&self, now: Moment, wanted: &Wanted) -> Wish {
-        let sizes: Vec<(u32, u32)> = wanted.specs.iter().map(shown_size).collect();
+        // What may not be seen costs nothing.
+        let specs = if self.refusal().is_some() { &[] } else { wanted.specs.as_slice() };
+        let sizes: Vec<(u32, u32)> = specs.iter().map(shown_size).collect();
         let mut streams = self.streams();
         self.promote(&mut streams, now, !self.is_shown());
         self.learn(&mut streams, now);
@@ -237,10 +284,14 @@ impl Camera {
 
     /// True where the governor need not look at it: nothing shows it, and nothing is decoded.
     pub fn rests(&self) -> bool {
-        if self.is_shown() {
+        let (shown, refused) = (self.is_shown(), self.refusal().is_some());
+        let streams = self.streams();
+        if refused {
+            return streams.current.is_none() && streams.next.is_none();
+        }
+        if shown {
             return false;
         }
-        let streams = self.streams();
         let smallest = streams.offers.len() - 1;
         streams.next.is_none()
             && streams.retired.is_empty()
@@ -270,6 +321,9 @@ impl Camera {
 
     /// Serves it as decided: opens, switches or closes streams and sets how much is decoded.
     pub fn serve(&self, rooms: &Rooms, decision: &Decision) {
+        if self.refusal().is_some() {
+            return self.close();
+        }
         let now = rooms.clock.now();
         let unseen = !self.is_shown();
         let mut streams = self.streams();
@@ -302,6 +356,10 @@ impl Camera {
 
     fn open(&self, rooms: &Rooms, streams: &mut Streams, profile: &Arc<str>) {
         let Some(offer) = streams.offers.iter().find(|o| o.profile == *profile).cloned() else { return };
+        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let grant = right.as_ref().map(Grant::for_another_stream);
+        drop(right);
+        let Ok(grant) = grant else { return };
         streams.generation += 1;
         let generation = streams.generation;
         let source = SourceRef { camera: self.id.clone(), profile: profile.clone(), generation };
@@ -310,7 +368,6 @@ impl Camera {
         } else {
             rooms.store.set_generation(&self.id, generation);
         }
-        let grant = self.grant.for_another_stream();
         let stream = Stream::open(rooms, source, offer.config, &self.targets, grant);
         let slot = if streams.current.is_some() { &mut streams.next } else { &mut streams.current };
         *slot = Some(stream);
@@ -385,6 +442,11 @@ impl Camera {
 
     /// How it stands at `now`, where the picture that its tile would show arrived at `picture`.
     pub fn status(&self, now: Moment, picture: Option<Moment>) -> TileStatus {
+        if let Some(reason) = self.refusal() {
+            let status = TileStatus::Refused(reason);
+            self.note(&status, None);
+            return status;
+        }
         let mut streams = self.streams();
         self.promote(&mut streams, now, false);
         let Some(current) = &streams.current else { return TileStatus::Waiting };
@@ -513,7 +575,9 @@ impl Camera {
         drop(streams);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
+        let refusal = self.refusal();
         let state = match (unseen, seen.kind) {
+            _ if refusal.is_some() => "refused",
             (true, _) => connection_word(&ingest.state),
             (false, "") => "waiting",
             (false, kind) => kind,
@@ -534,11 +598,11 @@ impl Camera {
             pinned,
             switches,
             state: state.to_owned(),
-            reason: decode
+            reason: refusal.map(|reason| reason.to_string()).or(decode
                 .error
                 .map(|(_, r)| r)
                 .or(ingest.last_error)
-                .filter(|_| !matches!(state, "live" | "standby")),
+                .filter(|_| !matches!(state, "live" | "standby"))),
             codec: ingest.parameters.map(|p| p.codec.to_string()),
             width: decode.width,
             height: decode.height,

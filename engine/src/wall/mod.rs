@@ -8,6 +8,7 @@ pub mod liveness;
 mod reload;
 pub mod report;
 mod screen;
+mod still;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,12 +23,13 @@ use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
 use crate::effort::{Admission, Wish};
+use crate::encode::EncodedSink;
 use crate::fit::FitSpec;
 use crate::ingest::Ingest;
 use crate::media::{CameraId, Frame, ScreenId};
-use crate::output::{OutputSpec, OutputStatus};
+use crate::output::{OutputSpec, OutputStatus, Tap};
 use crate::scene::{self, Layout, Scene};
-use crate::source::{Authority, CameraUri, Secrets, SourceConfig};
+use crate::source::{CameraUri, Policy, Secrets, SourceConfig};
 use crate::store::FrameStore;
 
 use camera::{Camera, Offer, Rooms};
@@ -40,6 +42,7 @@ use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
 pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
+pub use still::at_width;
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
 const STORE_BYTES: u64 = 1 << 30;
@@ -59,7 +62,7 @@ pub struct Wall {
 impl Wall {
     /// Starts a wall: screens first, so that they show placards while cameras connect. Fails only
     /// on what is known to be wrong before a camera is asked (invariant 6).
-    pub fn start(spec: WallSpec, authority: &Authority, clock: SharedClock) -> Result<Wall> {
+    pub fn start(spec: WallSpec, policy: &dyn Policy, clock: SharedClock) -> Result<Wall> {
         let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         // All that can be refused is refused before an output touches a file or a port.
@@ -83,7 +86,7 @@ impl Wall {
         let mut wall =
             Wall { started: clock.now(), spec, clock, shutdown, govern, screens: Vec::new(), cameras, rooms };
         wall.start_screens(&layout, outputs)?;
-        wall.open_cameras(openings, &layout, authority);
+        wall.open_cameras(openings, &layout, policy);
         wall.govern.start()?;
         Ok(wall)
     }
@@ -108,11 +111,11 @@ impl Wall {
     }
 
     /// Opens what the layout shows, and keeps the rest on standby.
-    fn open_cameras(&self, openings: Vec<(CameraSpec, Vec<Offer>)>, layout: &Layout, authority: &Authority) {
+    fn open_cameras(&self, openings: Vec<(CameraSpec, Vec<Offer>)>, layout: &Layout, policy: &dyn Policy) {
         let limits = liveness_limits(&self.spec.limits);
         let mut wanted = wanted(layout);
         let open = openings.into_iter().map(|(spec, offers)| {
-            let camera = Camera::new(&self.rooms, &spec, offers, limits, authority.grant(&spec.id));
+            let camera = Camera::new(&self.rooms, &spec, offers, limits, policy.grant(&spec.id));
             if let Some(Wanted { specs, pinned }) = wanted.remove(&spec.id) {
                 camera.set_wanted(specs, pinned);
             }
@@ -169,6 +172,30 @@ impl Wall {
         let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
         let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
         Ok(self.govern.admit(&wishes))
+    }
+
+    /// Asks the policy anew for every camera that may not be seen, and closes what was withdrawn since;
+    /// the tiles of a withdrawn grant are dark from their screen's next tick on also without this.
+    pub fn ask_again(&self, policy: &dyn Policy) {
+        for (id, camera) in self.cameras().iter() {
+            if camera.refusal().is_some() {
+                camera.set_right(policy.grant(id));
+            }
+        }
+        self.govern.decide();
+    }
+
+    /// The layout that its screens show, or go over to at their next tick.
+    pub fn layout(&self) -> Layout {
+        Layout { screens: self.screens.iter().map(|screen| screen.layout.clone()).collect() }
+    }
+
+    /// Hands every access unit of a screen to `sink` from the next key frame on, which is asked for,
+    /// until the answer is dropped. `sink` is called on the encoder's thread and must not wait
+    /// (invariant 1). `None` where there is no such screen.
+    pub fn tap(&self, screen: &ScreenId, sink: Arc<dyn EncodedSink>) -> Option<Tap> {
+        let screen = self.screens.iter().find(|s| s.layout.id == *screen)?;
+        Some(screen.hub.tap(sink))
     }
 
     /// Flashes the tiles of these cameras; all others stop flashing.

@@ -11,7 +11,7 @@ use crate::base::Result;
 use crate::config::{Changed, WallSpec, diff};
 use crate::media::CameraId;
 use crate::scene;
-use crate::source::{Authority, Secrets};
+use crate::source::{Policy, Secrets};
 
 /// What a reload did, by camera.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Wall {
     /// # Errors
     /// Where `spec` cannot be shown on these screens, or an address or login cannot be read; then
     /// nothing was changed.
-    pub fn reload(&mut self, spec: WallSpec, authority: &Authority) -> Result<Reloaded> {
+    pub fn reload(&mut self, spec: WallSpec, policy: &dyn Policy) -> Result<Reloaded> {
         let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
         let ignored = ignored(&self.spec, &spec);
         same_screens(&layout, &self.screens)?;
@@ -68,7 +68,7 @@ impl Wall {
                 }
                 None => {
                     let limits = liveness_limits(&self.spec.limits);
-                    let grant = authority.grant(&id);
+                    let grant = policy.grant(&id);
                     let camera = Camera::new(&self.rooms, described, offers, limits, grant);
                     if let Some(Wanted { specs, pinned }) = wanted.remove(&id) {
                         camera.set_wanted(specs, pinned);

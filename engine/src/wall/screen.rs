@@ -392,6 +392,8 @@ fn look<'a>(
             let picture = pane.slot.as_ref().and_then(|slot| slot.latest());
             let arrival = picture.as_ref().map(|(_, p)| p.frame.meta().arrival);
             let status = camera.status(now, arrival);
+            // Not a pixel of what may not be seen, whatever is still in the store.
+            let picture = picture.filter(|_| !matches!(status, TileStatus::Refused(_)));
             if let Some((version, fitted)) = &picture
                 && *version != pane.shown
                 && matches!(status, TileStatus::Live)

@@ -1,0 +1,1 @@
+-- Zones, sites, cameras and their credentials. See registry/.

@@ -1,0 +1,1 @@
+-- Layouts, tours, alarms. See wall/.

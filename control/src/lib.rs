@@ -1,0 +1,15 @@
+//! The control plane of Vitrail: who may see which camera and why, what the walls show, and what is
+//! kept on record of it. It sends the engine plain commands and reads its snapshots; the engine
+//! knows nothing of it. `docs/design/control.md` is the map.
+
+pub mod api;
+pub mod audit;
+pub mod base;
+pub mod db;
+pub mod live;
+pub mod people;
+pub mod registry;
+pub mod rights;
+pub mod wall;
+
+pub use base::{Problem, Result, Utc};

@@ -1,0 +1,1 @@
+//! Zones, sites and cameras: what there is, whose it is, and how to reach it.
