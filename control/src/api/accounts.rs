@@ -120,7 +120,11 @@ async fn change_account(
         (status = 409, description = "It is the last administrator", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn remove_account(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn remove_account(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::ManagePeople)?;
     blocking(move || shared.people.remove_account(&id, &caller.actor)).await?;
     Ok(nothing())
@@ -128,7 +132,9 @@ async fn remove_account(State(shared): State<Shared>, caller: Caller, Path(id): 
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
-        .routes(routes!(list_accounts, add_account))
-        .routes(routes!(get_account, change_account, remove_account))
+    OpenApiRouter::new().routes(routes!(list_accounts, add_account)).routes(routes!(
+        get_account,
+        change_account,
+        remove_account
+    ))
 }

@@ -36,9 +36,14 @@ const CONTENT_SECURITY: &str = "default-src 'self'; img-src 'self' data: blob:; 
 /// Puts the layers around all routes.
 pub(super) fn around(router: Router<Shared>, shared: &Shared) -> Router<Shared> {
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
-        |_: StatusCode, _: axum::http::Version, headers: &HeaderMap, _: &axum::http::Extensions| worth_it(headers),
+        |_: StatusCode, _: axum::http::Version, headers: &HeaderMap, _: &axum::http::Extensions| {
+            worth_it(headers)
+        },
     );
-    router.layer(DefaultBodyLimit::max(BODY)).layer(from_fn_with_state(shared.clone(), pass)).layer(compression)
+    router
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(shared.clone(), pass))
+        .layer(compression)
 }
 
 /// Text that is whole: not pictures, not streams of events, which must leave at once.
@@ -47,8 +52,15 @@ fn worth_it(headers: &HeaderMap) -> bool {
     let kind = kind.split(';').next().unwrap_or_default();
     matches!(
         kind,
-        "application/json" | "application/geo+json" | "text/csv" | "text/html" | "text/css" | "text/javascript"
-            | "application/javascript" | "image/svg+xml" | "application/manifest+json"
+        "application/json"
+            | "application/geo+json"
+            | "text/csv"
+            | "text/html"
+            | "text/css"
+            | "text/javascript"
+            | "application/javascript"
+            | "image/svg+xml"
+            | "application/manifest+json"
     )
 }
 
@@ -62,7 +74,9 @@ async fn pass(State(shared): State<Shared>, request: Request, next: Next) -> Res
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(ANSWER, answer).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => Problem::internal("request", format!("ended early; its number is {number}")).into_response(),
+        Ok(Err(_)) => {
+            Problem::internal("request", format!("ended early; its number is {number}")).into_response()
+        }
         Err(_) => {
             let text = "took too long; what it was to change may still be changed";
             Problem::new(Kind::Unavailable, "request", text).into_response()

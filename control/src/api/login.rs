@@ -67,7 +67,8 @@ pub(super) fn welcome(shared: &Shared, status: StatusCode, login: LoggedIn) -> R
     let permissions = Permission::ALL.into_iter().filter(|p| login.account.role.allows(*p)).collect();
     let csrf = Some(secret::csrf(&login.secret));
     let cookie = session_cookie(shared, &login.secret, "")?;
-    Ok((status, [(header::SET_COOKIE, cookie)], Json(Me::new(login.account, permissions, csrf))).into_response())
+    Ok((status, [(header::SET_COOKIE, cookie)], Json(Me::new(login.account, permissions, csrf)))
+        .into_response())
 }
 
 /// The cookie of a session: no script reads it, no other server's page sends it.
@@ -98,7 +99,11 @@ impl From<Visitor> for Who {
         (status = 429, description = "Too many tries: see Retry-After", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn log_in(State(shared): State<Shared>, visitor: Visitor, Json(request): Json<LoginRequest>) -> Result<Response> {
+async fn log_in(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Json(request): Json<LoginRequest>,
+) -> Result<Response> {
     let login = shared.people.log_in(&request.name, request.password, visitor.into()).await?;
     welcome(&shared, StatusCode::OK, login)
 }

@@ -98,7 +98,12 @@ impl Monitor {
     }
 
     fn write(&self, out: &mut Exposition) {
-        out.gauge("vitrail_up_seconds", "Since the program started", &[], self.clock.now().since(self.started).as_secs_f64());
+        out.gauge(
+            "vitrail_up_seconds",
+            "Since the program started",
+            &[],
+            self.clock.now().since(self.started).as_secs_f64(),
+        );
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for ((method, route, status), count) in requests {
             let labels = [("method", method.as_str()), ("route", &route), ("status", &status.to_string())];
@@ -143,10 +148,19 @@ impl Exposition {
         self.line("histogram", name, "_count", help, labels, latency.count as f64);
     }
 
-    fn line(&mut self, kind: &str, name: &str, suffix: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        let family = self.families.entry(name.to_owned()).or_insert_with(|| {
-            (format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"), String::new())
-        });
+    fn line(
+        &mut self,
+        kind: &str,
+        name: &str,
+        suffix: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        value: f64,
+    ) {
+        let family = self
+            .families
+            .entry(name.to_owned())
+            .or_insert_with(|| (format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"), String::new()));
         let out = &mut family.1;
         let _ = write!(out, "{name}{suffix}");
         for (index, (label, text)) in labels.iter().enumerate() {
@@ -175,9 +189,13 @@ impl Exposition {
 )]
 async fn metrics(State(shared): State<Shared>, request: Request) -> Result<Response> {
     let (mut parts, _) = request.into_parts();
-    let local = parts.extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    let local = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
     // What a proxy on this machine passes on comes from elsewhere.
-    let passed_on = parts.headers.contains_key(header::FORWARDED) || parts.headers.contains_key("x-forwarded-for");
+    let passed_on =
+        parts.headers.contains_key(header::FORWARDED) || parts.headers.contains_key("x-forwarded-for");
     if !local || passed_on {
         let caller = Caller::from_request_parts(&mut parts, &shared).await?;
         caller.require(Permission::ReadMetrics)?;
@@ -185,7 +203,12 @@ async fn metrics(State(shared): State<Shared>, request: Request) -> Result<Respo
     let text = blocking(move || {
         let mut out = Exposition::default();
         shared.monitor.write(&mut out);
-        out.gauge("vitrail_logins", "Sessions and tokens in use", &[], shared.people.sessions().count() as f64);
+        out.gauge(
+            "vitrail_logins",
+            "Sessions and tokens in use",
+            &[],
+            shared.people.sessions().count() as f64,
+        );
         let refused = shared.people.refused() as f64;
         out.counter("vitrail_logins_refused_total", "Logins that were refused", &[], refused);
         Ok(out.text())

@@ -12,7 +12,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Components, Content, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, SecurityRequirement, extensions::Extensions,
+    Components, Content, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, SecurityRequirement,
+    extensions::Extensions,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

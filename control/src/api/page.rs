@@ -55,9 +55,11 @@ fn file(
     let hash = found.metadata.sha256_hash();
     let tag = format!("\"{}\"", hash[..16].iter().map(|b| format!("{b:02x}")).collect::<String>());
     let cache = if name.starts_with(HASHED) { FOREVER } else { ASK };
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.to_str().is_ok_and(|s| s.contains(&tag)));
+    let known =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.to_str().is_ok_and(|s| s.contains(&tag)));
     if known {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag), (header::CACHE_CONTROL, cache.into())]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag), (header::CACHE_CONTROL, cache.into())])
+            .into_response());
     }
     let headers = [
         (header::CONTENT_TYPE, with_charset(found.metadata.mimetype())),
@@ -100,14 +102,18 @@ mod tests {
             headers.insert(header::IF_NONE_MATCH, known.parse().expect("a tag"));
         }
         let response = file(path, &headers, built).unwrap_or_else(IntoResponse::into_response);
-        let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         (response.status(), header(header::CONTENT_TYPE), header(header::CACHE_CONTROL), header(header::ETAG))
     }
 
     #[test]
     fn files_have_their_type_and_hashed_names_stay_for_ever() {
         let (status, kind, cache, tag) = ask("assets/app-1a2b3c.js", None);
-        assert_eq!((status, kind.as_str(), cache.as_str()), (StatusCode::OK, "text/javascript; charset=utf-8", FOREVER));
+        assert_eq!(
+            (status, kind.as_str(), cache.as_str()),
+            (StatusCode::OK, "text/javascript; charset=utf-8", FOREVER)
+        );
         assert_eq!(ask("assets/app-1a2b3c.js", Some(&tag)).0, StatusCode::NOT_MODIFIED);
         assert_eq!(ask("assets/app-1a2b3c.js", Some("\"other\"")).0, StatusCode::OK);
     }
@@ -116,7 +122,10 @@ mod tests {
     fn addresses_of_the_page_lead_to_the_page_and_missing_files_do_not() {
         for path in ["", "cameras", "audit/of/north"] {
             let (status, kind, cache, _) = ask(path, None);
-            assert_eq!((status, kind.as_str(), cache.as_str()), (StatusCode::OK, "text/html; charset=utf-8", ASK));
+            assert_eq!(
+                (status, kind.as_str(), cache.as_str()),
+                (StatusCode::OK, "text/html; charset=utf-8", ASK)
+            );
         }
         assert_eq!(ask("assets/old-9f.js", None).0, StatusCode::NOT_FOUND);
     }

@@ -66,7 +66,11 @@ async fn get_setup(State(shared): State<Shared>) -> Result<Json<SetupState>> {
         (status = 429, description = "Too many tries: see Retry-After", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn set_up(State(shared): State<Shared>, visitor: Visitor, Json(request): Json<SetupRequest>) -> Result<Response> {
+async fn set_up(
+    State(shared): State<Shared>,
+    visitor: Visitor,
+    Json(request): Json<SetupRequest>,
+) -> Result<Response> {
     let who: Who = visitor.into();
     shared.people.set_up(&request.token, &request.name, request.password.clone(), who).await?;
     let begun = shared.people.log_in(&request.name, request.password, who).await?;

@@ -73,7 +73,11 @@ async fn add_token(
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn remove_token(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn remove_token(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::Myself)?;
     blocking(move || shared.people.remove_token(&caller.account, &id, &caller.actor)).await?;
     Ok(nothing())

@@ -89,7 +89,7 @@ pub struct NewAccount {
     /// Password, 12 letters or more; left out: signs on at the identity provider only.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "password", write_only)]
-    pub password: Option<zeroize::Zeroizing<String>>,
+    pub password: Option<super::Password>,
     /// The subject at the identity provider, where it signs on there.
     #[serde(default)]
     pub subject: Option<String>,
@@ -120,7 +120,7 @@ pub struct AccountChange {
     /// A new password.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "password", write_only)]
-    pub password: Option<zeroize::Zeroizing<String>>,
+    pub password: Option<super::Password>,
 }
 
 /// The account's id of its number.
@@ -141,7 +141,8 @@ pub fn key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-const COLUMNS: &str = "seq, name, role, unit, language, enabled, password IS NOT NULL, created_at, last_login";
+const COLUMNS: &str =
+    "seq, name, role, unit, language, enabled, password IS NOT NULL, created_at, last_login";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Account, String)> {
     let seq: i64 = row.get(0)?;
@@ -166,7 +167,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Account, String)> {
 fn complete(connection: &Connection, (mut account, role): (Account, String)) -> Result<Account> {
     account.role = Role::parse(&role)
         .ok_or_else(|| Problem::internal("account", format!("{} has the unknown role {role}", account.id)))?;
-    let mut zones = connection.prepare_cached("SELECT zone FROM account_zone WHERE account = ?1 ORDER BY zone")?;
+    let mut zones =
+        connection.prepare_cached("SELECT zone FROM account_zone WHERE account = ?1 ORDER BY zone")?;
     account.zones = zones.query_map([account.seq], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(account)
 }
@@ -217,7 +219,8 @@ pub(super) fn password(connection: &Connection, seq: i64) -> Result<Option<Strin
 pub fn list(connection: &Connection, after: i64, limit: usize) -> Result<Vec<Account>> {
     let mut statement = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM account WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
-    let rows = statement.query_map(params![after, limit as i64], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let rows =
+        statement.query_map(params![after, limit as i64], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     rows.into_iter().map(|row| complete(connection, row)).collect()
 }
 
@@ -382,7 +385,10 @@ fn keep_an_administrator(transaction: &Transaction<'_>) -> Result<()> {
 fn set_zones(transaction: &Transaction<'_>, seq: i64, zones: &[String]) -> Result<()> {
     transaction.execute("DELETE FROM account_zone WHERE account = ?1", [seq])?;
     for zone in zones {
-        transaction.execute("INSERT OR IGNORE INTO account_zone (account, zone) VALUES (?1, ?2)", params![seq, zone])?;
+        transaction.execute(
+            "INSERT OR IGNORE INTO account_zone (account, zone) VALUES (?1, ?2)",
+            params![seq, zone],
+        )?;
     }
     Ok(())
 }
@@ -408,7 +414,8 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 
 fn check_zones(role: Role, zones: &[String]) -> Result<()> {
     if role != Role::ZoneAuthority && !zones.is_empty() {
-        return Err(Problem::invalid("zones", "limit a zone authority only; leave them out for other roles").code("zones"));
+        return Err(Problem::invalid("zones", "limit a zone authority only; leave them out for other roles")
+            .code("zones"));
     }
     if role == Role::ZoneAuthority && zones.is_empty() {
         return Err(Problem::invalid("zones", "a zone authority speaks for one zone or more").code("zones"));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChange, Language, MadeToken, NewAccount, NewToken, Password, People, Role, Token, Who, account,
-    login, password, secret, token,
+    Account, AccountChange, Language, MadeToken, NewAccount, NewToken, Password, People, Role, Token, Who,
+    account, login, password, secret, token,
 };
 use crate::audit::Actor;
 use crate::{Problem, Result};
@@ -37,7 +37,10 @@ impl People {
                 Some(self.passwords.hash(word).await?)
             }
             None if new.subject.is_none() => {
-                return Err(Problem::invalid("password", "give one, or the subject at the identity provider"));
+                return Err(Problem::invalid(
+                    "password",
+                    "give one, or the subject at the identity provider",
+                ));
             }
             None => None,
         };
@@ -53,7 +56,12 @@ impl People {
     }
 
     /// Changes an account. A change of what it may do, or of its password, ends its logins.
-    pub async fn change_account(self: &Arc<Self>, id: &str, mut change: AccountChange, actor: Actor) -> Result<Account> {
+    pub async fn change_account(
+        self: &Arc<Self>,
+        id: &str,
+        mut change: AccountChange,
+        actor: Actor,
+    ) -> Result<Account> {
         let seq = account::number(id)?;
         let stored = match change.password.take() {
             Some(word) => {
@@ -92,7 +100,12 @@ impl People {
     }
 
     /// Changes one's language.
-    pub async fn set_language(self: &Arc<Self>, id: &str, language: Language, actor: Actor) -> Result<Account> {
+    pub async fn set_language(
+        self: &Arc<Self>,
+        id: &str,
+        language: Language,
+        actor: Actor,
+    ) -> Result<Account> {
         let change = AccountChange { language: Some(language), ..AccountChange::default() };
         self.change_account(id, change, actor).await
     }
@@ -130,8 +143,10 @@ impl People {
                     return Err(login::wrong());
                 }
                 account::change(transaction, events, seq, &AccountChange::default(), Some(new))?;
-                transaction
-                    .execute("DELETE FROM session WHERE account = ?1 AND id <> ?2", rusqlite::params![seq, session])?;
+                transaction.execute(
+                    "DELETE FROM session WHERE account = ?1 AND id <> ?2",
+                    rusqlite::params![seq, session],
+                )?;
                 Ok(())
             })?;
             people.live.end_sessions_of(seq, &session);

@@ -130,7 +130,8 @@ impl FromRequestParts<Shared> for Caller {
                 let caller = Caller::of(found.ok_or_else(|| not_logged_in("session"))?, from);
                 if changes(&parts.method) {
                     same_origin(parts, shared.people.settings().origin.as_deref())?;
-                    let sent = parts.headers.get(CSRF).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                    let sent =
+                        parts.headers.get(CSRF).and_then(|value| value.to_str().ok()).unwrap_or_default();
                     if !secret::equal(sent, &secret::csrf(cookie)) {
                         let remedy = "send the header X-CSRF with the value of csrf in /api/v1/me";
                         return Err(Problem::refused("X-CSRF", remedy).code("csrf"));
@@ -174,7 +175,7 @@ pub fn address(parts: &Parts) -> Option<IpAddr> {
 }
 
 /// Whether requests of this method change anything.
-pub fn changes(method: &Method) -> bool {
+fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD)
 }
 
@@ -227,7 +228,13 @@ mod tests {
     fn finds_a_cookie_among_others() {
         let sent = headers(&[("cookie", "a=b; vitrail_session=xyz; other_vitrail_session=no")]);
         assert_eq!(cookie(&sent, COOKIE), Some("xyz"));
-        assert_eq!(cookie(&headers(&[("cookie", "xvitrail_session=no; vitrail_sessionx=no; vitrail_session")]), COOKIE), None);
+        assert_eq!(
+            cookie(
+                &headers(&[("cookie", "xvitrail_session=no; vitrail_sessionx=no; vitrail_session")]),
+                COOKIE
+            ),
+            None
+        );
         assert_eq!(bearer("bEARER  abc"), Some("abc"));
         assert_eq!(bearer("Basic abc"), None);
     }

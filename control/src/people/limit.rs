@@ -182,7 +182,11 @@ mod tests {
         let limits = Limits::new(clock.clone());
         assert_eq!(tries(&limits, ANNA, address(1)), 5);
         let turned_away = limits.take(ANNA, address(1)).expect_err("empty");
-        assert_eq!(turned_away, TooOften { after: Duration::from_secs(12), first: false }, "the first was in `tries`");
+        assert_eq!(
+            turned_away,
+            TooOften { after: Duration::from_secs(12), first: false },
+            "the first was in `tries`"
+        );
         clock.advance(Duration::from_secs(12));
         assert_eq!(tries(&limits, ANNA, address(1)), 1);
         limits.give_back(ANNA, address(1));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::secret::{self, Hash, Secret};
-use super::{Account, People, Password, account, session, token};
+use super::{Account, Password, People, account, session, token};
 use crate::audit::{Actor, Event};
 use crate::base::Kind;
 use crate::{Problem, Result};
@@ -40,7 +40,12 @@ impl People {
     /// # Errors
     /// [`Kind::NotLoggedIn`], the same for unknown names, wrong passwords and disabled accounts;
     /// [`Kind::TooOften`] with the time after which to come back.
-    pub async fn log_in(self: &std::sync::Arc<Self>, name: &str, password: Password, who: Who) -> Result<LoggedIn> {
+    pub async fn log_in(
+        self: &std::sync::Arc<Self>,
+        name: &str,
+        password: Password,
+        who: Who,
+    ) -> Result<LoggedIn> {
         let name: String = name.chars().take(LONGEST_NAME).collect();
         let key = secret::hash(&account::key(&name));
         self.take_try(key, &name, who).await?;
@@ -96,7 +101,11 @@ impl People {
                 }
                 let (secret, session) = session::begin(transaction, account.seq, address.as_deref(), now)?;
                 let details = json!({ "how": how });
-                events.push(Event { subject: Some(session.clone()), details, ..Event::new("login.succeeded") });
+                events.push(Event {
+                    subject: Some(session.clone()),
+                    details,
+                    ..Event::new("login.succeeded")
+                });
                 let account = account::get(transaction, account.seq)?;
                 Ok(LoggedIn { secret, session, account })
             })?;
@@ -128,7 +137,11 @@ impl People {
             self.db.change(&Actor::system(), |transaction, events| {
                 if transaction.execute("DELETE FROM session WHERE id = ?1", [&id])? > 0 {
                     let details = json!({ "account": account::id(seq) });
-                    events.push(Event { subject: Some(id.clone()), details, ..Event::new("session.expired") });
+                    events.push(Event {
+                        subject: Some(id.clone()),
+                        details,
+                        ..Event::new("session.expired")
+                    });
                 }
                 Ok(())
             })?;
@@ -174,7 +187,10 @@ impl People {
         let mut details = json!({ "reason": reason });
         match &account {
             Some(account) => details["name"] = json!(account.name),
-            None => details["name_sha256"] = json!(secret::public_id('n', &secret::hash(&account::key(name)))[2..]),
+            None => {
+                details["name_sha256"] =
+                    json!(secret::public_id('n', &secret::hash(&account::key(name)))[2..])
+            }
         }
         let subject = account.map(|account| account.id);
         let people = self.clone();

@@ -17,10 +17,10 @@ use std::sync::atomic::AtomicU64;
 
 pub use account::{Account, AccountChange, Language, NewAccount};
 pub use caller::{COOKIE, CSRF, Caller, Visitor, address, cookie};
-pub(crate) use caller::changes;
 pub use login::{LoggedIn, Who};
 pub use password::{Password, SHORTEST};
 pub use role::{Permission, Role};
+pub use secret::Secret;
 pub use session::{Lifetimes, Live, Login};
 pub use token::{MadeToken, NewToken, Token};
 
@@ -47,12 +47,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings {
-            unit: "control-room".into(),
-            lifetimes: Lifetimes::default(),
-            secure: false,
-            origin: None,
-        }
+        Settings { unit: "control-room".into(), lifetimes: Lifetimes::default(), secure: false, origin: None }
     }
 }
 

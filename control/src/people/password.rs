@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use argon2::password_hash::SaltString;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 use super::secret;
 use crate::base::Kind;
@@ -30,12 +29,13 @@ const LONGEST: usize = 1024;
 /// Different letters at least.
 const DIFFERENT: usize = 5;
 
-/// A password on its way; gone from memory after it.
-pub type Password = Zeroizing<String>;
+/// A password on its way.
+pub type Password = secret::Secret;
 
 /// No password has this hash; it costs what a real one costs, so that unknown accounts answer as
 /// slowly as known ones.
-const NOBODY: &str = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5IGhhcyB0aGlzIQ$bm8gcGFzc3dvcmQgbGVhZHMgdG8gdGhlc2UgYnl0ZXM";
+const NOBODY: &str =
+    "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5IGhhcyB0aGlzIQ$bm8gcGFzc3dvcmQgbGVhZHMgdG8gdGhlc2UgYnl0ZXM";
 
 /// Hashes and checks passwords.
 #[derive(Debug)]
@@ -68,7 +68,10 @@ impl Passwords {
         .await
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let _place = Place::take(&self.waiting)?;
         let _turn = self.turns.acquire().await.map_err(|e| Problem::internal("passwords", e.to_string()))?;
         crate::api::blocking(work).await
@@ -141,21 +144,25 @@ mod tests {
     #[tokio::test]
     async fn a_hash_names_its_parameters_and_takes_its_password_only() {
         let passwords = Passwords::default();
-        let word = || Zeroizing::new("correct horse battery".to_string());
+        let word = || Password::new("correct horse battery");
         let stored = passwords.hash(word()).await.expect("hashed");
         assert!(stored.starts_with("$argon2id$v=19$m=65536,t=3,p=4$"), "{stored}");
         assert_ne!(stored, passwords.hash(word()).await.expect("hashed"), "salted");
         assert!(passwords.verify(word(), Some(stored.clone())).await.expect("checked"));
-        let wrong = Zeroizing::new("correct horse batterz".to_string());
+        let wrong = Password::new("correct horse batterz");
         assert!(!passwords.verify(wrong, Some(stored)).await.expect("checked"));
         assert!(!passwords.verify(word(), None).await.expect("the stand-in is a valid hash"));
     }
 
     #[test]
     fn the_stand_in_costs_what_a_real_hash_costs() {
-        let (real, stand_in) = (hash("correct horse battery").expect("hashed"), PasswordHash::new(NOBODY).expect("valid"));
+        let (real, stand_in) =
+            (hash("correct horse battery").expect("hashed"), PasswordHash::new(NOBODY).expect("valid"));
         let real = PasswordHash::new(&real).expect("valid");
-        assert_eq!((real.algorithm, real.version, &real.params), (stand_in.algorithm, stand_in.version, &stand_in.params));
+        assert_eq!(
+            (real.algorithm, real.version, &real.params),
+            (stand_in.algorithm, stand_in.version, &stand_in.params)
+        );
         assert_eq!(real.hash.map(|h| h.len()), stand_in.hash.map(|h| h.len()));
     }
 
@@ -163,7 +170,7 @@ mod tests {
     async fn a_rush_is_told_to_come_back() {
         let passwords = Passwords::default();
         passwords.waiting.store(WAITING, Ordering::Relaxed);
-        let problem = passwords.hash(Zeroizing::new("correct horse battery".into())).await.expect_err("full");
+        let problem = passwords.hash(Password::new("correct horse battery")).await.expect_err("full");
         assert!(problem.kind == Kind::Unavailable && problem.retry_after.is_some());
         assert_eq!(passwords.waiting.load(Ordering::Relaxed), WAITING, "its place is given back");
     }

@@ -4,23 +4,57 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{Problem, Result};
 
-/// A secret as it is handed out: 43 letters of base64url.
-pub type Secret = Zeroizing<String>;
+/// A password, or a secret on its way out: gone from memory after use, and shown by no `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a secret over.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(Zeroizing::new(text.into()))
+    }
+}
+
+impl std::ops::Deref for Secret {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(d).map(Secret::new)
+    }
+}
 
 /// SHA-256 of a secret: what the database keeps, and looks it up by.
 pub type Hash = [u8; 32];
 
-/// 256 random bits of the operating system, in base64url.
+/// 256 random bits of the operating system: 43 letters of base64url.
 pub fn make() -> Result<Secret> {
     let mut bytes = Zeroizing::new([0; 32]);
     fill(&mut *bytes)?;
-    Ok(Zeroizing::new(Base64UrlUnpadded::encode_string(&*bytes)))
+    Ok(Secret::new(Base64UrlUnpadded::encode_string(&*bytes)))
 }
 
 /// Fills `bytes` from the operating system's source of randomness.
@@ -63,6 +97,7 @@ mod tests {
         let (a, b) = (make().expect("random"), make().expect("random"));
         assert_eq!(a.len(), 43);
         assert_ne!(*a, *b);
+        assert!(!format!("{a:?}").contains(&*a));
         let id = public_id('s', &hash(&a));
         assert!(id.len() == 18 && id.starts_with("s-") && !a.contains(&id[2..]));
         assert_ne!(csrf(&a), csrf(&b));

@@ -97,7 +97,14 @@ impl Live {
 
     /// A login is used. None where any login ended since `endings` was asked for: it may be this
     /// one, so the database must be read again.
-    pub(super) fn enter(&self, id: &str, account: i64, written: Utc, now: Utc, endings: u64) -> Option<Entered> {
+    pub(super) fn enter(
+        &self,
+        id: &str,
+        account: i64,
+        written: Utc,
+        now: Utc,
+        endings: u64,
+    ) -> Option<Entered> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.endings != endings {
             return None;
@@ -135,7 +142,8 @@ impl Live {
     fn end_where(&self, over: impl Fn(&str, &Entry) -> bool) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.endings += 1;
-        let ended: Vec<Entry> = inner.logins.extract_if(|id, entry| over(id, entry)).map(|(_, e)| e).collect();
+        let ended: Vec<Entry> =
+            inner.logins.extract_if(|id, entry| over(id, entry)).map(|(_, e)| e).collect();
         drop(inner);
         for entry in ended {
             entry.ended.cancel();
@@ -184,7 +192,9 @@ pub(super) fn find(
     if over(created_at, seen, lifetimes, now) {
         return Ok(None);
     }
-    Ok(account::find(connection, seq)?.filter(|account| account.enabled).map(|account| (id, account, seen_at)))
+    Ok(account::find(connection, seq)?
+        .filter(|account| account.enabled)
+        .map(|account| (id, account, seen_at)))
 }
 
 fn over(created_at: Utc, seen: Utc, lifetimes: Lifetimes, now: Utc) -> bool {

@@ -36,7 +36,13 @@ impl People {
     }
 
     /// Makes the first administrator with the one-time token, which ends by it.
-    pub async fn set_up(self: &Arc<Self>, token: &str, name: &str, word: Password, who: Who) -> Result<Account> {
+    pub async fn set_up(
+        self: &Arc<Self>,
+        token: &str,
+        name: &str,
+        word: Password,
+        who: Who,
+    ) -> Result<Account> {
         let key = secret::hash(TRIES);
         self.take_try(key, TRIES, who).await?;
         let presented = secret::hash(token);

@@ -84,10 +84,12 @@ pub(super) fn add(
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if count >= MOST {
-        return Err(Problem::conflict("tokens", format!("there are {MOST}; end some first")).code("tokens-full"));
+        return Err(
+            Problem::conflict("tokens", format!("there are {MOST}; end some first")).code("tokens-full")
+        );
     }
     let id = secret::public_id('t', &secret::hash(&secret::make()?));
-    let secret = Secret::new(format!("{PREFIX}{}_{}", &id[2..], *secret::make()?));
+    let secret = Secret::new(format!("{PREFIX}{}_{}", &id[2..], &*secret::make()?));
     let hash = secret::hash(&secret);
     let permissions = new.permissions.as_ref().map(|list| json!(list).to_string());
     transaction.execute(
@@ -163,11 +165,18 @@ fn read_permissions(list: &str) -> Vec<Permission> {
 }
 
 /// Ends a token. Leaves `token.ended`.
-pub(super) fn remove(transaction: &Transaction<'_>, events: &mut Vec<Event>, account: i64, id: &str) -> Result<()> {
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    events: &mut Vec<Event>,
+    account: i64,
+    id: &str,
+) -> Result<()> {
     let name: Option<String> = transaction
-        .query_row("DELETE FROM token WHERE account = ?1 AND id = ?2 RETURNING name", params![account, id], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "DELETE FROM token WHERE account = ?1 AND id = ?2 RETURNING name",
+            params![account, id],
+            |row| row.get(0),
+        )
         .optional()?;
     let name = name.ok_or_else(|| Problem::not_found("token"))?;
     events.push(Event {
@@ -197,7 +206,9 @@ pub(super) fn find(connection: &Connection, hash: &Hash, now: Utc) -> Result<Opt
     if now >= expires_at {
         return Ok(None);
     }
-    let Some(account) = account::find(connection, seq)?.filter(|account| account.enabled) else { return Ok(None) };
+    let Some(account) = account::find(connection, seq)?.filter(|account| account.enabled) else {
+        return Ok(None);
+    };
     let permissions = permissions.map(|list| read_permissions(&list));
     Ok(Some(Found { id, account, permissions, used_at: used_at.unwrap_or_default() }))
 }
