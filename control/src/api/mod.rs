@@ -1,16 +1,21 @@
 //! HTTP and JSON: one file per resource, thin: check who calls, call the room, answer.
 
+pub mod live;
+
 use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Database;
+use crate::live::Live;
 use crate::{Problem, Result};
 
 /// What every handler can reach.
 pub struct Control {
     /// The database.
     pub db: Arc<Database>,
+    /// Live pictures.
+    pub live: Arc<Live>,
 }
 
 /// The state of the router.
@@ -18,7 +23,7 @@ pub type Shared = Arc<Control>;
 
 /// Every route under `/api/v1`, each with its documentation.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(live::routes())
 }
 
 /// Runs what waits for the disk where it holds nobody up.
