@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod health;
 mod layers;
+pub mod live;
 pub mod login;
 pub mod metrics;
 pub mod openapi;
@@ -18,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Database;
+use crate::live::Live;
 use crate::people::{People, Settings};
 use crate::{Problem, Result};
 
@@ -29,6 +31,8 @@ pub struct Control {
     pub people: Arc<People>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
+    /// Live pictures, where a wall runs.
+    live: Option<Arc<Live>>,
 }
 
 impl Control {
@@ -37,9 +41,22 @@ impl Control {
         Ok(Control {
             people: Arc::new(People::new(db.clone(), people)?),
             monitor: metrics::Monitor::new(db.clock().clone()),
+            live: None,
             db,
         })
     }
+
+    /// Live pictures.
+    ///
+    /// # Errors
+    /// Unavailable where no wall runs.
+    pub fn live(&self) -> Result<&Arc<Live>> {
+        self.live.as_ref().ok_or_else(no_wall)
+    }
+}
+
+fn no_wall() -> Problem {
+    Problem::new(crate::base::Kind::Unavailable, "wall", "no wall runs here; start one with vitrail wall")
 }
 
 /// The state of the router.
@@ -53,6 +70,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(accounts::routes())
         .merge(tokens::routes())
         .merge(openapi::routes())
+        .merge(live::routes())
 }
 
 /// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,
