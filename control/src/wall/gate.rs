@@ -19,15 +19,6 @@ pub struct Wanted {
     pub shown: BTreeMap<String, Vec<String>>,
 }
 
-/// A camera that went dark.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Darkened {
-    /// The camera.
-    pub camera: String,
-    /// Why.
-    pub refusal: Refusal,
-}
-
 /// The gate between rights and pixels.
 pub struct Gate {
     authority: Authority,
