@@ -138,7 +138,8 @@ fn connect(path: &Path) -> Result<Connection> {
             format!("cannot be opened as a database: {e}"),
         )
     })?;
-    connection.busy_timeout(BUSY)?;
+    // Not `Connection::busy_timeout`, which asks for an SQLite that is newer than Debian's.
+    connection.pragma_update(None, "busy_timeout", BUSY.as_millis() as i64)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
