@@ -1,7 +1,9 @@
 //! HTTP and JSON: one file per resource, thin: check who calls, call the room, answer.
 
 pub mod accounts;
+pub mod agreements;
 pub mod health;
+pub mod incidents;
 mod layers;
 pub mod live;
 pub mod login;
@@ -21,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::db::Database;
 use crate::live::Live;
 use crate::people::{People, Settings};
+use crate::rights::Policy;
 use crate::{Problem, Result};
 
 /// What every handler can reach.
@@ -29,6 +32,8 @@ pub struct Control {
     pub db: Arc<Database>,
     /// Who calls.
     pub people: Arc<People>,
+    /// The right to see, as it stands now.
+    pub rights: Arc<Policy>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
     /// Live pictures, where a wall runs.
@@ -40,6 +45,7 @@ impl Control {
     pub fn new(db: Arc<Database>, people: Settings) -> Result<Control> {
         Ok(Control {
             people: Arc::new(People::new(db.clone(), people)?),
+            rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
             live: None,
             db,
@@ -69,6 +75,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(login::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
+        .merge(agreements::routes())
+        .merge(incidents::routes())
         .merge(openapi::routes())
         .merge(live::routes())
 }
