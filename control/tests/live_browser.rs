@@ -123,6 +123,7 @@ fn part(sorted: &[f64], part: f64) -> f64 {
 }
 
 #[test]
+#[ignore = "needs chromium, nodejs, and npm ci in web/"]
 fn chromium_shows_the_wall_and_leaves_it() {
     let stage = Stage::start(Wish { size: (1280, 720), ..Wish::default() });
     let at = serve(&stage);
