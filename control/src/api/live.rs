@@ -91,8 +91,8 @@ async fn watch(
     offer: Bytes,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let watcher = control.live.watcher(&caller, peer(from));
-    control.live.answer_offer(&watcher, &screen, &headers, &offer).await
+    let watcher = control.live()?.watcher(&caller, peer(from));
+    control.live()?.answer_offer(&watcher, &screen, &headers, &offer).await
 }
 
 /// End a session of one's own. A session also ends with the login, and when its browser is gone.
@@ -111,7 +111,7 @@ async fn end(
     Path((screen, session)): Path<(String, String)>,
 ) -> Result<StatusCode> {
     caller.require(Permission::ViewWall)?;
-    control.live.close(&caller.account, &screen, &session)?;
+    control.live()?.close(&caller.account, &screen, &session)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,7 +136,7 @@ async fn picture(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    control.live.answer_picture(&screen, size.width.unwrap_or(WIDTH), &Conditions::of(&headers)).await
+    control.live()?.answer_picture(&screen, size.width.unwrap_or(WIDTH), &Conditions::of(&headers)).await
 }
 
 /// The pictures of a screen one after the other, for what has no WebRTC; it ends with the login.
@@ -158,8 +158,8 @@ async fn stream(
     Query(pace): Query<Pace>,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let watcher = control.live.watcher(&caller, None);
-    control.live.answer_stream(&watcher, &screen, pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS))
+    let watcher = control.live()?.watcher(&caller, None);
+    control.live()?.answer_stream(&watcher, &screen, pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS))
 }
 
 /// The newest key frame of a camera, where the policy lets the caller see it now.
@@ -185,5 +185,5 @@ async fn thumbnail(
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
     let (width, conditions) = (size.width.unwrap_or(THUMBNAIL), Conditions::of(&headers));
-    control.live.answer_thumbnail(&caller, &camera, width, &conditions).await
+    control.live()?.answer_thumbnail(&caller, &camera, width, &conditions).await
 }
