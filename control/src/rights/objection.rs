@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Language;
+use crate::people::Language;
 use crate::{Problem, Utc};
 
 /// The reasons, as words. In this order they are looked for.
