@@ -10,6 +10,7 @@ pub mod live;
 pub mod people;
 pub mod registry;
 pub mod rights;
+pub mod server;
 pub mod wall;
 
 pub use base::{Problem, Result, Utc};

@@ -111,16 +111,15 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,
 /// each error as problem+json.
 pub fn router(shared: Shared) -> Router {
-    let (router, _) = documented().split_for_parts();
-    layers::around(router.fallback(page::serve), &shared).with_state(shared)
+    let (api, mut document) = OpenApiRouter::new().nest("/api/v1", routes()).split_for_parts();
+    let api = layers::Guard::new(shared.clone(), &mut document).before(api);
+    let (outside, _) = outside().split_for_parts();
+    layers::around(api.merge(outside).fallback(page::serve), &shared).with_state(shared)
 }
 
-/// The routes that have a documentation, at their full paths.
-fn documented() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(openapi::head())
-        .nest("/api/v1", routes())
-        .merge(health::routes())
-        .merge(metrics::routes())
+/// What monitoring asks, outside `/api/v1`.
+fn outside() -> OpenApiRouter<Shared> {
+    health::routes().merge(metrics::routes())
 }
 
 /// Runs what waits for the disk where it holds nobody up.
