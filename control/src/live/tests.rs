@@ -14,6 +14,7 @@ use vitrail_engine::media::{Frame, FrameMeta, Pts};
 use vitrail_engine::output::Tap;
 
 use super::*;
+use crate::rights::{Because, Code};
 use crate::audit::Actor;
 use crate::people::Role;
 
@@ -55,7 +56,7 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal { code: "revoked".into(), text: "agreement A-2026-0001 was revoked".into() };
+    let refusal = Refusal::from(Because { agreement: Some("A-2026-0001"), ..Because::of(Code::Revoked) });
     let hooks = Hooks {
         screens: fake.clone(),
         login: Arc::new(|_| CancellationToken::new()),
