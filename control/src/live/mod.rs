@@ -165,7 +165,10 @@ impl Live {
         }
         let seat = self.seats.clone().try_acquire_owned().map_err(|_| too_many())?;
         let inlet = Inlet::new(self.sender.wake());
-        let tap = self.hooks.screens.tap(screen, inlet.clone()).ok_or_else(|| no_screen(screen))?;
+        let tap = {
+            let (screens, of, sink) = (self.hooks.screens.clone(), screen.to_owned(), inlet.clone());
+            crate::api::blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
+        };
         if tap.params.codec != Codec::H264 {
             return Err(other_codec(screen, tap.params.codec));
         }
