@@ -337,7 +337,7 @@ fn take_out(
             continue;
         }
         let Some(seen) = conductor.gate().seen(camera) else { continue };
-        match shared.policy.decide(&asker, incident.as_deref(), &seen, Action::Export) {
+        match shared.rights.decide(&asker, incident.as_deref(), &seen, Action::Export) {
             Ok(permit) => events.push(Event {
                 camera: Some(camera.clone()),
                 screen: Some(screen.to_owned()),

@@ -16,6 +16,7 @@ use vitrail_engine::output::Tap;
 use super::*;
 use crate::audit::Actor;
 use crate::people::Role;
+use crate::rights::{Because, Code};
 
 /// One screen called `left`, and cameras.
 #[derive(Default)]
@@ -55,10 +56,9 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal { code: "revoked".into(), text: "agreement A-2026-0001 was revoked".into() };
+    let refusal = Refusal::from(Because::of(Code::Revoked));
     let hooks = Hooks {
         screens: fake.clone(),
-        login: Arc::new(|_| CancellationToken::new()),
         may_see: Arc::new(move |_, _| {
             if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
         }),
@@ -79,6 +79,8 @@ fn caller() -> Caller {
         zones: Vec::new(),
         unit: "centre".into(),
         session: None,
+        narrowed: None,
+        ended: CancellationToken::new(),
         actor: Actor::system(),
     }
 }

@@ -63,7 +63,6 @@ impl Stage {
         let screen = wall.report().screens[0].id.clone();
         let hooks = Hooks {
             screens: wall.clone(),
-            login: Arc::new(|_| CancellationToken::new()),
             may_see: Arc::new(|_, _| Ok(())),
         };
         let config = LiveConfig { viewers: wish.viewers, ..LiveConfig::new(([127, 0, 0, 1], 0).into()) };
