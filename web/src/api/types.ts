@@ -1,0 +1,140 @@
+// The wire shapes of the API, as docs/design/control.md lays them down.
+
+export type Rect = [x: number, y: number, width: number, height: number];
+
+export type Permission =
+  | 'myself' | 'view-wall' | 'operate-wall' | 'manage-wall' | 'export' | 'move-camera' | 'incident'
+  | 'close-incident' | 'read-registry' | 'write-registry' | 'read-agreement' | 'draft-agreement'
+  | 'govern-agreement' | 'read-audit' | 'manage-people' | 'read-metrics';
+
+export type Role = 'operator' | 'supervisor' | 'zone-authority' | 'auditor' | 'administrator';
+export const ROLES: Role[] = ['operator', 'supervisor', 'zone-authority', 'auditor', 'administrator'];
+
+export interface Me {
+  account: string; name: string; role: Role; zones: string[]; unit: string;
+  language: string | null; permissions: Permission[]; csrf: string;
+}
+
+export interface Page<T> { items: T[]; next: string | null }
+
+export interface Account {
+  id: string; name: string; role: Role; zones: string[]; unit: string; language: string | null;
+  enabled: boolean; created_at: string; last_login: string | null;
+}
+
+export interface Token { id: string; name: string; created_at: string; expires_at: string | null; last_used?: string | null; token?: string }
+
+export interface Zone { id: string; name: string; contact: string | null }
+export interface Site { id: string; zone: string; name: string; latitude: number | null; longitude: number | null }
+
+export interface Profile { uri: string; width?: number | null; height?: number | null; frame_rate?: number | null; codec?: string | null }
+export interface Camera {
+  id: string; name: string; zone: string | null; site: string | null;
+  profiles: Record<string, Profile>; latitude: number | null; longitude: number | null;
+  scene_width_m: number | null; tags: string[]; masks: Rect[]; priority: number; pinned: boolean;
+  transport: string; onvif: string | null; version: number;
+}
+
+/** One row of `GET /cameras/map`: id, name, latitude, longitude, zone and, where known, site. */
+export type MapRow = [id: string, name: string, latitude: number | null, longitude: number | null, zone: string | null, site?: string | null];
+
+export type TileState = string;
+
+export interface WallTile {
+  id: string; rect: Rect; camera: string | null; name: string | null; zone: string | null;
+  state: TileState; reason: string | null; age_ms: number | null; profile: string | null;
+  effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean;
+  px_per_m: number | null; level: string | null;
+}
+
+export interface WallScreen {
+  id: string; width: number; height: number; fps: number; missed: number; viewers: number;
+  /** Where it hangs on the wall plane, in pixels. */
+  at?: [number, number] | null;
+  tiles: WallTile[];
+}
+
+export interface Machine {
+  cores: number; used: number; others: number; decoding_available: number; decoding_demand: number;
+}
+
+export interface Alarm {
+  id: string; camera: string; kind: string; text: string | null; at: string;
+  tiles?: string[]; acknowledged_by?: string | null; acknowledged_at?: string | null;
+}
+
+export interface Tour {
+  id: string; name: string; dwell_s: number; steps: TourStep[]; tiles?: string[];
+  state: 'stopped' | 'running' | 'paused' | string; step?: number | null; next_in_s?: number | null; reason?: string | null;
+}
+export type TourStep = { layout: string } | { cameras: string[] } | { camera: string };
+
+export interface Incident {
+  id: string; title: string; reason: string; legal_basis: string; reference: string; purpose: string;
+  opened_by: string; opened_at: string; state: 'open' | 'closing' | 'closed'; ends_at: string | null; closed_at: string | null;
+}
+
+export interface WallState {
+  wall: string; unit: string; incident: Incident | null; log_ok: boolean; version: number;
+  screens: WallScreen[]; machine: Machine; cameras: { live: number; standby: number; other: number };
+  alarms: Alarm[]; tours: Tour[];
+}
+
+export type Fit = 'contain' | 'cover' | 'stretch';
+export interface LayoutTile {
+  id: string; camera: string | null; at: Rect | null; pinned: boolean; locked: boolean;
+  fit: Fit; crop: Rect | null; by: string | null;
+}
+export interface Region { id: string; screens: string[]; arrangement: string; spotlight?: string | null; tiles: LayoutTile[] }
+export interface Layout { version: number; incident: string | null; by: string | null; at: string | null; regions: Region[] }
+
+export type Change =
+  | { op: 'show'; tile: string; camera: string }
+  | { op: 'clear'; tile: string }
+  | { op: 'swap'; a: string; b: string }
+  | { op: 'pin'; tile: string; pinned: boolean }
+  | { op: 'lock'; tile: string; locked: boolean }
+  | { op: 'crop'; tile: string; crop: Rect | null }
+  | { op: 'fit'; tile: string; fit: Fit }
+  | { op: 'arrange'; region: string; arrangement: string }
+  | { op: 'place'; tile: string; at: Rect | null }
+  | { op: 'spotlight'; tile: string; on: boolean }
+  | { op: 'span'; screens: string[]; arrangement: string }
+  | { op: 'unspan'; region: string };
+
+export interface RefusedTile { tile: string; camera: string | null; code: string; text: string }
+export interface ChangesAnswer { layout: Layout; refused: RefusedTile[] }
+
+/** What would come of changes: `fits`, `degraded` (which) or `does-not-fit` (what is missing). */
+export interface Admission {
+  verdict: 'fits' | 'degraded' | 'does-not-fit' | string;
+  spare?: number | null; missing?: number | null;
+  degraded?: { camera: string; step: string }[]; paused?: string[]; refused?: RefusedTile[];
+}
+
+export interface SavedLayout { id: string; name: string; by?: string | null; at?: string | null; shared?: boolean }
+
+export type AgreementState = 'draft' | 'signed' | 'in-force' | 'suspended' | 'revoked' | 'expired' | string;
+export interface HistoryEntry { at: string; by: string; what: string; reason?: string | null }
+export interface Agreement {
+  id: string; zone: string; title: string; parties: string[]; purposes: string[];
+  live: boolean; record: boolean; export: boolean; units: string[]; tags: string[];
+  valid_from: string; valid_to: string | null; state: AgreementState;
+  drafted_by: string; signed_by: string | null; signed_at: string | null; history?: HistoryEntry[];
+}
+export interface ZoneState {
+  zone: string; name: string; state: string; agreement: string | null; until: string | null;
+  live: boolean; record: boolean; export: boolean; drafts: number; cameras?: number;
+}
+
+export interface Actor { account: string; name: string; role?: string | null; via: string; address?: string | null }
+export interface AuditEvent {
+  kind: string; zone?: string; camera?: string; screen?: string; incident?: string; agreement?: string;
+  subject?: string; basis?: string; reason?: string; details?: unknown;
+}
+export interface AuditRecord { seq: number; at: string; by: Actor; event: AuditEvent }
+export interface AuditVerdict { ok: boolean; records: number; checkpoints?: number; faults?: { seq: number | null; what: string }[] }
+
+export interface AlarmRule { id: string; name: string; kind: string | null; camera: string | null; show: string[]; tiles: string[]; enabled: boolean }
+export interface ImportReport { added: number; changed: number; unchanged?: number; removed?: number; problems: { line: number | null; text: string }[] }
+export interface Found { address: string; name: string | null; hardware: string | null; scopes?: string[] }
