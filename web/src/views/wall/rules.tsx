@@ -1,0 +1,73 @@
+// Alarm rules: which alarm calls which cameras to which tiles. For those who manage the wall.
+import { useEffect, useState } from 'preact/hooks';
+import { all, del, post, put } from '../../api/client';
+import type { AlarmRule } from '../../api/types';
+import { t } from '../../i18n';
+import { send } from '../../state/commands';
+import { attempt } from '../../state/notices';
+import { Empty } from '../../ui/bits';
+import { Dialog } from '../../ui/dialog';
+import { Check, Field, Form, joined, separated } from '../../ui/form';
+import { alarmRules } from './side';
+
+const readRules = () => attempt(async () => { alarmRules.value = await all<AlarmRule>('/alarm-rules'); });
+
+export function RulesDialog({ close }: { close: () => void }) {
+  const [edited, setEdited] = useState<AlarmRule | 'new' | null>(null);
+  useEffect(() => void readRules(), []);
+  return (
+    <Dialog title={t('wall.rules')} close={close} wide>
+      {edited ? (
+        <RuleForm rule={edited === 'new' ? null : edited} done={() => setEdited(null)} />
+      ) : (
+        <>
+          {alarmRules.value.length === 0 && <Empty>{t('rule.none')}</Empty>}
+          <ul class="list" role="list">
+            {alarmRules.value.map((rule) => (
+              <li key={rule.id}>
+                <div>
+                  <b>{rule.name}</b>
+                  <p class="sub">{t('rule.line', { kind: rule.kind ?? t('rule.any'), camera: rule.camera ?? t('rule.any'), show: joined(rule.show), tiles: joined(rule.tiles) })}</p>
+                </div>
+                <span class="pair">
+                  <button type="button" class="small" onClick={() => setEdited(rule)}>{t('common.edit')}</button>
+                  <button type="button" class="small" onClick={() => void send(() => del(`/alarm-rules/${encodeURIComponent(rule.id)}`)).then(readRules)}>{t('common.delete')}</button>
+                </span>
+              </li>
+            ))}
+          </ul>
+          <div class="buttons"><button type="button" class="primary" data-first onClick={() => setEdited('new')}>{t('rule.new')}</button></div>
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function RuleForm({ rule, done }: { rule: AlarmRule | null; done: () => void }) {
+  const [name, setName] = useState(rule?.name ?? '');
+  const [kind, setKind] = useState(rule?.kind ?? '');
+  const [camera, setCamera] = useState(rule?.camera ?? '');
+  const [show, setShow] = useState(joined(rule?.show ?? []));
+  const [tiles, setTiles] = useState(joined(rule?.tiles ?? []));
+  const [enabled, setEnabled] = useState(rule?.enabled ?? true);
+  return (
+    <Form
+      button={t('common.save')}
+      cancel={done}
+      cancelText={t('common.cancel')}
+      submit={async () => {
+        const body = { name, kind: kind || null, camera: camera || null, show: separated(show), tiles: separated(tiles), enabled };
+        await (rule ? put(`/alarm-rules/${encodeURIComponent(rule.id)}`, body) : post('/alarm-rules', body));
+        await readRules();
+        done();
+      }}
+    >
+      <Field label={t('common.name')} value={name} set={setName} required autocomplete="off" />
+      <Field label={t('rule.kind')} hint={t('rule.emptyIsAny')} value={kind} set={setKind} autocomplete="off" />
+      <Field label={t('rule.camera')} hint={t('rule.emptyIsAny')} value={camera} set={setCamera} autocomplete="off" />
+      <Field label={t('rule.show')} hint={t('rule.showHint')} value={show} set={setShow} autocomplete="off" />
+      <Field label={t('rule.tiles')} value={tiles} set={setTiles} required autocomplete="off" />
+      <Check label={t('rule.enabled')} checked={enabled} set={setEnabled} />
+    </Form>
+  );
+}
