@@ -2,7 +2,8 @@
 // Content-Security-Policy (`default-src 'self'`) holds without exceptions.
 import { defineConfig } from 'vitest/config';
 
-const server = process.env.VITRAIL_SERVER ?? 'http://127.0.0.1:8790';
+// The development server's answers: dev/mock.mjs, or a real `vitrail wall`.
+const server = 'http://127.0.0.1:8790';
 
 export default defineConfig({
   base: './',

@@ -19,10 +19,12 @@ export interface Page<T> { items: T[]; next: string | null }
 
 export interface Account {
   id: string; name: string; role: Role; zones: string[]; unit: string; language: string | null;
-  enabled: boolean; created_at: string; last_login: string | null;
+  enabled: boolean; local?: boolean; created_at: string; last_login: string | null;
 }
 
-export interface Token { id: string; name: string; created_at: string; expires_at: string | null; last_used?: string | null; token?: string }
+export interface Token { id: string; name: string; permissions: Permission[] | null; created_at: string; expires_at: string | null; used_at: string | null }
+/** `secret` is in the answer to its making only. */
+export interface MadeToken extends Token { secret: string }
 
 export interface Zone { id: string; name: string; contact: string | null }
 export interface Site { id: string; zone: string; name: string; latitude: number | null; longitude: number | null }
@@ -71,6 +73,7 @@ export type TourStep = { layout: string } | { cameras: string[] } | { camera: st
 
 export interface Incident {
   id: string; title: string; reason: string; legal_basis: string; reference: string; purpose: string;
+  legal_text?: string | null; opened_name?: string; closed_by?: string | null;
   opened_by: string; opened_at: string; state: 'open' | 'closing' | 'closed'; ends_at: string | null; closed_at: string | null;
 }
 
@@ -112,19 +115,28 @@ export interface Admission {
   degraded?: { camera: string; step: string }[]; paused?: string[]; refused?: RefusedTile[];
 }
 
+export interface Showing { screen: string; tile: string | null; camera: string; zone: string | null }
+export interface Closing { incident: Incident; ends: Showing[] }
+
 export interface SavedLayout { id: string; name: string; by?: string | null; at?: string | null; shared?: boolean }
 
-export type AgreementState = 'draft' | 'signed' | 'in-force' | 'suspended' | 'revoked' | 'expired' | string;
-export interface HistoryEntry { at: string; by: string; what: string; reason?: string | null }
+/** A word of a list of the law, in three languages. */
+export interface Term { word: string; en: string; fr: string; nl: string }
+
+export type AgreementState = 'draft' | 'signed' | 'suspended' | 'revoked' | 'withdrawn';
+export interface StepTaken { at: string; by: string; name: string; what: string; reason?: string | null }
 export interface Agreement {
   id: string; zone: string; title: string; parties: string[]; purposes: string[];
   live: boolean; record: boolean; export: boolean; units: string[]; tags: string[];
-  valid_from: string; valid_to: string | null; state: AgreementState;
-  drafted_by: string; signed_by: string | null; signed_at: string | null; history?: HistoryEntry[];
+  valid_from: string; valid_to: string; state: AgreementState; since?: string; why?: string | null; in_force: boolean; version: number;
+  replaces?: string | null; replaced_by?: string | null; ends_at?: string | null;
+  drafted_by: string; drafted_at?: string; signed_by: string | null; signed_at: string | null; history?: StepTaken[];
 }
+export type Standing = 'in-force' | 'suspended' | 'not-yet-valid' | 'draft' | 'expired' | 'revoked' | 'none';
 export interface ZoneState {
-  zone: string; name: string; state: string; agreement: string | null; until: string | null;
-  live: boolean; record: boolean; export: boolean; drafts: number; cameras?: number;
+  zone: string; name: string; state: Standing; until: string | null; live: boolean; record: boolean; export: boolean;
+  purposes: string[]; units: string[]; in_force: string[]; suspended: { agreement: string; since: string; why: string | null }[];
+  coming: string[]; drafts: string[];
 }
 
 export interface Actor { account: string; name: string; role?: string | null; via: string; address?: string | null }
@@ -133,7 +145,10 @@ export interface AuditEvent {
   subject?: string; basis?: string; reason?: string; details?: unknown;
 }
 export interface AuditRecord { seq: number; at: string; by: Actor; event: AuditEvent }
-export interface AuditVerdict { ok: boolean; records: number; checkpoints?: number; faults?: { seq: number | null; what: string }[] }
+export interface Findings {
+  verdict: string; records: number; first: number | null; last: number | null; from: string | null; to: string | null;
+  signatures: number; file_signatures: number; key_id: string | null; faults: Record<string, unknown>[]; faults_total: number;
+}
 
 export interface AlarmRule { id: string; name: string; kind: string | null; camera: string | null; show: string[]; tiles: string[]; enabled: boolean }
 export interface ImportReport { added: number; changed: number; unchanged?: number; removed?: number; problems: { line: number | null; text: string }[] }
