@@ -27,7 +27,7 @@ export async function startLanguage(): Promise<void> {
 export async function setLanguage(wanted: string): Promise<void> {
   const chosen = known(wanted) ?? 'en';
   if (!i18next.isInitialized) {
-    await i18next.init({ lng: chosen, fallbackLng: false, resources: {}, interpolation: { escapeValue: false }, returnNull: false });
+    await i18next.init({ lng: chosen, fallbackLng: false, nsSeparator: false, resources: {}, interpolation: { escapeValue: false }, returnNull: false });
   }
   if (!i18next.hasResourceBundle(chosen, 'translation')) {
     i18next.addResourceBundle(chosen, 'translation', (await loaders[chosen]()).default);
