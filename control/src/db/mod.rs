@@ -138,7 +138,8 @@ fn connect(path: &Path) -> Result<Connection> {
             format!("cannot be opened as a database: {e}"),
         )
     })?;
-    connection.busy_timeout(BUSY)?;
+    // By pragma: the function of this name in rusqlite 0.43 needs SQLite 3.44, and Debian 12 has 3.40.
+    connection.pragma_update(None, "busy_timeout", i64::try_from(BUSY.as_millis()).unwrap_or(i64::MAX))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
