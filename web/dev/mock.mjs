@@ -88,17 +88,17 @@ function state() {
         const st = !camera ? 'empty' : !incident || incident.state === 'closed' ? 'refused' : !zone ? 'refused' : ['live', 'live', 'live', 'live', 'live', 'stalled', 'live', 'live', 'offline', 'live', 'live'][Number(camera.id.slice(4)) % 11];
         tiles.push({
           id: tile.id, rect: [Math.round((x * 1920) / c), Math.round((y * 1080) / r), Math.round((w * 1920) / c), Math.round((h * 1080) / r)], camera: tile.camera, name: camera?.name ?? null, zone: camera?.zone ?? null,
-          state: st, reason: st === 'refused' ? (incident ? 'suspended' : 'no-incident') : st === 'offline' ? 'cannot be reached' : null, age_ms: st === 'live' ? 40 : st === 'stalled' ? 4200 : null,
+          state: st, reason: st === 'offline' ? 'cannot be reached' : null, refusal: st === 'refused' ? (incident ? { code: 'suspended', text: 'A-2026-0004 since today' } : { code: 'no-incident', text: 'open one first' }) : null, spotlight: region.spotlight === tile.id, age_ms: st === 'live' ? 40 : st === 'stalled' ? 4200 : null,
           profile: st === 'live' ? 'sub' : null, effort: st === 'live' ? 'full' : null, degraded: st === 'live' && i % 7 === 3, pinned: tile.pinned, locked: tile.locked, alarm: alarms.some((a) => !a.acknowledged_by && a.camera === tile.camera), px_per_m: camera ? Math.round(((w * 1920) / c) / 12) : null, level: w / c > 0.5 ? 'observe' : 'detect',
         });
       });
     }
     const columns = Math.ceil(SCREENS / (SCREENS > 4 ? 2 : 1));
-    screens.push({ id, width: 1920, height: 1080, fps: 25, missed: 0, viewers: 1, at: [((s - 1) % columns) * 1940, Math.floor((s - 1) / columns) * 1100], tiles });
+    screens.push({ id, width: 1920, height: 1080, fps: 25, missed: 0, viewers: 1, trouble: null, x: ((s - 1) % columns) * 1940, y: Math.floor((s - 1) / columns) * 1100, tiles });
   }
   return {
-    wall: 'demo', unit: 'regional-crisis-centre', incident, log_ok: true, version: layout.version, screens, machine: { cores: 2, used: 0.9, others: 0.2, decoding_available: 1.4, decoding_demand: 0.6 + 0.01 * (Date.now() % 7) },
-    cameras: { live: 14, standby: 0, other: 2 }, alarms, tours: tours.map(({ id, name, state: st, step, dwell_s, reason }) => ({ id, name, state: st, step, dwell_s, reason, steps: [] })),
+    wall: 'demo', unit: 'regional-crisis-centre', incident: incident && incident.state !== 'closed' ? incident.id : null, log_ok: true, log_trouble: null, version: layout.version, screens, machine: { cores: 2, used: 0.9, others: 0.2, decoding_available: 1.4, decoding_demand: 0.6 + 0.01 * (Date.now() % 7), decoding_deserved: 0.7 },
+    cameras: { known: COUNT, open: 16, live: 14, dark: 2 }, alarms: alarms.filter((a) => !a.acknowledged_by), tours: tours.map(({ id, name, state: st }) => ({ id, name, state: st, paused_by: st === 'paused' ? 'operator' : null, turn: 0, next_at: null, trouble: null })),
   };
 }
 
@@ -194,6 +194,7 @@ createServer(async (request, response) => {
   if ((m = at('/agreements/([^/]+)'))) return send(200, agreements.find((x) => x.id === m[0]));
   if (path === '/incidents') { if (verb === 'GET') return list([...incidents].reverse()); const i = { ...data, id: `I-2026-000${incidents.length + 1}`, opened_by: me.id, opened_name: me.name, opened_at: now(), state: 'open', ends_at: null, closed_at: null }; incidents.push(i); record('incident.opened', { incident: i.id, reason: i.reason }); return send(201, i); }
   if ((m = at('/incidents/([^/]+)/(close|keep)'))) { const i = incidents.find((x) => x.id === m[0]); if (m[1] === 'keep') Object.assign(i, { state: 'open', ends_at: null }); else Object.assign(i, { state: data.grace_s ? 'closing' : 'closed', ends_at: new Date(Date.now() + data.grace_s * 1000).toISOString() }); tell('incident', i); return send(200, { incident: i, ends: [] }); }
+  if ((m = at('/incidents/([^/]+)'))) return send(200, incidents.find((x) => x.id === m[0]));
   if (path === '/audit') return list(records);
   if (path === '/audit/verify') return send(200, { verdict: 'whole', records: records.length, first: 1, last: records.length, from: null, to: null, signatures: 3, file_signatures: 0, key_id: 'k', faults: [], faults_total: 0 });
   if (path === '/accounts') return verb === 'GET' ? list(people) : (people.push({ ...data, id: `u-${people.length + 1}`, enabled: true, zones: data.zones ?? [], unit: data.unit ?? 'x', created_at: now(), last_login: null }), send(201, {}));
@@ -212,12 +213,12 @@ createServer(async (request, response) => {
   if ((m = at('/wall/screens/([^/]+)/picture.jpg'))) return send(200, drawn('', 0, 1280, state().screens.find((s) => s.id === m[0])?.tiles ?? []), { 'Content-Type': 'image/svg+xml' });
   if (at('/wall/(screens|tiles)/([^/]+)/snapshot')) return send(200, drawn('snapshot', 0), { 'Content-Type': 'image/svg+xml' });
   if (path.startsWith('/whep/')) return wrong(503, 'whep', 'the development server has no live picture');
-  if (path === '/layouts') { if (verb === 'GET') return list(layouts); layouts.push({ id: `L-${layouts.length + 1}`, name: data.name, by: me.name, at: now(), kept: structuredClone(layout) }); return send(201, {}); }
+  if (path === '/layouts') { if (verb === 'GET') return list(layouts); layouts.push({ id: `L-${layouts.length + 1}`, name: data.name, owner: me.id, at: now(), regions: [], kept: structuredClone(layout) }); return send(201, {}); }
   if ((m = at('/layouts/([^/]+)/apply'))) { history.push(structuredClone(layout)); Object.assign(layout, structuredClone(layouts.find((l) => l.id === m[0]).kept), { version: layout.version, incident: layout.incident }); touch(); return send(200, { layout, refused: [] }); }
-  if (path === '/tours') { if (verb === 'GET') return list(tours); tours.push({ ...data, id: `T-${tours.length + 1}`, state: 'stopped', step: null }); return send(201, {}); }
-  if ((m = at('/tours/([^/]+)/(start|stop|pause|resume)'))) { Object.assign(tours.find((t) => t.id === m[0]), { state: { start: 'running', stop: 'stopped', pause: 'paused', resume: 'running' }[m[1]], step: 0 }); return send(200, {}); }
-  if (path === '/alarms') { if (verb === 'GET') return list(alarms); alarms.push({ ...data, id: `al-${alarms.length + 1}`, at: now(), acknowledged_by: null }); tell('alarm', {}); return send(201, {}); }
-  if ((m = at('/alarms/([^/]+)/acknowledge'))) { alarms.find((a) => a.id === m[0]).acknowledged_by = me.id; return send(200, {}); }
+  if (path === '/tours') { if (verb === 'GET') return list(tours); tours.push({ ...data, id: `T-${tours.length + 1}`, state: 'stopped', owner: me.id }); return send(201, {}); }
+  if ((m = at('/tours/([^/]+)/(start|stop|pause|resume)'))) { Object.assign(tours.find((t) => t.id === m[0]), { state: { start: 'running', stop: 'stopped', pause: 'paused', resume: 'running' }[m[1]]}); return send(200, {}); }
+  if (path === '/alarms') { if (verb === 'GET') return list(alarms); alarms.push({ ...data, id: alarms.length + 1, at: now(), by: me.id, acknowledged_by: null, acknowledged_at: null, called: [] }); tell('alarm', {}); return send(201, {}); }
+  if ((m = at('/alarms/([^/]+)/acknowledge'))) { alarms.find((a) => a.id === Number(m[0])).acknowledged_by = me.id; return send(200, {}); }
   if (path === '/alarm-rules') { if (verb === 'GET') return list(rules); rules.push({ ...data, id: `r-${rules.length + 1}` }); return send(201, {}); }
   wrong(404, 'address', `the development server does not know ${verb} ${path}`);
 }).listen(PORT, '127.0.0.1', () => console.log(`http://127.0.0.1:${PORT}  (log in as ${people.map((p) => p.name).join(', ')}; any password)`));

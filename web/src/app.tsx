@@ -8,7 +8,7 @@ import { say } from './state/notices';
 import { readRegistry } from './state/registry';
 import { go, href, path } from './state/router';
 import { logout, may, me, unreachable } from './state/session';
-import { forget, hear, heardAt, openAlarms, readWall, wall } from './state/wall';
+import { forget, hear, heardAt, openAlarms, readIncident, readWall, refreshState, wall } from './state/wall';
 import { Notices, useNow } from './ui/bits';
 import { Dialog } from './ui/dialog';
 import { Icon } from './ui/icons';
@@ -67,11 +67,14 @@ function Inside() {
     openEvents(
       (name, data) => {
         if (name === 'wall' || name === 'layout') hear(name, data);
-        else if (name === 'incident') incidentsChanged.value++;
+        else if (name === 'incident') {
+          incidentsChanged.value++;
+          void readIncident();
+        }
         else if (name === 'agreement') agreementsChanged.value++;
         else if (name === 'registry') void readRegistry().catch(() => {});
         else if (name === 'notice' && data && typeof data === 'object' && 'text' in data) say(String((data as { text: unknown }).text), 'warn');
-        if (name === 'incident' || name === 'alarm' || name === 'tour' || name === 'agreement') void readWall().catch(() => {});
+        if (name === 'incident' || name === 'alarm' || name === 'tour' || name === 'agreement') void refreshState();
       },
       () => void readWall().catch(() => {}),
     );
@@ -148,7 +151,7 @@ function Banners() {
         <p class="banner tone-old"><Icon name="old" /><b>{t('connection.lostLong', { since: Math.round((now - link.since) / 1000) })}</b> {t('connection.retry', { seconds: Math.max(0, Math.ceil((link.retryAt - now) / 1000)) })}</p>
       )}
       {silent && <p class="banner tone-old"><Icon name="old" /><b>{t('connection.silent', { since: Math.round((now - heardAt.value) / 1000) })}</b></p>}
-      {wall.value && !wall.value.log_ok && <p class="banner tone-bad"><Icon name="offline" /><b>{t('connection.logBroken')}</b></p>}
+      {wall.value && !wall.value.log_ok && <p class="banner tone-bad"><Icon name="offline" /><b>{t('connection.logBroken')}</b> {wall.value.log_trouble}</p>}
     </div>
   );
 }

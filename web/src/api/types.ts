@@ -40,36 +40,35 @@ export interface Camera {
 /** One row of `GET /cameras/map`: id, name, latitude, longitude, zone and, where known, site. */
 export type MapRow = [id: string, name: string, latitude: number | null, longitude: number | null, zone: string | null, site?: string | null];
 
-export type TileState = string;
+/** Why something may not be seen: the word is translated, the text is the server's. */
+export interface Refusal { code: string; text: string }
 
 export interface WallTile {
   id: string; rect: Rect; camera: string | null; name: string | null; zone: string | null;
-  state: TileState; reason: string | null; age_ms: number | null; profile: string | null;
-  effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean;
+  /** `live`, `waiting`, `stalled`, `frozen`, `undecodable`, `offline`, `refused`, `standby`, `empty`. */
+  state: string; reason: string | null; refusal: Refusal | null; age_ms: number | null; profile: string | null;
+  effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean; spotlight: boolean;
   px_per_m: number | null; level: string | null;
 }
 
 export interface WallScreen {
-  id: string; width: number; height: number; fps: number; missed: number; viewers: number;
-  /** Where it hangs on the wall plane, in pixels. */
-  at?: [number, number] | null;
-  tiles: WallTile[];
+  id: string; x: number; y: number; width: number; height: number; fps: number; missed: number; viewers: number;
+  trouble: string | null; tiles: WallTile[];
 }
 
+/** CPU seconds a second. */
 export interface Machine {
-  cores: number; used: number; others: number; decoding_available: number; decoding_demand: number;
+  cores: number; used: number; others: number; decoding_available: number; decoding_demand: number; decoding_deserved: number;
 }
 
 export interface Alarm {
-  id: string; camera: string; kind: string; text: string | null; at: string;
-  tiles?: string[]; acknowledged_by?: string | null; acknowledged_at?: string | null;
+  id: number; camera: string; kind: string; text: string; at: string; by: string;
+  acknowledged_by: string | null; acknowledged_at: string | null; called: string[];
 }
 
-export interface Tour {
-  id: string; name: string; dwell_s: number; steps: TourStep[]; tiles?: string[];
-  state: 'stopped' | 'running' | 'paused' | string; step?: number | null; next_in_s?: number | null; reason?: string | null;
-}
-export type TourStep = { layout: string } | { cameras: string[] } | { camera: string };
+/** Cameras in turn, as many at once as there are tiles. */
+export interface Tour { id: string; owner: string; name: string; dwell_s: number; tiles: string[]; cameras: string[] }
+export interface TourState { id: string; name: string; state: 'running' | 'paused' | 'stopped'; paused_by: string | null; turn: number; next_at: string | null; trouble: string | null }
 
 export interface Incident {
   id: string; title: string; reason: string; legal_basis: string; reference: string; purpose: string;
@@ -78,9 +77,9 @@ export interface Incident {
 }
 
 export interface WallState {
-  wall: string; unit: string; incident: Incident | null; log_ok: boolean; version: number;
-  screens: WallScreen[]; machine: Machine; cameras: { live: number; standby: number; other: number };
-  alarms: Alarm[]; tours: Tour[];
+  wall: string; unit: string; incident: string | null; log_ok: boolean; log_trouble: string | null; version: number;
+  screens: WallScreen[]; machine: Machine; cameras: { known: number; open: number; live: number; dark: number };
+  alarms: Alarm[]; tours: TourState[];
 }
 
 export type Fit = 'contain' | 'cover' | 'stretch';
@@ -118,7 +117,7 @@ export interface Admission {
 export interface Showing { screen: string; tile: string | null; camera: string; zone: string | null }
 export interface Closing { incident: Incident; ends: Showing[] }
 
-export interface SavedLayout { id: string; name: string; by?: string | null; at?: string | null; shared?: boolean }
+export interface SavedLayout { id: string; name: string; owner: string; at: string; regions: Region[] }
 
 /** A word of a list of the law, in three languages. */
 export interface Term { word: string; en: string; fr: string; nl: string }
@@ -150,6 +149,6 @@ export interface Findings {
   signatures: number; file_signatures: number; key_id: string | null; faults: Record<string, unknown>[]; faults_total: number;
 }
 
-export interface AlarmRule { id: string; name: string; kind: string | null; camera: string | null; show: string[]; tiles: string[]; enabled: boolean }
+export interface AlarmRule { id: string; kind: string; camera: string | null; zone: string | null; show: string[]; tiles: string[]; spotlight: boolean }
 export interface ImportReport { added: number; changed: number; unchanged?: number; removed?: number; problems: { line: number | null; text: string }[] }
 export interface Found { address: string; name: string | null; hardware: string | null; scopes?: string[] }

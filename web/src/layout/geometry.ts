@@ -60,17 +60,18 @@ function gap([a, la]: [number, number], [b, lb]: [number, number]): number {
   return Math.max(0, Math.max(a, b) - Math.min(a + la, b + lb) + 0.001);
 }
 
-export interface Hung { id: string; width: number; height: number; at?: [number, number] | null }
+export interface Hung { id: string; x: number; y: number; width: number; height: number }
 
 /**
  * Where screens hang, in parts of the wall (0 to 1), and the wall's shape (width / height).
- * Screens whose place nobody stated are laid out in rows that make the wall about twice as wide as high.
+ * Screens that would lie over each other (nobody stated their places) are laid out in rows instead, so that the
+ * wall is about twice as wide as high.
  */
 export function hang(screens: readonly Hung[]): { places: Placed[]; shape: number } {
   if (screens.length === 0) return { places: [], shape: 16 / 9 };
-  const stated = screens.every((s) => s.at) && new Set(screens.map((s) => s.at!.join())).size === screens.length;
+  const stated = new Set(screens.map((s) => `${s.x} ${s.y}`)).size === screens.length;
   const raw: Placed[] = stated
-    ? screens.map((s) => ({ id: s.id, rect: [s.at![0], s.at![1], s.width, s.height] }))
+    ? screens.map((s) => ({ id: s.id, rect: [s.x, s.y, s.width, s.height] }))
     : inRows(screens);
   const left = Math.min(...raw.map((p) => p.rect[0]));
   const top = Math.min(...raw.map((p) => p.rect[1]));

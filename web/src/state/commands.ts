@@ -70,7 +70,7 @@ export function refusalText(refusal: { code?: string; text?: string | null }): s
 
 /** After a 409: what the other did, and what of mine can still be done. True where it was one. */
 function offerAgain(error: unknown, seen: Layout, changes: Change[]): boolean {
-  if (!(error instanceof Problem) || error.status !== 409) return false;
+  if (!(error instanceof Problem) || error.status !== 409 || error.code === 'locked') return false;
   const more = error.more as Layout | { layout?: Layout } | null;
   const now = isLayout(more) ? more : isLayout(more?.layout) ? more.layout : null;
   if (!now) return false;
@@ -95,7 +95,7 @@ async function step(path: string, nothing: string) {
   try {
     take(await post<ChangesAnswer | Layout>(path, { version: layout.value?.version }));
   } catch (error) {
-    if (error instanceof Problem && (error.code === 'nothing' || error.status === 404)) say(t(nothing), 'warn');
+    if (error instanceof Problem && error.status === 409) say(t(nothing), 'warn');
     else say(explain(error), 'bad');
   }
 }

@@ -1,12 +1,14 @@
 // The wall as it is (state, once a second) and as it is wished (layout, with its version).
 import { computed, signal } from '@preact/signals';
 import { get } from '../api/client';
-import type { Alarm, Layout, Tour, WallScreen, WallState, WallTile } from '../api/types';
+import type { Alarm, Incident, Layout, TourState, WallScreen, WallState, WallTile } from '../api/types';
 import { hang } from '../layout/geometry';
 import { isLayout } from '../layout/conflict';
 
 export const wall = signal<WallState | null>(null);
 export const layout = signal<Layout | null>(null);
+/** The incident under which the wall shows. */
+export const incident = signal<Incident | null>(null);
 /** When the newest state came, by this browser's clock. */
 export const heardAt = signal(0);
 
@@ -20,12 +22,12 @@ export const screen = computed<WallScreen | null>(
 export const tile = computed<WallTile | null>(() => screen.value?.tiles.find((t) => t.id === tileId.value) ?? null);
 
 // The places change with the set of screens only, not with every state.
-const hung = computed(() => JSON.stringify(screens.value.map((s) => ({ id: s.id, width: s.width, height: s.height, at: s.at ?? null }))));
+const hung = computed(() => JSON.stringify(screens.value.map((s) => ({ id: s.id, width: s.width, height: s.height, x: s.x, y: s.y }))));
 export const plane = computed(() => hang(JSON.parse(hung.value)));
 
-/** By this browser's clock and the server's once-a-second states; alarms nobody acknowledged yet. */
+/** Alarms that nobody has acknowledged yet. */
 export const openAlarms = computed<Alarm[]>(() => (wall.value?.alarms ?? []).filter((a) => !a.acknowledged_by && !a.acknowledged_at));
-export const tours = computed<Tour[]>(() => wall.value?.tours ?? []);
+export const tours = computed<TourState[]>(() => wall.value?.tours ?? []);
 
 /** Which tiles show a camera, on any screen. */
 export const shownOn = computed(() => {
@@ -47,6 +49,18 @@ export async function readWall(): Promise<void> {
 export function takeState(state: WallState) {
   wall.value = state;
   heardAt.value = Date.now();
+  if (state.incident !== (incident.value?.id ?? null)) void readIncident();
+}
+
+/** Reads the wall's incident anew: when it is another one, or something was done to it. */
+export async function readIncident(): Promise<void> {
+  const id = wall.value?.incident;
+  if (!id) {
+    incident.value = null;
+    return;
+  }
+  const read = await get<Incident>(`/incidents/${encodeURIComponent(id)}`).catch(() => null);
+  if (wall.value?.incident === id && read) incident.value = read;
 }
 
 /** Takes a layout unless a newer one is there already: events and answers may cross. */
@@ -77,6 +91,7 @@ export function refreshState(): Promise<void> {
 
 export function forget() {
   wall.value = null;
+  incident.value = null;
   layout.value = null;
   screenId.value = null;
   tileId.value = null;

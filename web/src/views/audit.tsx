@@ -92,7 +92,7 @@ export function Audit() {
                 <tr key={record.seq} data-kind={record.event.kind}>
                   <td class="figure"><button type="button" class="link" aria-label={t('audit.open', { seq: record.seq })} onClick={() => setOpened(record)}>{record.seq}</button></td>
                   <td class="figure">{dateTime(record.at)}</td>
-                  <td><b>{word('auditKind', record.event.kind.replace('.', '_'))  === record.event.kind.replace('.', '_') ? record.event.kind : word('auditKind', record.event.kind.replace('.', '_'))}</b><small>{record.event.kind}</small></td>
+                  <td><b>{kindText(record.event.kind)}</b><small>{record.event.kind}</small></td>
                   <td>{record.by.name}<small>{[record.by.role && word('role', record.by.role), record.by.address].filter(Boolean).join(' · ')}</small></td>
                   <td>{[record.event.camera, record.event.zone, record.event.screen, record.event.subject].filter(Boolean).join(' · ')}</td>
                   <td>{record.event.reason}<small>{[record.event.incident, record.event.agreement].filter(Boolean).join(' · ')}</small></td>
@@ -110,6 +110,13 @@ export function Audit() {
       )}
     </main>
   );
+}
+
+/** What happened, in the person's language where the page knows it. */
+function kindText(kind: string): string {
+  const key = kind.replace('.', '_');
+  const text = word('auditKind', key);
+  return text === key ? kind : text;
 }
 
 const ROOMS = ['showing', 'wall', 'layout', 'tour', 'alarm', 'incident', 'agreement', 'login', 'account', 'token', 'camera', 'zone', 'site', 'registry', 'snapshot', 'ptz', 'log', 'audit'];

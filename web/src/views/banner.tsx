@@ -9,7 +9,7 @@ import { basisText, legalBases, options, purposes, purposeText, readLaw } from '
 import { attempt, say } from '../state/notices';
 import { byId } from '../state/registry';
 import { may, me } from '../state/session';
-import { readWall, wall } from '../state/wall';
+import { incident as shownUnder, readIncident, readWall, wall } from '../state/wall';
 import { clockText, useNow } from '../ui/bits';
 import { Dialog } from '../ui/dialog';
 import { Choice, Field, Form } from '../ui/form';
@@ -22,7 +22,9 @@ export const incidentsChanged = signal(0);
 
 const done = async () => {
   incidentsChanged.value++;
-  if (may('view-wall')) await readWall().catch(() => {});
+  if (!may('view-wall')) return;
+  await readWall().catch(() => {});
+  await readIncident();
 };
 
 export const choose = (id: string | null) => send(() => put('/wall/incident', { incident: id }), id ? t('incident.chosen', { id }) : t('incident.none')).then(done);
@@ -31,7 +33,7 @@ export const keep = (id: string) => send(() => post(`/incidents/${encodeURICompo
 export function IncidentBanner() {
   const now = useNow(500);
   if (!wall.value) return null;
-  const incident = wall.value.incident;
+  const incident = shownUnder.value;
   const left = incident?.state === 'closing' && incident.ends_at ? new Date(incident.ends_at).getTime() - now : null;
   return (
     <section class={`incident-banner ${!incident || incident.state === 'closed' ? 'none' : left !== null ? 'closing' : 'open'}`} aria-label={t('incident.one')}>
@@ -120,7 +122,7 @@ function ChooseDialog({ close }: { close: () => void }) {
     void readLaw();
     void attempt(async () => setList((await all<Incident>('/incidents')).filter((i) => i.state !== 'closed')));
   }, []);
-  const present = wall.value?.incident?.id;
+  const present = wall.value?.incident;
   return (
     <Dialog title={t('incident.choose')} close={close}>
       {list && list.length === 0 && <p class="nothing">{t('incident.noOpen')}</p>}
@@ -142,7 +144,7 @@ function ChooseDialog({ close }: { close: () => void }) {
 
 function CloseDialog({ incident, close }: { incident: Incident; close: () => void }) {
   const [grace, setGrace] = useState('60');
-  const shown = (wall.value?.incident?.id === incident.id ? wall.value.screens : []).flatMap((s) => s.tiles.filter((tile) => tile.camera));
+  const shown = (wall.value?.incident === incident.id ? wall.value.screens : []).flatMap((s) => s.tiles.filter((tile) => tile.camera));
   return (
     <Dialog title={t('incident.closeOne', { id: incident.id })} close={close} tone="warn">
       <p>{shown.length > 0 ? t('incident.willEnd', { count: shown.length }) : t('incident.nothingShown')}</p>

@@ -34,7 +34,7 @@ export function Incidents() {
       <ul class="cards" role="list">
         {shown.map((incident) => {
           const left = incident.state === 'closing' && incident.ends_at ? new Date(incident.ends_at).getTime() - now : null;
-          const onWall = wall.value?.incident?.id === incident.id;
+          const onWall = wall.value?.incident === incident.id;
           return (
             <li key={incident.id} class={`card incident ${incident.state}`} data-incident={incident.id}>
               <header>

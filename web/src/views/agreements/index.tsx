@@ -76,7 +76,7 @@ export function Agreements() {
                       <span key={what} class={state[what] ? 'granted' : 'withheld'}><Icon name={state[what] ? 'check' : 'close'} /> {t(`grant.${what}`)}</span>
                     ))}
                   </span>
-                  <small>{state.until ? t(state.state === 'not-yet-valid' ? 'agreement.from' : 'agreement.until', { date: day(state.until) }) : ''}{state.drafts.length > 0 && ` ${t('agreement.drafts', { count: state.drafts.length })}`}</small>
+                  <small>{[state.until && t(state.state === 'not-yet-valid' ? 'agreement.from' : 'agreement.until', { date: day(state.until) }), state.drafts.length > 0 && t('agreement.drafts', { count: state.drafts.length })].filter(Boolean).join(' · ')}</small>
                 </button>
               </li>
             );

@@ -226,7 +226,7 @@ function Line({ id, line, tree, top, height, current, chosen, position, all, pre
 /** The newest key frame, where the policy lets it be seen; asked for only once the row stands still in view. */
 export function Thumbnail({ camera, width = 160 }: { camera: string; width?: number }) {
   const ref = useRef<HTMLSpanElement>(null);
-  const allowed = may('view-wall') && wall.value?.incident != null;
+  const allowed = may('view-wall') && !!wall.value?.incident;
   const picture = usePicture(ref, allowed ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}` : null, 15_000, 250);
   return (
     <span ref={ref} class="thumbnail">

@@ -70,8 +70,7 @@ export function tileAction(action: string, id: string) {
 
 /** True where a tile covers its region by a spotlight. */
 export function spotlit(id: string): boolean {
-  const region = layout.value?.regions.find((r) => r.tiles.some((tile) => tile.id === id));
-  return region?.spotlight === id;
+  return layout.value?.regions.some((r) => r.spotlight === id) ?? false;
 }
 
 /** The cells that a tile covers after it grew (right, down) or shrank (left, up) by one; null where that cannot be. */

@@ -6,7 +6,7 @@ import { number, t, word } from '../../i18n';
 import { change, question, refusalText, send } from '../../state/commands';
 import { attempt, say } from '../../state/notices';
 import { byId, rows, search } from '../../state/registry';
-import { screen, screens } from '../../state/wall';
+import { screen, screens, tileId } from '../../state/wall';
 import { Dialog } from '../../ui/dialog';
 import { Check, Choice, Field, Form } from '../../ui/form';
 import { Icon } from '../../ui/icons';
@@ -14,7 +14,7 @@ import { Mark } from '../../ui/bits';
 import { open } from './actions';
 import { ARRANGEMENTS } from './bar';
 import { RulesDialog } from './rules';
-import { fullTours, readSaved, savedLayouts } from './side';
+import { fullTours, readSaved } from './side';
 
 export function WallDialogs() {
   const close = () => (open.value = null);
@@ -155,32 +155,27 @@ function SaveLayoutDialog({ close }: { close: () => void }) {
   );
 }
 
-/** What a tour goes through: saved layouts, or cameras one after the other in chosen tiles. */
+/** Cameras one after the other in chosen tiles. */
 function TourDialog({ id, close }: { id: string | null; close: () => void }) {
   const old = fullTours.value.find((tour) => tour.id === id) ?? null;
-  const oldLayouts = old?.steps.flatMap((s) => ('layout' in s ? [s.layout] : [])) ?? [];
-  const oldCameras = old?.steps.flatMap((s) => ('cameras' in s ? s.cameras : 'camera' in s ? [s.camera] : [])) ?? [];
   const [name, setName] = useState(old?.name ?? '');
   const [dwell, setDwell] = useState(String(old?.dwell_s ?? 10));
-  const [kind, setKind] = useState(oldLayouts.length || (!old && savedLayouts.value.length > 1) ? 'layouts' : 'cameras');
-  const [steps, setSteps] = useState<string[]>(oldLayouts);
-  const [cameras, setCameras] = useState<string[]>(oldCameras);
-  const [tiles, setTiles] = useState<string[]>(old?.tiles ?? (screen.value?.tiles[0] ? [screen.value.tiles[0].id] : []));
+  const [cameras, setCameras] = useState<string[]>(old?.cameras ?? []);
+  const [tiles, setTiles] = useState<string[]>(old?.tiles ?? (tileId.value ? [tileId.value] : []));
   const [text, setText] = useState('');
   const found = text ? search(rows.value, text).slice(0, 8) : [];
-  const body = (): object => ({
-    name,
-    dwell_s: Number(dwell),
-    tiles: kind === 'layouts' ? [] : tiles,
-    steps: kind === 'layouts' ? steps.map((layout) => ({ layout })) : chunks(cameras, Math.max(1, tiles.length)).map((list) => ({ cameras: list })),
-  });
+  const add = (camera: string) => {
+    setCameras([...cameras, camera]);
+    setText('');
+  };
   return (
     <Dialog title={old ? old.name : t('wall.newTour')} close={close} wide>
       <Form
         button={t('common.save')}
         submit={async () => {
-          if (kind === 'layouts' ? steps.length === 0 : cameras.length === 0) throw new Error(t('tour.empty'));
-          await (old ? put(`/tours/${encodeURIComponent(old.id)}`, body()) : post<Tour>('/tours', body()));
+          if (cameras.length === 0 || tiles.length === 0) throw new Error(t('tour.empty'));
+          const body = { name, dwell_s: Number(dwell), tiles, cameras };
+          await (old ? put(`/tours/${encodeURIComponent(old.id)}`, body) : post<Tour>('/tours', body));
           await readSaved();
           close();
         }}
@@ -188,39 +183,32 @@ function TourDialog({ id, close }: { id: string | null; close: () => void }) {
         cancelText={t('common.cancel')}
       >
         <Field label={t('common.name')} value={name} set={setName} required autocomplete="off" />
-        <Field label={t('tour.dwell')} type="number" min={2} max={3600} value={dwell} set={setDwell} required />
-        <Choice label={t('tour.through')} value={kind} set={setKind} options={[['layouts', t('wall.layouts')], ['cameras', t('nav.cameras')]]} />
-        {kind === 'layouts' ? (
-          <fieldset>
-            <legend>{t('wall.layouts')}</legend>
-            {savedLayouts.value.length === 0 && <p class="hint">{t('wall.noLayout')}</p>}
-            {savedLayouts.value.map((l) => <Check key={l.id} label={l.name} checked={steps.includes(l.id)} set={(on) => setSteps(on ? [...steps, l.id] : steps.filter((s) => s !== l.id))} />)}
-          </fieldset>
-        ) : (
-          <>
-            <fieldset class="dense">
-              <legend>{t('tour.tiles')}</legend>
-              {(screen.value?.tiles ?? []).map((tile, i) => <Check key={tile.id} label={String(i + 1)} checked={tiles.includes(tile.id)} set={(on) => setTiles(on ? [...tiles, tile.id] : tiles.filter((s) => s !== tile.id))} />)}
-            </fieldset>
-            <Field label={t('tour.addCamera')} value={text} set={setText} autocomplete="off" />
-            <div class="chips">
-              {found.map((row) => <button type="button" class="small" key={row.id} onClick={() => { setCameras([...cameras, row.id]); setText(''); }}><Icon name="plus" /> {row.name}</button>)}
-            </div>
-            <ol class="chips">
-              {cameras.map((camera, i) => <li key={`${camera}${i}`}><button type="button" class="small" aria-label={t('common.removeThing', { name: cameraName(camera) })} onClick={() => setCameras(cameras.filter((_, j) => j !== i))}>{cameraName(camera)} <Icon name="close" /></button></li>)}
-            </ol>
-          </>
-        )}
+        <Field label={t('tour.dwell')} type="number" min={1} max={3600} value={dwell} set={setDwell} required />
+        <fieldset class="dense">
+          <legend>{t('tour.tiles')} {screen.value?.id}</legend>
+          {(screen.value?.tiles ?? []).map((tile, i) => <Check key={tile.id} label={String(i + 1)} checked={tiles.includes(tile.id)} set={(on) => setTiles(on ? [...tiles, tile.id] : tiles.filter((s) => s !== tile.id))} />)}
+        </fieldset>
+        <Field
+          label={t('tour.addCamera')}
+          value={text}
+          set={setText}
+          autocomplete="off"
+          onKeyDown={(e) => {
+            if (e.key !== 'Enter' || !text) return;
+            e.preventDefault();
+            if (found[0]) add(found[0].id);
+          }}
+        />
+        <div class="chips">
+          {found.map((row) => <button type="button" class="small" key={row.id} onClick={() => add(row.id)}><Icon name="plus" /> {row.name}</button>)}
+        </div>
+        <ol class="chips">
+          {cameras.map((camera, i) => <li key={`${camera}${i}`}><button type="button" class="small" aria-label={t('common.removeThing', { name: cameraName(camera) })} onClick={() => setCameras(cameras.filter((_, j) => j !== i))}>{cameraName(camera)} <Icon name="close" /></button></li>)}
+        </ol>
       </Form>
-      {old && <button type="button" class="bad" onClick={() => void send(() => del(`/tours/${encodeURIComponent(old.id)}`)).then(() => readSaved()).then(close)}>{t('common.delete')}</button>}
+      {old && <div class="buttons"><button type="button" class="bad" onClick={() => void send(() => del(`/tours/${encodeURIComponent(old.id)}`)).then(() => readSaved()).then(close)}>{t('common.delete')}</button></div>}
     </Dialog>
   );
-}
-
-export function chunks<T>(list: readonly T[], size: number): T[][] {
-  const result: T[][] = [];
-  for (let i = 0; i < list.length; i += size) result.push(list.slice(i, i + size));
-  return result;
 }
 
 /** Moves a camera while a button or an arrow key is held. */

@@ -30,7 +30,7 @@ export function WallView() {
       { keys: '[', group: 'wall', does: 'key.screenBefore', run: () => turnScreen(-1) },
       { keys: ']', group: 'wall', does: 'key.screenAfter', run: () => turnScreen(1) },
       { keys: 'w', group: 'wall', does: 'key.toTiles', run: () => document.querySelector<HTMLElement>('[data-tile][tabindex="0"]')?.focus() },
-      { keys: '/', group: 'wall', does: 'key.search', run: () => document.querySelector<HTMLElement>('input[type="search"]')?.focus() },
+      { keys: '/', group: 'wall', does: 'key.search', run: () => document.querySelector<HTMLInputElement>('input[type="search"]')?.select() },
       { keys: 'Ctrl+z', group: 'wall', does: 'wall.undo', run: () => void undo(), when: operate },
       { keys: 'Ctrl+y Ctrl+Shift+z', group: 'wall', does: 'wall.redo', run: () => void redo(), when: operate },
       { keys: 'a', group: 'wall', does: 'key.acknowledge', run: () => void acknowledge(openAlarms.value[0]?.id), when: operate },

@@ -28,7 +28,7 @@ export function lookOf(tile: WallTile): Look {
 export const stateWord = (tile: WallTile) => word('state', tile.camera ? tile.state : 'empty');
 
 /** The reason in the person's language where it is one of the words of the contract. */
-export const reasonText = (tile: WallTile) => (tile.reason ? refusalText({ code: tile.reason, text: null }) || tile.reason : '');
+export const reasonText = (tile: WallTile) => (tile.refusal ? refusalText(tile.refusal) : (tile.reason ?? ''));
 
 export function levelText(tile: WallTile): string {
   if (tile.px_per_m === null || tile.px_per_m === undefined) return t('wall.levelUnknown');
@@ -40,7 +40,7 @@ export function spoken(tile: WallTile, index: number): string {
   const parts = [t('wall.tileNumber', { number: index + 1 }), tile.camera ? (tile.name ?? tile.camera) : t('state.empty')];
   if (tile.camera) {
     parts.push(stateWord(tile));
-    if (tile.reason) parts.push(reasonText(tile));
+    if (tile.reason || tile.refusal) parts.push(reasonText(tile));
     if (tile.age_ms !== null && tile.state !== 'live') parts.push(t('wall.agedBy', { age: duration(tile.age_ms) }));
     if (tile.degraded) parts.push(t('wall.degraded'));
   }

@@ -34,7 +34,7 @@ export function TilePanel() {
             <Mark tone={look.tone} icon={look.icon}>{stateWord(now)}</Mark>
             {now.age_ms !== null && <span class="age">{t('wall.age', { age: duration(now.age_ms) })}</span>}
           </p>
-          {now.reason && <p class={`why tone-${look.tone}`}>{reasonText(now)}</p>}
+          {(now.reason || now.refusal) && <p class={`why tone-${look.tone}`}>{reasonText(now)}</p>}
           {waits && <p class="hint">{t('wall.onItsWay')}</p>}
           <dl class="facts-list">
             <dt>{t('wall.profile')}</dt>

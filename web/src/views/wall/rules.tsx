@@ -5,9 +5,10 @@ import type { AlarmRule } from '../../api/types';
 import { t } from '../../i18n';
 import { send } from '../../state/commands';
 import { attempt } from '../../state/notices';
+import { zoneName, zones } from '../../state/registry';
 import { Empty } from '../../ui/bits';
 import { Dialog } from '../../ui/dialog';
-import { Check, Field, Form, joined, separated } from '../../ui/form';
+import { Check, Choice, Field, Form, joined, separated } from '../../ui/form';
 import { alarmRules } from './side';
 
 const readRules = () => attempt(async () => { alarmRules.value = await all<AlarmRule>('/alarm-rules'); });
@@ -26,8 +27,8 @@ export function RulesDialog({ close }: { close: () => void }) {
             {alarmRules.value.map((rule) => (
               <li key={rule.id}>
                 <div>
-                  <b>{rule.name}</b>
-                  <p class="sub">{t('rule.line', { kind: rule.kind ?? t('rule.any'), camera: rule.camera ?? t('rule.any'), show: joined(rule.show), tiles: joined(rule.tiles) })}</p>
+                  <b>{rule.kind}</b>
+                  <p class="sub">{t('rule.line', { kind: rule.kind, camera: rule.camera ?? (rule.zone ? zoneName(rule.zone) : t('rule.any')), show: joined(rule.show) || t('rule.itsOwn'), tiles: joined(rule.tiles) })}</p>
                 </div>
                 <span class="pair">
                   <button type="button" class="small" onClick={() => setEdited(rule)}>{t('common.edit')}</button>
@@ -44,30 +45,30 @@ export function RulesDialog({ close }: { close: () => void }) {
 }
 
 function RuleForm({ rule, done }: { rule: AlarmRule | null; done: () => void }) {
-  const [name, setName] = useState(rule?.name ?? '');
   const [kind, setKind] = useState(rule?.kind ?? '');
   const [camera, setCamera] = useState(rule?.camera ?? '');
   const [show, setShow] = useState(joined(rule?.show ?? []));
   const [tiles, setTiles] = useState(joined(rule?.tiles ?? []));
-  const [enabled, setEnabled] = useState(rule?.enabled ?? true);
+  const [zone, setZone] = useState(rule?.zone ?? '');
+  const [spotlight, setSpotlight] = useState(rule?.spotlight ?? false);
   return (
     <Form
       button={t('common.save')}
       cancel={done}
       cancelText={t('common.cancel')}
       submit={async () => {
-        const body = { name, kind: kind || null, camera: camera || null, show: separated(show), tiles: separated(tiles), enabled };
+        const body = { kind, camera: camera || null, zone: zone || null, show: separated(show), tiles: separated(tiles), spotlight };
         await (rule ? put(`/alarm-rules/${encodeURIComponent(rule.id)}`, body) : post('/alarm-rules', body));
         await readRules();
         done();
       }}
     >
-      <Field label={t('common.name')} value={name} set={setName} required autocomplete="off" />
-      <Field label={t('rule.kind')} hint={t('rule.emptyIsAny')} value={kind} set={setKind} autocomplete="off" />
+      <Field label={t('rule.kind')} value={kind} set={setKind} required autocomplete="off" />
       <Field label={t('rule.camera')} hint={t('rule.emptyIsAny')} value={camera} set={setCamera} autocomplete="off" />
+      <Choice label={t('common.zone')} value={zone} set={setZone} options={[['', t('rule.any')], ...zones.value.map((z): [string, string] => [z.id, z.name])]} />
       <Field label={t('rule.show')} hint={t('rule.showHint')} value={show} set={setShow} autocomplete="off" />
       <Field label={t('rule.tiles')} value={tiles} set={setTiles} required autocomplete="off" />
-      <Check label={t('rule.enabled')} checked={enabled} set={setEnabled} />
+      <Check label={t('wall.spotlight')} checked={spotlight} set={setSpotlight} />
     </Form>
   );
 }

@@ -51,15 +51,15 @@ export function Alarms() {
   );
 }
 
-export async function acknowledge(id: string | undefined) {
-  if (!id) return;
-  if (await send(() => post(`/alarms/${encodeURIComponent(id)}/acknowledge`), t('wall.acknowledged'))) await readWall().catch(() => {});
+export async function acknowledge(id: number | undefined) {
+  if (id === undefined) return;
+  if (await send(() => post(`/alarms/${id}/acknowledge`), t('wall.acknowledged'))) await readWall().catch(() => {});
 }
 
 export function Tours() {
   useEffect(() => void readSaved(), []);
-  const running = new Map(tours.value.map((tour) => [tour.id, tour]));
-  const list = fullTours.value.map((tour) => ({ ...tour, ...running.get(tour.id) }));
+  const states = new Map(tours.value.map((tour) => [tour.id, tour]));
+  const list = fullTours.value.map((tour) => ({ ...tour, now: states.get(tour.id) ?? null, state: states.get(tour.id)?.state ?? 'stopped' }));
   const control = (id: string, verb: string) => void send(() => post(`/tours/${encodeURIComponent(id)}/${verb}`)).then(() => readWall().catch(() => {}));
   return (
     <section class="panel" aria-label={t('wall.tours')}>
@@ -75,11 +75,12 @@ export function Tours() {
               <button type="button" class="link" onClick={() => (open.value = { kind: 'tour', id: tour.id })}>{tour.name}</button>
               <p class="sub">
                 <Mark tone={tour.state === 'running' ? 'live' : tour.state === 'paused' ? 'old' : 'none'} icon={tour.state === 'running' ? 'play' : tour.state === 'paused' ? 'pause' : 'stop'}>
-                  {word('tour', tour.state ?? 'stopped')}
+                  {word('tour', tour.state)}
                 </Mark>
-                {tour.state !== 'stopped' && tour.step !== null && tour.step !== undefined && ` ${tour.step + 1}/${tour.steps?.length ?? '?'}`}
-                {tour.reason && ` · ${word('tourReason', tour.reason)}`}
+                {tour.now && tour.state !== 'stopped' && ` ${t('tour.turn', { turn: tour.now.turn + 1, turns: turns(tour) })}`}
+                {tour.now?.paused_by && ` · ${word('tourReason', tour.now.paused_by)}`}
                 {` · ${number(tour.dwell_s)} s`}
+                {tour.now?.trouble && <span class="wrong"> · {tour.now.trouble}</span>}
               </p>
             </div>
             {may('operate-wall') && (
@@ -96,6 +97,9 @@ export function Tours() {
     </section>
   );
 }
+
+/** How many turns a tour has: as many cameras at once as tiles. */
+export const turns = (tour: Tour) => Math.max(1, Math.ceil(tour.cameras.length / Math.max(1, tour.tiles.length)));
 
 export function SavedLayouts() {
   const apply = (saved: SavedLayout) =>
@@ -114,7 +118,7 @@ export function SavedLayouts() {
           <li key={saved.id}>
             <div>
               <b>{saved.name}</b>
-              <p class="sub">{[saved.by, dateTime(saved.at)].filter(Boolean).join(' · ')}</p>
+              <p class="sub">{[dateTime(saved.at)].filter(Boolean).join(' · ')}</p>
             </div>
             {may('operate-wall') && (
               <span class="pair">
@@ -144,7 +148,7 @@ export function MachinePanel() {
       </header>
       <Meter label={t('wall.cores', { used: number(machine.used + machine.others, 1), cores: number(machine.cores) })} part={(machine.used + machine.others) / Math.max(0.01, machine.cores)} tone={(machine.used + machine.others) / machine.cores > 0.95 ? 'bad' : 'live'} />
       <Meter label={t('wall.decoding', { demand: number(machine.decoding_demand, 1), available: number(machine.decoding_available, 1) })} part={headroom} tone={tone} />
-      <p class="sub">{t('wall.camerasLive', { live: cameras.live, standby: cameras.standby, other: cameras.other })}</p>
+      <p class="sub">{t('wall.camerasLive', { ...cameras })}</p>
     </section>
   );
 }

@@ -45,6 +45,7 @@ function LivePicture({ screen: shown }: { screen: WallScreen }) {
       {byPictures && picture.url && <img class="live" src={picture.url} alt={t('wall.pictureOf', { screen: shown.id })} />}
       {feed.mode === 'stopped' && <div class="standing">{t('wall.standing')}</div>}
       <FeedMark mode={byPictures && !picture.url ? 'none' : feed.mode} why={'why' in feed ? feed.why : ''} again={() => live?.again()} />
+      {shown.trouble && <div class="standing">{t('wall.trouble', { why: shown.trouble })}</div>}
       <TileGrid screen={shown} />
     </div>
   );
@@ -187,7 +188,7 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
     >
       <span class="number">{index + 1}</span>
       <span class="signs">
-        {tile.alarm && <Icon name="alarm" />}
+        {tile.alarm && <span class="alarm-sign"><Icon name="alarm" /></span>}
         {tile.pinned && <Icon name="pin" />}
         {tile.locked && <Icon name="lock" />}
         {crop && <Icon name="zoom" />}
@@ -204,7 +205,7 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
             {[tile.profile, word('effort', tile.effort), tile.degraded ? t('wall.degraded') : ''].filter(Boolean).join(' · ')}
           </span>
           <span>{levelText(tile)}</span>
-          {tile.reason && <span class="why">{reasonText(tile)}</span>}
+          {(tile.reason || tile.refusal) && <span class="why">{reasonText(tile)}</span>}
         </span>
       )}
     </button>
