@@ -201,10 +201,10 @@ createServer(async (request, response) => {
   if (path === '/tokens') return verb === 'GET' ? list([]) : send(201, { id: 't-1', name: data.name, secret: 'vt_0123', permissions: null, created_at: now(), expires_at: now(), used_at: null });
   if (path === '/wall') return send(200, state());
   if (path === '/wall/layout') return send(200, layout);
-  if (path === '/wall/admit') return send(200, (data.changes ?? []).some((c) => c.op === 'arrange' && c.arrangement === '8x8') ? { verdict: 'degraded', degraded: [{ camera: 'cam-3', step: 'key-frames' }, { camera: 'cam-4', step: 'smaller-profile' }], paused: [], refused: [] } : { verdict: 'fits', spare: 0.5 });
+  if (path === '/wall/admit') return send(200, (data.changes ?? []).some((c) => c.op === 'arrange' && c.arrangement === '8x8') ? { admission: 'degraded', cameras: [{ camera: 'cam-3', step: 'KeyFrames' }, { camera: 'cam-4', step: 'FewerKeyFrames(3)' }] } : { admission: 'fits', spare: 0.5 });
   if (path === '/wall/changes') {
     if (process.env.RACE && data.version === layout.version && Math.random() < Number(process.env.RACE)) { const other = me; me = people[1]; change([{ op: 'show', tile: data.changes[0].tile, camera: 'cam-9' }]); me = other; }
-    if (data.version < layout.version && process.env.RACE) return wrong(409, 'layout', 'another was quicker', 'version', layout);
+    if (data.version < layout.version && process.env.RACE) return wrong(409, 'layout', 'another was quicker', 'changed', { layout });
     change(data.changes); record('layout.changed'); return send(200, { layout, refused: [] });
   }
   if (path === '/wall/undo') { const old = history.pop(); if (!old) return wrong(409, 'undo', 'nothing', 'nothing'); future.push(structuredClone(layout)); Object.assign(layout, old, { version: layout.version }); touch(); return send(200, { layout, refused: [] }); }
@@ -213,7 +213,7 @@ createServer(async (request, response) => {
   if ((m = at('/wall/screens/([^/]+)/picture.jpg'))) return send(200, drawn('', 0, 1280, state().screens.find((s) => s.id === m[0])?.tiles ?? []), { 'Content-Type': 'image/svg+xml' });
   if (at('/wall/(screens|tiles)/([^/]+)/snapshot')) return send(200, drawn('snapshot', 0), { 'Content-Type': 'image/svg+xml' });
   if (path.startsWith('/whep/')) return wrong(503, 'whep', 'the development server has no live picture');
-  if (path === '/layouts') { if (verb === 'GET') return list(layouts); layouts.push({ id: `L-${layouts.length + 1}`, name: data.name, owner: me.id, at: now(), regions: [], kept: structuredClone(layout) }); return send(201, {}); }
+  if (path === '/layouts') { if (verb === 'GET') return list(layouts); layouts.push({ id: `L-${layouts.length + 1}`, name: data.name, owner: me.id, at: now(), regions: structuredClone(layout.regions), kept: structuredClone(layout) }); return send(201, {}); }
   if ((m = at('/layouts/([^/]+)/apply'))) { history.push(structuredClone(layout)); Object.assign(layout, structuredClone(layouts.find((l) => l.id === m[0]).kept), { version: layout.version, incident: layout.incident }); touch(); return send(200, { layout, refused: [] }); }
   if (path === '/tours') { if (verb === 'GET') return list(tours); tours.push({ ...data, id: `T-${tours.length + 1}`, state: 'stopped', owner: me.id }); return send(201, {}); }
   if ((m = at('/tours/([^/]+)/(start|stop|pause|resume)'))) { Object.assign(tours.find((t) => t.id === m[0]), { state: { start: 'running', stop: 'stopped', pause: 'paused', resume: 'running' }[m[1]]}); return send(200, {}); }

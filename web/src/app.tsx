@@ -67,6 +67,7 @@ function Inside() {
     openEvents(
       (name, data) => {
         if (name === 'wall' || name === 'layout') hear(name, data);
+        else if (name === 'missed') void readWall().catch(() => {});
         else if (name === 'incident') {
           incidentsChanged.value++;
           void readIncident();

@@ -11,7 +11,7 @@ const LONGEST_WAIT_MS = 8000;
 /** `wall` comes once a second: where nothing at all came for so long, the connection is not to be believed. */
 const SILENCE_MS = 6000;
 
-const NAMES = ['layout', 'wall', 'alarm', 'tour', 'incident', 'agreement', 'registry', 'notice'] as const;
+const NAMES = ['layout', 'wall', 'alarm', 'tour', 'incident', 'agreement', 'registry', 'notice', 'missed'] as const;
 export type EventName = (typeof NAMES)[number];
 type Listener = (name: EventName, data: unknown) => void;
 

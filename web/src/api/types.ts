@@ -29,12 +29,12 @@ export interface MadeToken extends Token { secret: string }
 export interface Zone { id: string; name: string; contact: string | null }
 export interface Site { id: string; zone: string; name: string; latitude: number | null; longitude: number | null }
 
-export interface Profile { uri: string; width?: number | null; height?: number | null; frame_rate?: number | null; codec?: string | null }
+export interface Profile { uri: string; width?: number | null; height?: number | null; frame_rate?: number | null; codec?: string | null; kbps?: number | null }
 export interface Camera {
   id: string; name: string; zone: string | null; site: string | null;
   profiles: Record<string, Profile>; latitude: number | null; longitude: number | null;
   scene_width_m: number | null; tags: string[]; masks: Rect[]; priority: number; pinned: boolean;
-  transport: string; onvif: string | null; version: number;
+  transport: string; onvif: string | null; credentials?: boolean; version: number;
 }
 
 /** One row of `GET /cameras/map`: id, name, latitude, longitude, zone and, where known, site. */
@@ -104,15 +104,14 @@ export type Change =
   | { op: 'span'; screens: string[]; arrangement: string }
   | { op: 'unspan'; region: string };
 
-export interface RefusedTile { tile: string; camera: string | null; code: string; text: string }
+export interface RefusedTile { tile: string; camera: string; refusal: Refusal }
 export interface ChangesAnswer { layout: Layout; refused: RefusedTile[] }
 
-/** What would come of changes: `fits`, `degraded` (which) or `does-not-fit` (what is missing). */
-export interface Admission {
-  verdict: 'fits' | 'degraded' | 'does-not-fit' | string;
-  spare?: number | null; missing?: number | null;
-  degraded?: { camera: string; step: string }[]; paused?: string[]; refused?: RefusedTile[];
-}
+/** What would come of changes. */
+export type Admission =
+  | { admission: 'fits'; spare: number }
+  | { admission: 'degraded'; cameras: { camera: string; step: string }[] }
+  | { admission: 'does-not-fit'; missing: number; paused: string[] };
 
 export interface Showing { screen: string; tile: string | null; camera: string; zone: string | null }
 export interface Closing { incident: Incident; ends: Showing[] }
@@ -150,5 +149,8 @@ export interface Findings {
 }
 
 export interface AlarmRule { id: string; kind: string; camera: string | null; zone: string | null; show: string[]; tiles: string[]; spotlight: boolean }
-export interface ImportReport { added: number; changed: number; unchanged?: number; removed?: number; problems: { line: number | null; text: string }[] }
+export interface ImportReport {
+  dry_run: boolean; added_count: number; changed_count: number; removed_count: number; unchanged_count: number; left_out_count: number;
+  left_out: { row: number | null; key: string; message: string }[];
+}
 export interface Found { address: string; name: string | null; hardware: string | null; scopes?: string[] }

@@ -1,5 +1,5 @@
 // What to do where two operators changed the wall at once: what the other did, and what of mine still makes sense. Pure.
-import type { Change, Layout, LayoutTile } from '../api/types';
+import type { Change, Layout, LayoutTile, Region } from '../api/types';
 
 /** The tiles, screens and regions that a change names. */
 export function touched(change: Change): string[] {
@@ -80,4 +80,17 @@ export function tileIn(layout: Layout | null, id: string): LayoutTile | null {
 export function isLayout(value: unknown): value is Layout {
   const layout = value as Layout | null;
   return typeof layout?.version === 'number' && Array.isArray(layout.regions);
+}
+
+/** The changes that make the screens' own regions what they were when they were saved: to ask what would come of it. */
+export function changesTo(now: Layout | null, wanted: readonly Region[]): Change[] {
+  const changes: Change[] = [];
+  for (const region of wanted) {
+    if (region.screens.length !== 1 || !now?.regions.some((r) => r.id === region.id)) continue;
+    changes.push({ op: 'arrange', region: region.id, arrangement: region.arrangement });
+    for (const tile of region.tiles) {
+      if (tile.camera) changes.push({ op: 'show', tile: tile.id, camera: tile.camera });
+    }
+  }
+  return changes;
 }

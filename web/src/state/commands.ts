@@ -2,9 +2,9 @@
 // was quicker, shown to the operator instead of overwriting.
 import { signal } from '@preact/signals';
 import { post, Problem } from '../api/client';
-import type { Admission, Change, ChangesAnswer, Layout, RefusedTile } from '../api/types';
+import type { Admission, Change, ChangesAnswer, Layout } from '../api/types';
 import { t, word } from '../i18n';
-import { differences, isLayout, stillPossible, type Difference } from '../layout/conflict';
+import { differences, isLayout, stillPossible, touched, type Difference } from '../layout/conflict';
 import { attempt, explain, say } from './notices';
 import { layout, refreshState, takeLayout } from './wall';
 
@@ -23,15 +23,15 @@ const FREE = new Set(['clear', 'lock', 'crop', 'fit', 'unspan', 'swap']);
 export async function change(changes: Change[], title: string): Promise<void> {
   if (changes.length === 0) return;
   if (changes.every((c) => FREE.has(c.op))) return apply(changes);
-  await admitted({ changes }, title, () => void apply(changes));
+  await admitted(changes, title, () => void apply(changes));
 }
 
 /** Asks what would come of it; applies it at once where it fits, else only when the operator says so. */
-export async function admitted(body: { changes: Change[] } | { layout: string }, title: string, then: () => void): Promise<void> {
+export async function admitted(changes: Change[], title: string, then: () => void): Promise<void> {
   busy.value = true;
   try {
-    const admission = await post<Admission>('/wall/admit', body);
-    if (admission.verdict === 'fits') then();
+    const admission: Admission = changes.length ? await post<Admission>('/wall/admit', { changes }) : { admission: 'fits', spare: 0 };
+    if (admission.admission === 'fits') then();
     else question.value = { kind: 'admission', admission, title, apply: then };
   } catch (error) {
     say(explain(error), 'bad');
@@ -47,7 +47,7 @@ export async function apply(changes: Change[]): Promise<void> {
   busy.value = true;
   try {
     const answer = await post<ChangesAnswer>('/wall/changes', { version: seen.version, changes });
-    take(answer);
+    take(answer, new Set(changes.flatMap(touched)));
   } catch (error) {
     if (!offerAgain(error, seen, changes)) say(explain(error), 'bad');
   } finally {
@@ -55,11 +55,12 @@ export async function apply(changes: Change[]): Promise<void> {
   }
 }
 
-function take(answer: ChangesAnswer | Layout) {
-  const wish = isLayout(answer) ? answer : answer.layout;
-  if (wish) takeLayout(wish);
-  const refused: RefusedTile[] = isLayout(answer) ? [] : (answer.refused ?? []);
-  for (const one of refused) say(t('wall.refusedTile', { tile: one.tile, why: refusalText(one) }), 'warn');
+/** Says which of the tiles that were touched stay dark, and why. */
+function take(answer: ChangesAnswer, subjects: ReadonlySet<string>) {
+  takeLayout(answer.layout);
+  for (const one of answer.refused) {
+    if (subjects.has(one.tile)) say(t('wall.refusedTile', { tile: one.tile, why: refusalText(one.refusal) }), 'warn');
+  }
   void refreshState();
 }
 
@@ -71,9 +72,8 @@ export function refusalText(refusal: { code?: string; text?: string | null }): s
 /** After a 409: what the other did, and what of mine can still be done. True where it was one. */
 function offerAgain(error: unknown, seen: Layout, changes: Change[]): boolean {
   if (!(error instanceof Problem) || error.status !== 409 || error.code === 'locked') return false;
-  const more = error.more as Layout | { layout?: Layout } | null;
-  const now = isLayout(more) ? more : isLayout(more?.layout) ? more.layout : null;
-  if (!now) return false;
+  const now = (error.more as { layout?: unknown } | null)?.layout;
+  if (!isLayout(now)) return false;
   takeLayout(now);
   void refreshState();
   const { possible, impossible } = stillPossible(changes, now);
@@ -93,7 +93,7 @@ export async function redo(): Promise<void> {
 
 async function step(path: string, nothing: string) {
   try {
-    take(await post<ChangesAnswer | Layout>(path, { version: layout.value?.version }));
+    take(await post<ChangesAnswer>(path), new Set());
   } catch (error) {
     if (error instanceof Problem && error.status === 409) say(t(nothing), 'warn');
     else say(explain(error), 'bad');

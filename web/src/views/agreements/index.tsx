@@ -9,7 +9,7 @@ import { attempt, say } from '../../state/notices';
 import { go, href, path } from '../../state/router';
 import { readRegistry, zoneName } from '../../state/registry';
 import { may, me } from '../../state/session';
-import { Empty, Mark } from '../../ui/bits';
+import { Empty, Mark, useNow } from '../../ui/bits';
 import { Dialog } from '../../ui/dialog';
 import { Field, Form } from '../../ui/form';
 import { Icon } from '../../ui/icons';
@@ -42,6 +42,9 @@ export function Agreements() {
   const [zone, setZone] = useState<string | null>(null);
   const [drafting, setDrafting] = useState<Agreement | 'new' | null>(null);
   const version = agreementsChanged.value;
+  // Only those who may see the wall are told of changes; the others ask now and then.
+  const turn = useNow(20_000);
+  const asked = may('view-wall') ? 0 : turn;
   useEffect(() => {
     void readLaw();
     if (may('read-registry')) void attempt(readRegistry);
@@ -52,7 +55,7 @@ export function Agreements() {
       setStates(Array.isArray(z) ? z : z.items);
       setList(a);
     });
-  }, [version]);
+  }, [version, asked]);
   const opened = path.value[1];
   const shown = (list ?? []).filter((a) => !zone || a.zone === zone).sort((a, b) => (a.id < b.id ? 1 : -1));
   return (

@@ -28,11 +28,14 @@ export function EditDialog({ camera, close, done, found }: { camera: Camera | nu
   const [transport, setTransport] = useState(from?.transport ?? 'tcp');
   const [onvif, setOnvif] = useState(from?.onvif ?? '');
   const [sure, setSure] = useState(false);
-  const profiles = (): Record<string, Profile> => {
-    const all: Record<string, Profile> = { ...(from?.profiles ?? {}) };
-    all.main = { ...all.main, uri: main };
-    if (sub) all.sub = { ...all.sub, uri: sub };
-    else delete all.sub;
+  // An address that stays as it was is not sent: what is secret in it is not known here.
+  const profiles = (): Record<string, Partial<Profile> | null> => {
+    const all: Record<string, Partial<Profile> | null> = {};
+    for (const [profile, uri] of [['main', main], ['sub', sub]] as const) {
+      const before = from?.profiles?.[profile];
+      if (uri && (!camera || uri !== before?.uri)) all[profile] = camera ? { uri } : { ...before, uri };
+      else if (!uri && before && camera) all[profile] = null;
+    }
     return all;
   };
   return (
@@ -122,8 +125,8 @@ export function ImportDialog({ close }: { close: () => void }) {
         <label class="field"><span>{t('cameras.file')}</span><input type="file" accept=".csv,.json,.geojson" onChange={(e) => { setFile(e.currentTarget.files?.[0] ?? null); setReport(null); }} /></label>
         {report && (
           <div class="verdict-box" role="status">
-            <p>{t('cameras.importReport', { added: report.added, changed: report.changed })}</p>
-            {report.problems?.length > 0 && <ul>{report.problems.slice(0, 50).map((p, i) => <li key={i}>{p.line !== null ? `${p.line}: ` : ''}{p.text}</li>)}</ul>}
+            <p>{t('cameras.importReport', { added: report.added_count, changed: report.changed_count, left: report.left_out_count })}</p>
+            {report.left_out.length > 0 && <ul>{report.left_out.slice(0, 50).map((p, i) => <li key={i}>{p.row !== null ? `${p.row}: ` : ''}{p.key}: {p.message}</li>)}</ul>}
           </div>
         )}
       </Form>

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { del, exchange, get, post, put, save } from '../../api/client';
 import type { Tour } from '../../api/types';
 import { number, t, word } from '../../i18n';
-import { change, question, refusalText, send } from '../../state/commands';
+import { change, question, send } from '../../state/commands';
 import { attempt, say } from '../../state/notices';
 import { byId, rows, search } from '../../state/registry';
 import { screen, screens, tileId } from '../../state/wall';
@@ -32,6 +32,12 @@ export function WallDialogs() {
   );
 }
 
+/** So many names of a list are shown. */
+const MOST = 24;
+
+/** `FewerKeyFrames(3)` is `fewer-key-frames`. */
+export const stepWord = (step: string) => step.replace(/\W.*$/, '').replace(/([a-z])([A-Z])/g, '$1-$2').toLowerCase();
+
 function cameraName(id: string | null | undefined) {
   return id ? (byId.value.get(id)?.name ?? id) : '';
 }
@@ -41,19 +47,29 @@ function Questions() {
   const close = () => (question.value = null);
   if (asked?.kind === 'admission') {
     const { admission } = asked;
-    const hopeless = admission.verdict === 'does-not-fit';
+    const hopeless = admission.admission === 'does-not-fit';
     return (
       <Dialog title={asked.title} close={close} tone={hopeless ? 'bad' : 'warn'}>
-        <p class="verdict"><Mark tone={hopeless ? 'bad' : 'old'} icon={hopeless ? 'offline' : 'old'}>{word('admission', admission.verdict)}</Mark></p>
-        {admission.missing ? <p>{t('admission.missing', { cores: number(admission.missing, 2) })}</p> : null}
-        {!!admission.degraded?.length && (
+        <p class="verdict"><Mark tone={hopeless ? 'bad' : 'old'} icon={hopeless ? 'offline' : 'old'}>{word('admission', admission.admission)}</Mark></p>
+        {admission.admission === 'degraded' && (
           <>
             <p>{t('admission.degradedList')}</p>
-            <ul>{admission.degraded.slice(0, 40).map((d) => <li key={d.camera}>{cameraName(d.camera)}: {word('step', typeof d.step === 'string' ? d.step : Object.keys(d.step as object)[0])}</li>)}</ul>
+            <ul>{admission.cameras.slice(0, MOST).map((d) => <li key={d.camera}>{cameraName(d.camera)}: {word('step', stepWord(d.step))}</li>)}</ul>
+            {admission.cameras.length > MOST && <p class="sub">{t('admission.andMore', { count: admission.cameras.length - MOST })}</p>}
           </>
         )}
-        {!!admission.paused?.length && (<><p>{t('admission.pausedList')}</p><ul>{admission.paused.slice(0, 40).map((c) => <li key={c}>{cameraName(c)}</li>)}</ul></>)}
-        {!!admission.refused?.length && (<><p>{t('admission.refusedList')}</p><ul>{admission.refused.slice(0, 40).map((r) => <li key={r.tile}>{cameraName(r.camera) || r.tile}: {refusalText(r)}</li>)}</ul></>)}
+        {admission.admission === 'does-not-fit' && (
+          <>
+            {admission.missing > 0 && <p>{t('admission.missing', { cores: number(admission.missing, 2) })}</p>}
+            {admission.paused.length > 0 && (
+              <>
+                <p>{t('admission.pausedList')}</p>
+                <ul>{admission.paused.slice(0, MOST).map((c) => <li key={c}>{cameraName(c)}</li>)}</ul>
+                {admission.paused.length > MOST && <p class="sub">{t('admission.andMore', { count: admission.paused.length - MOST })}</p>}
+              </>
+            )}
+          </>
+        )}
         <div class="buttons">
           <button type="button" class={`primary ${hopeless ? 'bad' : ''}`} data-first onClick={() => { close(); asked.apply(); }}>{hopeless ? t('admission.applyAnyway') : t('admission.applySo')}</button>
           <button type="button" onClick={close}>{t('common.cancel')}</button>

@@ -5,6 +5,7 @@ import { all, del, post, put } from '../../api/client';
 import type { AlarmRule, SavedLayout, Tour } from '../../api/types';
 import { dateTime, number, t, word } from '../../i18n';
 import { admitted, send } from '../../state/commands';
+import { changesTo } from '../../layout/conflict';
 import { attempt } from '../../state/notices';
 import { byId } from '../../state/registry';
 import { may } from '../../state/session';
@@ -103,8 +104,8 @@ export const turns = (tour: Tour) => Math.max(1, Math.ceil(tour.cameras.length /
 
 export function SavedLayouts() {
   const apply = (saved: SavedLayout) =>
-    void admitted({ layout: saved.id }, t('wall.applyLayout', { name: saved.name }), () =>
-      void send(() => post(`/layouts/${encodeURIComponent(saved.id)}/apply`, { version: layout.value?.version }), t('wall.applied', { name: saved.name })).then(() => readWall().catch(() => {})),
+    void admitted(changesTo(layout.value, saved.regions), t('wall.applyLayout', { name: saved.name }), () =>
+      void send(() => post(`/layouts/${encodeURIComponent(saved.id)}/apply`), t('wall.applied', { name: saved.name })).then(() => readWall().catch(() => {})),
     );
   return (
     <section class="panel" aria-label={t('wall.layouts')}>
