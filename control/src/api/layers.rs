@@ -83,8 +83,8 @@ async fn pass(State(shared): State<Shared>, request: Request, next: Next) -> Res
         }
     };
     response = problem_of(response).await;
-    put_headers(response.headers_mut(), shared.people.settings().secure, &number);
     let status = response.status();
+    put_headers(response.headers_mut(), status, shared.people.settings().secure, &number);
     let took = shared.db.clock().now().since(began);
     shared.monitor.answered(&method, &route, status, took);
     let ms = took.as_millis() as u64;
@@ -131,7 +131,7 @@ async fn problem_of(response: Response) -> Response {
     problem
 }
 
-fn put_headers(headers: &mut HeaderMap, secure: bool, number: &str) {
+fn put_headers(headers: &mut HeaderMap, status: StatusCode, secure: bool, number: &str) {
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -147,6 +147,9 @@ fn put_headers(headers: &mut HeaderMap, secure: bool, number: &str) {
     if secure {
         // One year; without subdomains, which are not ours to speak for.
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(number) = HeaderValue::from_str(number) {

@@ -1,8 +1,13 @@
 //! HTTP and JSON: one file per resource, thin: check who calls, call the room, answer.
 
 pub mod accounts;
+pub mod agreements;
+pub mod alarms;
+pub mod events;
 pub mod health;
+pub mod incidents;
 mod layers;
+pub mod layouts;
 pub mod live;
 pub mod login;
 pub mod metrics;
@@ -10,6 +15,8 @@ pub mod openapi;
 pub mod page;
 pub mod setup;
 pub mod tokens;
+pub mod tours;
+pub mod wall;
 
 use std::sync::Arc;
 
@@ -21,6 +28,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::db::Database;
 use crate::live::Live;
 use crate::people::{People, Settings};
+use crate::rights::Policy;
+use crate::wall::Conductor;
 use crate::{Problem, Result};
 
 /// What every handler can reach.
@@ -29,9 +38,13 @@ pub struct Control {
     pub db: Arc<Database>,
     /// Who calls.
     pub people: Arc<People>,
+    /// The right to see, as it stands now.
+    pub rights: Arc<Policy>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
-    /// Live pictures, where a wall runs.
+    /// The wall, where one runs.
+    wall: Option<Arc<Conductor>>,
+    /// Its live pictures.
     live: Option<Arc<Live>>,
 }
 
@@ -40,10 +53,25 @@ impl Control {
     pub fn new(db: Arc<Database>, people: Settings) -> Result<Control> {
         Ok(Control {
             people: Arc::new(People::new(db.clone(), people)?),
+            rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
+            wall: None,
             live: None,
             db,
         })
+    }
+
+    /// With a wall and its live pictures.
+    pub fn with_wall(self, wall: Arc<Conductor>, live: Arc<Live>) -> Control {
+        Control { wall: Some(wall), live: Some(live), ..self }
+    }
+
+    /// The wall.
+    ///
+    /// # Errors
+    /// Unavailable where none runs.
+    pub fn wall(&self) -> Result<&Arc<Conductor>> {
+        self.wall.as_ref().ok_or_else(no_wall)
     }
 
     /// Live pictures.
@@ -69,8 +97,15 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(login::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
+        .merge(agreements::routes())
+        .merge(incidents::routes())
         .merge(openapi::routes())
         .merge(live::routes())
+        .merge(wall::routes())
+        .merge(layouts::routes())
+        .merge(tours::routes())
+        .merge(alarms::routes())
+        .merge(events::routes())
 }
 
 /// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,

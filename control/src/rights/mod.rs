@@ -30,7 +30,6 @@ pub use policy::{Action, Asker, Permit, Seen, decide, decide_standby};
 pub use room::{OnChange, Policy};
 pub use snapshot::{AccountFacts, AgreementFacts, IncidentFacts, Rights, next_change};
 pub use terms::{NewAgreement, Purpose, Terms, TermsChange, add_purpose, purposes};
-pub use text::Language;
 
 use crate::{Result, Utc};
 

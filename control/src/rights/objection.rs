@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Language;
+use crate::people::Language;
 use crate::{Problem, Utc};
 
 /// The reasons, as words. In this order they are looked for.
@@ -141,7 +141,15 @@ pub struct Because<'a> {
 impl Because<'_> {
     /// For this reason; fill the rest in with `..`.
     pub fn of(code: Code) -> Because<'static> {
-        Because { code, zone: None, agreement: None, incident: None, at: None, asked: None, until: Utc::NEVER }
+        Because {
+            code,
+            zone: None,
+            agreement: None,
+            incident: None,
+            at: None,
+            asked: None,
+            until: Utc::NEVER,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vitrail_engine::media::CameraId;
 use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
 
-use crate::rights::{self, Action, Asker, Language, Permit, Refusal, Seen, decide_standby};
+use crate::people::Language;
+use crate::rights::{self, Action, Asker, Permit, Refusal, Seen, decide_standby};
 
 /// Who wants to see what: the cameras that are in tiles, each with those who put it there, and the
 /// incident under which they did.
@@ -17,15 +18,6 @@ pub struct Wanted {
     pub incident: Option<String>,
     /// By camera: the accounts.
     pub shown: BTreeMap<String, Vec<String>>,
-}
-
-/// A camera that went dark.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Darkened {
-    /// The camera.
-    pub camera: String,
-    /// Why.
-    pub refusal: Refusal,
 }
 
 /// The gate between rights and pixels.

@@ -28,7 +28,8 @@ use vitrail_engine::wall::{Wall, WallReport};
 
 use crate::audit::{Actor, Event};
 use crate::db::Database;
-use crate::rights::{self, Language, Refusal, Showing};
+use crate::people::Language;
+use crate::rights::{self, Refusal, Showing};
 use crate::{Problem, Result, Utc};
 
 pub use alarms::{Alarm, Alarms, Rule};

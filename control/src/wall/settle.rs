@@ -159,7 +159,10 @@ pub(super) fn spec(wall: &WallSpec, scene: Scene, cameras: &HashMap<String, Arc<
     let mut open: Vec<CameraSpec> =
         cameras.values().filter(|spec| shown.contains(spec.id.as_str()) || ready(spec)).map(|spec| (**spec).clone()).collect();
     open.sort_by(|a, b| a.id.cmp(&b.id));
-    WallSpec { cameras: open, scene: without_unknown(scene, cameras), secrets: None, ..wall.clone() }
+    let mut spec = wall.clone();
+    // Logins come with the registry's addresses.
+    (spec.cameras, spec.scene, spec.secrets) = (open, without_unknown(scene, cameras), None);
+    spec
 }
 
 /// A camera that left the registry leaves its tile empty on the screen; the wish keeps it.

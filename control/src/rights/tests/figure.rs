@@ -60,7 +60,14 @@ fn time_to_decide_for_all_cameras_of_a_region() {
             .map(|_| {
                 let begin = Instant::now();
                 for seen in &cameras {
-                    let _ = black_box(decide(&rights, &operator(), Some("I-1"), seen, Action::Live, Utc(1_000_000)));
+                    let _ = black_box(decide(
+                        &rights,
+                        &operator(),
+                        Some("I-1"),
+                        seen,
+                        Action::Live,
+                        Utc(1_000_000),
+                    ));
                 }
                 begin.elapsed().as_secs_f64() * 1e6
             })

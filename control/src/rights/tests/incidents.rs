@@ -11,7 +11,10 @@ fn stands(f: &Fixture, id: &str) -> IncidentState {
 fn an_incident_is_opened_with_all_that_makes_it_lawful() {
     let f = Fixture::new();
     let incident = f.opened();
-    assert_eq!((incident.id.as_str(), incident.state, incident.ends_at), ("I-2026-0001", IncidentState::Open, None));
+    assert_eq!(
+        (incident.id.as_str(), incident.state, incident.ends_at),
+        ("I-2026-0001", IncidentState::Open, None)
+    );
     let record = f.records().remove(0);
     assert_eq!(record.event.kind, "incident.opened");
     assert_eq!(record.event.incident.as_deref(), Some("I-2026-0001"));
@@ -82,7 +85,8 @@ fn closing_can_be_called_off_or_hastened() {
     let closed = close(&f.db, &otto(), &id, 0, Some("now")).expect("closed at once");
     assert_eq!((closed.state, closed.closed_at), (IncidentState::Closed, Some(f.now())));
     assert_eq!(code(close(&f.db, &otto(), &id, LONGEST_GRACE_S + 1, None)), (422, "grace_s".into()));
-    let kinds = ["incident.opened", "incident.closing", "incident.kept", "incident.closing", "incident.closed"];
+    let kinds =
+        ["incident.opened", "incident.closing", "incident.kept", "incident.closing", "incident.closed"];
     assert_eq!(f.kinds(), kinds);
 }
 
@@ -110,7 +114,9 @@ fn the_database_itself_keeps_what_is_closed() {
     let f = Fixture::new();
     let id = f.opened().id;
     close(&f.db, &otto(), &id, 0, None).expect("closed");
-    for statement in ["UPDATE incidents SET state = 'open', ends_at = NULL, closed_at = NULL", "DELETE FROM incidents"] {
+    for statement in
+        ["UPDATE incidents SET state = 'open', ends_at = NULL, closed_at = NULL", "DELETE FROM incidents"]
+    {
         assert!(f.db.change(&Actor::system(), |t, _| Ok(t.execute(statement, [])?)).is_err(), "{statement}");
     }
 }

@@ -67,7 +67,9 @@ fn the_zone_halts_resumes_and_ends_it_with_a_reason_and_all_of_it_is_kept() {
     assert_eq!((resumed.state, resumed.why, resumed.in_force), (State::Signed, None, true));
     let revoked = revoke(&f.db, &zoe(), &id, "the council withdrew its consent").expect("revoked");
     assert_eq!((revoked.state, revoked.in_force), (State::Revoked, false));
-    for step in [resume(&f.db, &zoe(), &id, None), suspend(&f.db, &zoe(), &id, "x"), revoke(&f.db, &zoe(), &id, "x")] {
+    for step in
+        [resume(&f.db, &zoe(), &id, None), suspend(&f.db, &zoe(), &id, "x"), revoke(&f.db, &zoe(), &id, "x")]
+    {
         assert_eq!(code(step), (409, "revoked".into()));
     }
     let history: Vec<(&str, &str, Option<&str>)> =
@@ -101,7 +103,10 @@ fn a_successor_ends_the_one_that_it_replaces_where_it_begins() {
     sign(&f.db, &zoe(), &new.id, Some(1)).expect("signed");
     let replaced = find_of(&f, &old.id);
     assert_eq!((replaced.until(), replaced.replaced_by.as_deref()), (later, Some(new.id.as_str())));
-    assert_eq!((replaced.state, replaced.in_force, replaced.terms.valid_to), (State::Signed, true, old.terms.valid_to));
+    assert_eq!(
+        (replaced.state, replaced.in_force, replaced.terms.valid_to),
+        (State::Signed, true, old.terms.valid_to)
+    );
     f.clock.advance(2 * HOUR);
     assert!(!find_of(&f, &old.id).in_force && find_of(&f, &new.id).in_force);
     assert_eq!(f.kinds()[2..], ["agreement.drafted", "agreement.signed", "agreement.replaced"]);
@@ -111,7 +116,10 @@ fn a_successor_ends_the_one_that_it_replaces_where_it_begins() {
     let third = draft(&f.db, &anna(), "north", Some(&new.id), now).expect("a draft");
     sign(&f.db, &zoe(), &third.id, Some(1)).expect("signed");
     assert_eq!((find_of(&f, &new.id).until(), find_of(&f, &new.id).in_force), (f.now(), false));
-    assert_eq!(code(draft(&f.db, &anna(), "south", Some(&third.id), terms.clone())), (422, "replaces".into()));
+    assert_eq!(
+        code(draft(&f.db, &anna(), "south", Some(&third.id), terms.clone())),
+        (422, "replaces".into())
+    );
     let unsigned = f.drafted();
     assert_eq!(code(draft(&f.db, &anna(), "north", Some(&unsigned.id), terms)), (409, "draft".into()));
 }
@@ -213,7 +221,12 @@ fn purposes_can_be_added_and_none_is_changed() {
     let f = Fixture::new();
     let all = f.db.read(|c| purposes(c)).expect("purposes");
     assert!(all.len() >= 8 && all.iter().any(|p| p.word == "public-order"));
-    let new = Purpose { word: "flood".into(), en: "Flood".into(), fr: "Inondation".into(), nl: "Overstroming".into() };
+    let new = Purpose {
+        word: "flood".into(),
+        en: "Flood".into(),
+        fr: "Inondation".into(),
+        nl: "Overstroming".into(),
+    };
     add_purpose(&f.db, &anna(), new.clone()).expect("added");
     let terms = Terms { purposes: vec!["flood".into()], ..f.terms() };
     assert!(draft(&f.db, &anna(), "north", None, terms).is_ok());
@@ -269,8 +282,11 @@ struct Try {
 
 fn a_try() -> impl Strategy<Value = Try> {
     let version = prop_oneof![Just(None), (1i64..4).prop_map(Some)];
-    (0usize..3, 0usize..Step::ALL.len(), version)
-        .prop_map(|(who, step, version)| Try { who, step: Step::ALL[step], version })
+    (0usize..3, 0usize..Step::ALL.len(), version).prop_map(|(who, step, version)| Try {
+        who,
+        step: Step::ALL[step],
+        version,
+    })
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! Tests of the room against real databases, and of the policy against an oracle.
 
+mod api;
 mod figure;
 mod incidents;
 mod life;
@@ -34,7 +35,8 @@ impl Fixture {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = SimClock::new();
         clock.advance(Duration::from_secs(BEGIN_S));
-        let db = Database::open(&folder.path().join("control.db"), Ledger::default(), clock.clone()).expect("a database");
+        let db = Database::open(&folder.path().join("control.db"), Ledger::default(), clock.clone())
+            .expect("a database");
         db.change(&Actor::system(), |transaction, _| {
             transaction.execute_batch(PEOPLE_AND_ZONES)?;
             Ok(())

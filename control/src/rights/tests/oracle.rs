@@ -29,7 +29,9 @@ const BEFORE: [Condition; 5] = [
         })
     }),
     ("no-incident", |q| q.incident.is_some()),
-    ("incident-closed", |q| q.incidents.iter().any(|i| Some(i.id.as_str()) == q.incident && q.now < i.ends_at)),
+    ("incident-closed", |q| {
+        q.incidents.iter().any(|i| Some(i.id.as_str()) == q.incident && q.now < i.ends_at)
+    }),
     ("no-zone", |q| q.seen.zone.is_some()),
 ];
 

@@ -28,7 +28,12 @@ fn agreement(id: &str) -> AgreementFacts {
 }
 
 fn incident(id: &str) -> IncidentFacts {
-    IncidentFacts { id: id.into(), purpose: "public-order".into(), basis: "march".into(), ends_at: Utc::NEVER }
+    IncidentFacts {
+        id: id.into(),
+        purpose: "public-order".into(),
+        basis: "march".into(),
+        ends_at: Utc::NEVER,
+    }
 }
 
 fn account(role: Role) -> AccountFacts {
@@ -47,7 +52,12 @@ fn rights(agreements: Vec<AgreementFacts>) -> Rights {
 fn of_several_agreements_the_one_that_holds_longest_is_taken() {
     let short = AgreementFacts { to: Utc(1_500_000), ..agreement("A-1") };
     let long = AgreementFacts { to: Utc(3_000_000), ..agreement("A-3") };
-    let all = rights(vec![short, agreement("A-2"), long, AgreementFacts { to: Utc(3_000_000), ..agreement("A-4") }]);
+    let all = rights(vec![
+        short,
+        agreement("A-2"),
+        long,
+        AgreementFacts { to: Utc(3_000_000), ..agreement("A-4") },
+    ]);
     let permit = ask(&all, NOW).expect("permitted");
     assert_eq!((permit.agreement.as_str(), permit.until), ("A-3", Utc(3_000_000)));
     assert_eq!(permit.basis, "A-3 (north: Crisis room); I-1: march");
@@ -94,13 +104,17 @@ fn standby_needs_an_open_incident_that_would_let_the_unit_see() {
     let standby = |rights: &Rights, unit: &str| decide_standby(rights, unit, &camera(), NOW);
     let refused = standby(&with(vec![ended.clone()]), "crisis-centre").expect_err("no reason to look");
     assert_eq!(refused.code, "no-incident");
-    let refused = standby(&with(vec![ended.clone(), other.clone()]), "crisis-centre").expect_err("not for this");
+    let refused =
+        standby(&with(vec![ended.clone(), other.clone()]), "crisis-centre").expect_err("not for this");
     assert_eq!((refused.code.as_str(), refused.until), ("purpose", Utc(1_200_000)));
     let all = with(vec![ended, other, good]);
     let permit = standby(&all, "crisis-centre").expect("permitted");
     assert_eq!((permit.incident.as_str(), permit.until), ("I-3", Utc(1_500_000)));
     assert_eq!(standby(&all, "fire-brigade").expect_err("not with them").code, "unit");
-    assert_eq!(decide_standby(&Rights::unreadable(), "crisis-centre", &camera(), NOW).expect_err("no").code, "unreadable");
+    assert_eq!(
+        decide_standby(&Rights::unreadable(), "crisis-centre", &camera(), NOW).expect_err("no").code,
+        "unreadable"
+    );
 }
 
 #[test]
@@ -183,8 +197,16 @@ fn every_combination_of_few_facts_is_answered_as_the_oracle_says() {
                 for seen in &cameras {
                     for action in Action::ALL {
                         let asker = &operator();
-                        let question =
-                            Question { agreements, incidents: &incidents, accounts, asker, incident, seen, action, now: NOW };
+                        let question = Question {
+                            agreements,
+                            incidents: &incidents,
+                            accounts,
+                            asker,
+                            incident,
+                            seen,
+                            action,
+                            now: NOW,
+                        };
                         given.insert(compare(&rights, &question));
                         asked += 1;
                     }
@@ -217,7 +239,9 @@ fn compare(rights: &Rights, q: &Question<'_>) -> String {
             assert_eq!(refusal.code, word, "{refusal:?} {:?} {:?}", q.agreements, q.seen);
             refusal.code
         }
-        (decided, wanted) => panic!("{decided:?}, and the oracle says {wanted:?}: {:?} {:?}", q.agreements, q.seen),
+        (decided, wanted) => {
+            panic!("{decided:?}, and the oracle says {wanted:?}: {:?} {:?}", q.agreements, q.seen)
+        }
     }
 }
 

@@ -55,7 +55,11 @@ fn an_account_that_is_disabled_sees_nothing_from_then_on() {
     set("UPDATE account SET enabled = 0 WHERE seq = 4");
     assert_eq!(asked(&policy, &incident), Err("account".into()));
     set("UPDATE account SET enabled = 1, role = 'auditor' WHERE seq = 4");
-    assert_eq!(asked(&policy, &incident), Err("role".into()), "the role of now counts, not that of the login");
+    assert_eq!(
+        asked(&policy, &incident),
+        Err("role".into()),
+        "the role of now counts, not that of the login"
+    );
     set("UPDATE account SET role = 'supervisor' WHERE seq = 4");
     assert!(asked(&policy, &incident).is_ok());
     set("INSERT INTO account_zone (account, zone) VALUES (4, 'south')");
