@@ -147,10 +147,11 @@ async fn export_audit(
     tokio::task::spawn_blocking(move || {
         loop {
             let page = shared.db.read(|connection| export.page(connection)).transpose();
-            // A client that has gone away ends it, and so does the last page.
-            match page {
-                Some(page) if send.blocking_send(page).is_ok() => {}
-                _ => return,
+            // The last page ends it, and so does a client that has gone away.
+            let Some(page) = page else { return };
+            let failed = page.is_err();
+            if send.blocking_send(page).is_err() || failed {
+                return;
             }
         }
     });

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Head;
 use super::health::{Health, Trouble};
-use crate::{Problem, Result, Utc};
+use crate::{Problem, Result};
 
 /// Checkpoints that wait; older ones go first, because a newer one covers them.
 const MOST_WAITING: usize = 1024;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -127,8 +127,8 @@ impl Ledger {
             details: json!({ "version": env!("CARGO_PKG_VERSION") }),
             ..Event::new("log.opened")
         });
-        let by = Actor::system();
-        self.extend(&transaction, now, events.into_iter().map(|event| (&by, event)).collect(), Some("start"))?;
+        let events = events.into_iter().map(|event| (Actor::system(), event)).collect();
+        self.extend(&transaction, now, events, Some("start"))?;
         transaction.commit()?;
         self.committed();
         if let Some(reason) = found {
@@ -143,8 +143,8 @@ impl Ledger {
             return Ok(());
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let by = Actor::system();
-        self.extend(&transaction, now, vec![(&by, Event::new("log.closed"))], Some("stop"))?;
+        let end = (Actor::system(), Event::new("log.closed"));
+        self.extend(&transaction, now, vec![end], Some("stop"))?;
         transaction.commit()?;
         self.committed();
         self.settle();
@@ -165,12 +165,9 @@ impl Ledger {
         by: &Actor,
         events: Vec<Event>,
     ) -> Result<Vec<Record>> {
-        let system = Actor::system();
-        let mut all = Vec::with_capacity(events.len());
-        if let Some(trouble) = self.health.trouble(Trouble::Records) {
-            all.push((&system, recovered(trouble)));
-        }
-        all.extend(events.into_iter().map(|event| (by, event)));
+        let recovered = self.health.trouble(Trouble::Records).map(|t| (Actor::system(), recovered(t)));
+        let events = events.into_iter().map(|event| (by.clone(), event));
+        let all = recovered.into_iter().chain(events).collect();
         self.extend(transaction, now, all, None)
     }
 
@@ -203,7 +200,7 @@ impl Ledger {
         &mut self,
         transaction: &Transaction<'_>,
         now: Utc,
-        mut events: Vec<(&Actor, Event)>,
+        mut events: Vec<(Actor, Event)>,
         checkpoint: Option<&str>,
     ) -> Result<Vec<Record>> {
         self.pending = Pending::default();
@@ -211,17 +208,16 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let found = store::newest(transaction)?;
-        let system = Actor::system();
         if let Some(event) = self.signed.as_ref().and_then(|signed| other_than(signed.last, found)) {
             let reason = event.reason.clone().unwrap_or_default();
             self.health.failed(Trouble::Tampered, now, reason);
-            events.insert(0, (&system, event));
+            events.insert(0, (Actor::system(), event));
         }
         let (mut seq, mut hash) = found.unwrap_or((0, START));
         let mut records = Vec::with_capacity(events.len());
         for (by, event) in events {
             seq += 1;
-            let record = Record { seq, at: now, by: by.clone(), event };
+            let record = Record { seq, at: now, by, event };
             hash = insert(transaction, &record, &hash)?;
             records.push(record);
         }

@@ -162,7 +162,7 @@ pub fn open(path: &Path) -> Result<Connection> {
         return Err(Problem::invalid(path.display().to_string(), "is no database of a controller"));
     }
     let connection = open_quietly(path).map_err(|e| unreadable(path, &e))?;
-    connection.busy_timeout(crate::db::BUSY)?;
+    connection.pragma_update(None, "busy_timeout", crate::db::BUSY_MS)?;
     let form: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|e| unreadable(path, &e))?;
