@@ -8,6 +8,29 @@ pub const KINDS: &[(&str, &str)] = &[
     ("log.broken", "the log was not as the program had left it; `reason`: what was found"),
     ("log.rolled-back", "the database was set back: the checkpoint file knows of a record that is not in it"),
     ("log.key-replaced", "another key signs from here on; `subject`: its id"),
+    ("setup.offered", "there was no account yet, and the terminal showed a one-time token"),
+    ("account.added", "somebody added an account; `subject`: its id"),
+    ("account.changed", "somebody changed an account, its role, zones or password; `details`: what"),
+    ("account.removed", "somebody removed an account"),
+    ("login.succeeded", "somebody logged in"),
+    ("login.refused", "a login failed; `reason`: why"),
+    ("logout", "somebody logged out"),
+    ("session.expired", "a login ended by its time"),
+    ("token.made", "somebody made an API token; `subject`: the public part of its id"),
+    ("token.ended", "an API token was withdrawn, or ended by its time"),
+    ("agreement.purpose-added", "somebody added a purpose to those that agreements and incidents choose from"),
+    ("agreement.drafted", "somebody drafted an agreement of a zone"),
+    ("agreement.changed", "somebody changed a draft"),
+    ("agreement.signed", "a second person signed for the zone: the agreement is in force in its time"),
+    ("agreement.replaced", "a newer agreement took the place of this one"),
+    ("agreement.suspended", "the zone suspended it; `reason`: why"),
+    ("agreement.resumed", "the zone put it in force again"),
+    ("agreement.revoked", "the zone revoked it for ever; `reason`: why"),
+    ("agreement.expired", "it ended by its time"),
+    ("incident.opened", "somebody opened an incident; `reason`, `basis`"),
+    ("incident.closing", "it was closed and ends after a time of grace"),
+    ("incident.kept", "somebody called the end off"),
+    ("incident.closed", "it ended, and what ran under it"),
     ("audit.exported", "somebody exported records; `details`: which, and the first and last"),
     ("audit.verified", "somebody verified the log; `details`: what came of it"),
 ];
@@ -52,8 +75,17 @@ mod tests {
                 let text = std::fs::read_to_string(&path).expect("a source");
                 let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
                 let ends = code.split("Event::new(\"").skip(1).filter_map(|rest| rest.split('"').next());
-                kinds.extend(ends.map(str::to_owned));
+                kinds.extend(ends.chain(code.split('"').filter(|text| looks_like(text))).map(str::to_owned));
             }
         }
+    }
+    /// `room.verb-in-the-past`, of a room that writes events.
+    fn looks_like(text: &str) -> bool {
+        const ROOMS: &str = "log audit setup account login session token zone site camera credentials agreement \
+            incident showing preview layout tour alarm rule mask snapshot export ptz screen wall";
+        let Some((room, verb)) = text.split_once('.') else { return false };
+        ROOMS.split_whitespace().any(|r| r == room)
+            && (verb.ends_with("ed") || KINDS.iter().any(|(kind, _)| *kind == text))
+            && verb.chars().all(|c| c.is_ascii_lowercase() || c == '-')
     }
 }

@@ -10,7 +10,6 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use vitrail_engine::base::SharedClock;
@@ -25,8 +24,8 @@ use listeners::Listeners;
 pub use listeners::Listener;
 pub(crate) use migrate::FORM;
 
-/// How long anybody waits for a lock that another program holds.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
+/// How long anybody waits for a lock that another program holds, in milliseconds.
+pub(crate) const BUSY_MS: i64 = 5000;
 /// Readers that are kept open.
 const READERS: usize = 4;
 /// Bytes of the write-ahead log that stay on the disk after it was large once.
@@ -304,7 +303,8 @@ fn make(path: &Path) -> Result<()> {
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|e| cannot_open(path, &e))?;
-    connection.busy_timeout(BUSY)?;
+    // Connection::busy_timeout needs a newer SQLite than Debian's.
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
