@@ -155,7 +155,8 @@ async fn export_audit(
             }
         }
     });
-    let pages = futures::stream::unfold(receive, |mut receive| async { Some((receive.recv().await?, receive)) });
+    let pages =
+        futures::stream::unfold(receive, |mut receive| async { Some((receive.recv().await?, receive)) });
     let headers = [
         (header::CONTENT_TYPE, "application/jsonl"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),

@@ -9,8 +9,7 @@ pub(super) const MOST: usize = 64 << 10;
 
 /// The body of a record: JSON on one line, without logins.
 pub(super) fn body(record: &Record) -> Result<String> {
-    let body =
-        serde_json::to_string(record).map_err(|e| Problem::internal("audit record", e.to_string()))?;
+    let body = serde_json::to_string(record).map_err(|e| Problem::internal("audit record", e.to_string()))?;
     if body.len() > MOST {
         let detail = format!("a record takes {MOST} bytes at most, and this would be {}", body.len());
         return Err(Problem::new(Kind::TooLarge, "audit record", detail));
@@ -54,7 +53,8 @@ mod tests {
 
     #[test]
     fn no_login_gets_into_a_body() {
-        let text = body(&record("rtsp://root:p/a@ss@10.0.0.1/s and http://x/ and rtsp://u@h")).expect("a body");
+        let text =
+            body(&record("rtsp://root:p/a@ss@10.0.0.1/s and http://x/ and rtsp://u@h")).expect("a body");
         assert!(!text.contains("root") && !text.contains("ss@") && !text.contains("//u@"), "{text}");
         assert!(text.contains("rtsp://…@10.0.0.1/s and http://x/ and rtsp://…@h"), "{text}");
         let back: Record = serde_json::from_str(&text).expect("JSON");

@@ -133,7 +133,8 @@ pub(crate) mod in_hex {
 
     pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[u8; N], D::Error> {
         let text = String::deserialize(d)?;
-        super::unhex(&text).ok_or_else(|| D::Error::custom(format!("{} hexadecimal digits are expected", 2 * N)))
+        super::unhex(&text)
+            .ok_or_else(|| D::Error::custom(format!("{} hexadecimal digits are expected", 2 * N)))
     }
 }
 

@@ -116,7 +116,7 @@ impl Export {
         let to = self.last.min(self.next + PAGE - 1);
         let (meant, values) = self.query.condition();
         let sql = format!(
-            "SELECT seq, hash, salt, body, digest, ({meant}) FROM audit
+            "SELECT seq, hash, salt, body, digest, coalesce({meant}, 0) FROM audit
              WHERE seq BETWEEN ?{} AND ?{} ORDER BY seq",
             values.len() + 1,
             values.len() + 2
@@ -129,9 +129,17 @@ impl Export {
             let line = RecordLine {
                 seq: row.get(0)?,
                 hash: row.get(1)?,
-                salt: if whole { Some(chain::hex(row.get_ref(2)?.as_bytes().unwrap_or_default())) } else { None },
+                salt: if whole {
+                    Some(chain::hex(row.get_ref(2)?.as_bytes().unwrap_or_default()))
+                } else {
+                    None
+                },
                 body: if whole { Some(row.get(3)?) } else { None },
-                digest: if whole { None } else { Some(chain::hex(row.get_ref(4)?.as_bytes().unwrap_or_default())) },
+                digest: if whole {
+                    None
+                } else {
+                    Some(chain::hex(row.get_ref(4)?.as_bytes().unwrap_or_default()))
+                },
             };
             push(text, &line)?;
         }

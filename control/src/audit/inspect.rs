@@ -34,7 +34,9 @@ pub(super) fn inspect(
     }
     if let Some((path, health)) = checkpoints {
         match checkpoint::newest(path) {
-            Ok(newest) => events.extend(newest.map(|head| rolled_back(transaction, &head)).transpose()?.flatten()),
+            Ok(newest) => {
+                events.extend(newest.map(|head| rolled_back(transaction, &head)).transpose()?.flatten())
+            }
             Err(e) => health.failed(Trouble::Checkpoints, now, format!("{}: {e}", path.display())),
         }
     }
@@ -61,10 +63,11 @@ fn broken(transaction: &Transaction<'_>) -> Result<Option<Event>> {
         faults.add(Fault::Unsigned, None, "the signed head is missing");
     }
     if after > 0 && store::hash_of(transaction, after)? != Some(previous) {
-        let detail = "is another than the one that was signed, or is missing";
+        let detail = "is another than the one that was signed";
         faults.add(Fault::Remade, after, detail);
     }
-    let signed = keys.judge(head.into_iter().collect(), &mut faults);
+    let later = store::checkpoints(transaction, after.saturating_add(1), i64::MAX)?;
+    let signed = keys.judge(later.into_iter().chain(head).collect(), &mut faults);
     let mut walk = Walk::new(after.saturating_add(1), previous, signed);
     walk_database(transaction, after, &mut walk, &mut |_, _| {})?;
     let walked = walk.end(true).faults;

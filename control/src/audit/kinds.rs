@@ -18,7 +18,10 @@ pub const KINDS: &[(&str, &str)] = &[
     ("session.expired", "a login ended by its time"),
     ("token.made", "somebody made an API token; `subject`: the public part of its id"),
     ("token.ended", "an API token was withdrawn, or ended by its time"),
-    ("agreement.purpose-added", "somebody added a purpose to those that agreements and incidents choose from"),
+    (
+        "agreement.purpose-added",
+        "somebody added a purpose to those that agreements and incidents choose from",
+    ),
     ("agreement.drafted", "somebody drafted an agreement of a zone"),
     ("agreement.changed", "somebody changed a draft"),
     ("agreement.signed", "a second person signed for the zone: the agreement is in force in its time"),

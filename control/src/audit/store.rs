@@ -52,10 +52,11 @@ pub(super) fn checkpoints(connection: &Connection, first: i64, last: i64) -> Res
     Ok(heads)
 }
 
-/// The newest checkpoint.
+/// The newest checkpoint of a record that is there.
 pub(super) fn newest_checkpoint(connection: &Connection) -> Result<Option<Head>> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, at, hash, why, key_id, signature FROM audit_checkpoint ORDER BY number DESC LIMIT 1",
+        "SELECT seq, at, hash, why, key_id, signature FROM audit_checkpoint
+         WHERE seq <= (SELECT max(seq) FROM audit) ORDER BY seq DESC, number DESC LIMIT 1",
     )?;
     Ok(statement.query_row([], read_head).optional()?)
 }
@@ -68,10 +69,8 @@ pub(super) fn keys(connection: &Connection) -> Result<Vec<PublicKey>> {
 }
 
 pub(super) fn add_key(transaction: &Transaction<'_>, key: &PublicKey) -> Result<()> {
-    transaction.execute(
-        "INSERT INTO audit_key (id, public) VALUES (?1, ?2)",
-        params![key.id(), key.base64()],
-    )?;
+    transaction
+        .execute("INSERT INTO audit_key (id, public) VALUES (?1, ?2)", params![key.id(), key.base64()])?;
     Ok(())
 }
 

@@ -258,10 +258,11 @@ impl Writer {
             // SQLite has rolled back by itself, and `f` did not notice.
             return Err(Failure::Log(unavailable("the transaction was lost")));
         }
-        let records = self.ledger.append(&transaction, now, by, events).map_err(|problem| match problem.kind {
-            Kind::TooLarge => Failure::Domain(problem),
-            _ => Failure::Log(unavailable(problem.detail)),
-        })?;
+        let records =
+            self.ledger.append(&transaction, now, by, events).map_err(|problem| match problem.kind {
+                Kind::TooLarge => Failure::Domain(problem),
+                _ => Failure::Log(unavailable(problem.detail)),
+            })?;
         transaction.commit().map_err(log)?;
         self.ledger.committed();
         Ok((value, records))
@@ -310,5 +311,9 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
 }
 
 fn cannot_open(path: &Path, why: &dyn std::error::Error) -> Problem {
-    Problem::new(Kind::Unavailable, path.display().to_string(), format!("cannot be opened as a database: {why}"))
+    Problem::new(
+        Kind::Unavailable,
+        path.display().to_string(),
+        format!("cannot be opened as a database: {why}"),
+    )
 }

@@ -199,7 +199,10 @@ fn one_controller_at_a_time_and_its_files_are_its_owners_alone() {
     let kinds: String = db.read(|c| Ok(c.query_row(sql, [], |row| row.get(0))?)).unwrap();
     assert_eq!(kinds, "log.opened log.closed log.opened");
     db.close().unwrap();
-    assert_eq!(db.record(&Actor::system(), Event::new("test.late")).map_err(|p| p.kind), Err(Kind::Unavailable));
+    assert_eq!(
+        db.record(&Actor::system(), Event::new("test.late")).map_err(|p| p.kind),
+        Err(Kind::Unavailable)
+    );
 }
 
 #[test]

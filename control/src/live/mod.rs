@@ -11,9 +11,9 @@ mod sdp;
 mod sender;
 mod session;
 mod stream;
-mod thumbnails;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -192,9 +192,9 @@ impl Live {
     /// # Errors
     /// Not found, also where it is somebody else's.
     pub fn close(&self, account: &str, screen: &str, session: &str) -> Result<()> {
-        let ended = self.sender.end(|known| {
-            known.id == session && known.screen == screen && known.account == account
-        });
+        let ended = self
+            .sender
+            .end(|known| known.id == session && known.screen == screen && known.account == account);
         if ended { Ok(()) } else { Err(Problem::not_found(format!("session {session}"))) }
     }
 
@@ -225,7 +225,8 @@ impl Live {
 
     /// The addresses of this machine that a browser at `peer` can send to.
     fn addresses(&self, peer: Option<IpAddr>) -> Vec<SocketAddr> {
-        let own = if self.local.ip().is_unspecified() { peer.and_then(own_address) } else { Some(self.local.ip()) };
+        let own =
+            if self.local.ip().is_unspecified() { peer.and_then(own_address) } else { Some(self.local.ip()) };
         let port = self.local.port();
         own.into_iter().chain(self.advertise.iter().copied()).map(|ip| SocketAddr::new(ip, port)).collect()
     }

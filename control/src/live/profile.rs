@@ -38,7 +38,8 @@ impl ProfileLevel {
 
     /// From six hexadecimal digits.
     fn parse(text: &str) -> Option<ProfileLevel> {
-        let [_, idc, flags, level] = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6)?.to_be_bytes();
+        let [_, idc, flags, level] =
+            u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6)?.to_be_bytes();
         Some(ProfileLevel { idc, flags, level })
     }
 
@@ -103,7 +104,11 @@ fn offered(offer: &str) -> Vec<ProfileLevel> {
         } else if let Some((number, parameters)) = attribute(line, "a=fmtp:").filter(|_| video) {
             let value = |key: &str| {
                 let pair = |p: &'_ str| p.trim().split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
-                parameters.split(';').filter_map(pair).find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v)
+                parameters
+                    .split(';')
+                    .filter_map(pair)
+                    .find(|(k, _)| k.eq_ignore_ascii_case(key))
+                    .map(|(_, v)| v)
             };
             if types.contains(&number) && value("packetization-mode").as_deref() == Some("1") {
                 found.extend(value("profile-level-id").as_deref().and_then(ProfileLevel::parse));
@@ -141,7 +146,8 @@ mod tests {
 
     #[test]
     fn the_stream_s_own_profile_comes_first_with_its_level() {
-        let all = offer(&[("1", "42001f"), ("0", "42e01f"), ("1", "42e01f"), ("1", "4d001f"), ("1", "64001f")]);
+        let all =
+            offer(&[("1", "42001f"), ("0", "42e01f"), ("1", "42e01f"), ("1", "4d001f"), ("1", "64001f")]);
         for (of, answer) in [
             ("640028", 0x640028),
             ("4d4028", 0x4d0028),

@@ -66,9 +66,9 @@ pub(super) fn negotiate(
             .map_err(|e| Problem::internal("live pictures", format!("{address} cannot be told: {e}")))?;
         rtc.add_local_candidate(candidate);
     }
-    let address = *addresses
-        .first()
-        .ok_or_else(|| Problem::internal("live pictures", "no address of this machine is known to the browser"))?;
+    let address = *addresses.first().ok_or_else(|| {
+        Problem::internal("live pictures", "no address of this machine is known to the browser")
+    })?;
     let answer = rtc.sdp_api().accept_offer(parsed).map_err(|e| unreadable(&e.to_string()))?;
     let mid = video(&mut rtc)?.ok_or_else(|| {
         Problem::invalid("offer", "has no video to be received; add a transceiver with direction recvonly")

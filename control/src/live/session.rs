@@ -249,7 +249,9 @@ impl Session {
     fn drain(&mut self, now: Instant) -> Instant {
         for _ in 0..TURNS {
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(packet)) => self.outbox.put(packet, matches!(self.stage, Stage::Ending(_))),
+                Ok(Output::Transmit(packet)) => {
+                    self.outbox.put(packet, matches!(self.stage, Stage::Ending(_)))
+                }
                 Ok(Output::Event(event)) => self.on(event, now),
                 Ok(Output::Timeout(at)) if at > now || !self.rtc.is_alive() => return at,
                 Ok(Output::Timeout(_)) => {
@@ -386,7 +388,9 @@ mod tests {
 
     #[test]
     fn reports_are_told_from_pictures() {
-        assert!(Kind::of(&[0x80, 0x60, 0, 1]) == Kind::Picture && Kind::of(&[0x80, 0xe0, 0, 1]) == Kind::Picture);
+        assert!(
+            Kind::of(&[0x80, 0x60, 0, 1]) == Kind::Picture && Kind::of(&[0x80, 0xe0, 0, 1]) == Kind::Picture
+        );
         assert!(Kind::of(&[0x80, 200, 0, 6]) == Kind::Other && Kind::of(&[0x81, 205, 0, 6]) == Kind::Other);
         assert!(Kind::of(&[0, 1, 0, 0]) == Kind::Other && Kind::of(&[22, 254]) == Kind::Other);
         assert!(Kind::of(&[]) == Kind::Other);

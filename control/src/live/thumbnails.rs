@@ -72,7 +72,9 @@ impl Thumbnails {
         let (cell, round) = self.cell(camera, width);
         let (thumbnails, of) = (self.clone(), camera.to_owned());
         let make = || async {
-            self.desk.run(move || thumbnails.screens.still(&of, width)?.map(|frame| encode(&frame)).transpose()).await
+            self.desk
+                .run(move || thumbnails.screens.still(&of, width)?.map(|frame| encode(&frame)).transpose())
+                .await
         };
         let made = cell.get_or_try_init(make).await.cloned();
         if made.is_err() || self.round(camera) != round {

@@ -141,7 +141,15 @@ pub struct Because<'a> {
 impl Because<'_> {
     /// For this reason; fill the rest in with `..`.
     pub fn of(code: Code) -> Because<'static> {
-        Because { code, zone: None, agreement: None, incident: None, at: None, asked: None, until: Utc::NEVER }
+        Because {
+            code,
+            zone: None,
+            agreement: None,
+            incident: None,
+            at: None,
+            asked: None,
+            until: Utc::NEVER,
+        }
     }
 }
 

@@ -91,7 +91,8 @@ fn zone_state(zone: String, name: String, agreements: &[Agreement], now: Utc) ->
     };
     let in_force = of(&|a| a.grants_at(now));
     let suspended = of(&|a| a.state == State::Suspended && now < a.until());
-    let coming = of(&|a| a.state == State::Signed && now < a.terms.valid_from && a.terms.valid_from < a.until());
+    let coming =
+        of(&|a| a.state == State::Signed && now < a.terms.valid_from && a.terms.valid_from < a.until());
     let drafts = of(&|a| a.state == State::Draft);
     let expired = of(&|a| matches!(a.state, State::Signed | State::Suspended) && a.until() <= now);
     let state = [

@@ -31,11 +31,7 @@ pub(in crate::audit) fn walk(
         for (index, text) in texts.iter_mut().enumerate() {
             *text = self::text(row.get_ref(2 + index)?);
         }
-        let columns = Columns {
-            at: row.get_ref(1)?.as_i64().ok(),
-            digest: hash(row.get_ref(11)?),
-            texts,
-        };
+        let columns = Columns { at: row.get_ref(1)?.as_i64().ok(), digest: hash(row.get_ref(11)?), texts };
         walk.step(&Entry {
             seq: row.get_ref(0)?.as_i64().unwrap_or(0),
             content: Content::Whole {

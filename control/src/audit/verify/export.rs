@@ -87,7 +87,12 @@ fn end(path: &Path) -> Result<Option<EndLine>> {
     Ok(serde_json::from_slice(&last).ok().filter(|end: &EndLine| end.format == FORMAT))
 }
 
-fn lines(path: &Path, walk: &mut Walk, faults: &mut Faults, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+fn lines(
+    path: &Path,
+    walk: &mut Walk,
+    faults: &mut Faults,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
     let of = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len();
     let (mut reader, mut line) = (reader(path)?, Vec::new());
     let (mut number, mut bytes, mut ended, mut read) = (0u64, 0u64, false, 0u64);
@@ -111,7 +116,10 @@ fn lines(path: &Path, walk: &mut Walk, faults: &mut Faults, progress: &mut dyn F
     }
     progress(of, of);
     if read == 0 && !ended {
-        return Err(Problem::invalid(path.display().to_string(), "is neither a database nor an export of a log"));
+        return Err(Problem::invalid(
+            path.display().to_string(),
+            "is neither a database nor an export of a log",
+        ));
     }
     Ok(())
 }

@@ -154,7 +154,12 @@ impl Faults {
     pub fn range(&mut self, what: Fault, seq: Option<i64>, to: Option<i64>, detail: impl Into<String>) {
         self.total += 1;
         if self.list.len() < MOST_LISTED {
-            self.list.push(Finding { what, seq, to: to.filter(|to| Some(*to) != seq), detail: detail.into() });
+            self.list.push(Finding {
+                what,
+                seq,
+                to: to.filter(|to| Some(*to) != seq),
+                detail: detail.into(),
+            });
         }
     }
 }

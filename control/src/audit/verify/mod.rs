@@ -78,12 +78,14 @@ pub(crate) fn verify_connection(
     if head.is_none() {
         faults.add(Fault::Unsigned, None, "the signed head is missing");
     }
-    heads.extend(head);
+    heads.extend(head.clone());
     let mut keys = Keys::new(keys, store::keys(connection).unwrap_or_default());
     let mut signed = keys.judge(heads, &mut faults);
+    let sealed = head.is_some_and(|head| signed.iter().any(|signed| signed.head == head));
     let mut notes = Vec::new();
     signed.extend(lines.map(|lines| compare_file(lines, &keys, &mut faults, &mut notes)).unwrap_or_default());
-    let mut walk = Walk::new(1, START, signed);
+    let walk = Walk::new(1, START, signed);
+    let mut walk = if sealed { walk } else { walk.unsealed() };
     walk_database(connection, 0, &mut walk, progress)?;
     Ok(conclude(name, walk.end(true), faults, notes, key_id, keys.given))
 }
@@ -121,6 +123,7 @@ fn conclude(
 ) -> Findings {
     let total = faults.total + walked.faults.total;
     faults.list.extend(walked.faults.list);
+    faults.list.sort_by_key(|fault| fault.seq);
     notes.extend(walked.notes);
     let verdict = match (total, key_given) {
         (0, true) => Verdict::Verified,

@@ -2,9 +2,9 @@
 //! Finds what does not fit, and which records a signature covers.
 
 use super::findings::{Fault, Faults, Span};
+use crate::Utc;
 use crate::audit::chain::{self, Hash, Head};
 use crate::audit::{Event, Record};
-use crate::Utc;
 
 /// A record as it is found.
 pub(in crate::audit) struct Entry<'a> {
@@ -14,6 +14,16 @@ pub(in crate::audit) struct Entry<'a> {
     pub content: Content<'a>,
     /// Its hash; `None` where it is none.
     pub hash: Option<Hash>,
+}
+
+impl Entry<'_> {
+    /// The digest that is kept beside a whole record.
+    fn kept_digest(&self) -> Option<Hash> {
+        match &self.content {
+            Content::Whole { row: Some(row), .. } => row.digest,
+            _ => None,
+        }
+    }
 }
 
 /// What an entry holds.
@@ -55,16 +65,17 @@ pub(in crate::audit) struct Walk {
     faults: Faults,
     notes: Vec<String>,
     trusted: Vec<Span>,
-    /// By their seq; those before `at_signed` were passed.
+    /// By their seq.
     signed: Vec<Signed>,
-    at_signed: usize,
     /// The newest record that the log's own signatures cover.
     signed_to: Option<i64>,
+    /// Whether the newest head is among them, after which nothing follows.
+    sealed: bool,
     /// The hash of the record before; `None` where it is not known.
     previous: Option<Hash>,
     expected: i64,
-    /// The chain is sound from here to the record before.
-    run_from: i64,
+    /// Sound records from which an unbroken chain leads to the record before.
+    run: Vec<(i64, i64)>,
     gaps: Vec<(i64, i64)>,
     shift: Option<Shift>,
     beyond: Option<(i64, i64)>,
@@ -73,6 +84,8 @@ pub(in crate::audit) struct Walk {
     withheld: u64,
     first: Option<i64>,
     last: Option<i64>,
+    /// The highest number that a record was written as.
+    reached: i64,
     times: Option<(Utc, Utc)>,
 }
 
@@ -106,12 +119,12 @@ impl Walk {
             faults: Faults::default(),
             notes: Vec::new(),
             trusted: Vec::new(),
-            at_signed: signed.partition_point(|s| s.head.seq < first),
             signed,
             signed_to,
+            sealed: true,
             previous: Some(previous),
             expected: first,
-            run_from: first,
+            run: Vec::new(),
             gaps: Vec::new(),
             shift: None,
             beyond: None,
@@ -120,8 +133,14 @@ impl Walk {
             withheld: 0,
             first: None,
             last: None,
+            reached: first - 1,
             times: None,
         }
+    }
+
+    /// The same, where the newest head is missing or its signature is not good.
+    pub fn unsealed(self) -> Walk {
+        Walk { sealed: false, ..self }
     }
 
     pub fn step(&mut self, entry: &Entry<'_>) {
@@ -133,8 +152,9 @@ impl Walk {
         }
         let (digest, record) = self.read(entry);
         let written = record.as_ref().map_or(entry.seq, |record| record.seq);
+        self.reached = self.reached.max(written);
         self.note_shift(entry.seq, written);
-        self.check_link(entry, digest);
+        self.check_link(entry, digest, written);
         if let Some(record) = &record {
             let (from, _) = self.times.unwrap_or((record.at, record.at));
             self.times = Some((from, record.at));
@@ -154,8 +174,11 @@ impl Walk {
             self.faults.range(Fault::Removed, Some(from), Some(to), missing(from, to));
         }
         if let Some((from, to)) = self.beyond {
-            let detail = "written after the log was signed for the last time, and not by this log";
-            self.faults.range(Fault::Inserted, Some(from), Some(to), detail);
+            let (what, detail) = match self.sealed {
+                true => (Fault::Inserted, "the log was signed without it, so this log did not write it"),
+                false => (Fault::Unsigned, "no signature covers it"),
+            };
+            self.faults.range(what, Some(from), Some(to), detail);
         }
         self.check_end(complete);
         self.faults.list.sort_by_key(|fault| fault.seq);
@@ -183,7 +206,9 @@ impl Walk {
                     let after = self.expected - 1;
                     self.faults.add(Fault::Reordered, seq, format!("stands after record {after}"));
                 }
-                None => self.faults.add(Fault::Inserted, seq, "there is another record of this number before it"),
+                None => {
+                    self.faults.add(Fault::Inserted, seq, "there is another record of this number before it")
+                }
             }
             return false;
         }
@@ -207,7 +232,7 @@ impl Walk {
                 let record = serde_json::from_slice::<Record>(body).ok();
                 match (&record, row) {
                     (None, _) => self.faults.add(Fault::Changed, entry.seq, "its body is no record"),
-                    (Some(record), Some(row)) => self.check_columns(entry.seq, record, row, &digest),
+                    (Some(record), Some(row)) => self.check_columns(entry.seq, record, row),
                     _ => {}
                 }
                 (Some(digest), record)
@@ -215,7 +240,7 @@ impl Walk {
         }
     }
 
-    fn check_columns(&mut self, seq: i64, record: &Record, row: &Columns<'_>, digest: &Hash) {
+    fn check_columns(&mut self, seq: i64, record: &Record, row: &Columns<'_>) {
         let Event { kind, zone, camera, screen, incident, agreement, .. } = &record.event;
         let told = [
             Some(kind),
@@ -234,10 +259,11 @@ impl Walk {
             .map(|(name, _)| *name)
             .collect();
         wrong.extend((row.at != Some(record.at.0)).then_some("at"));
-        wrong.extend((row.digest != Some(*digest)).then_some("digest"));
         if !wrong.is_empty() {
-            let detail =
-                format!("columns that say something else than the record, so that searches miss it: {}", wrong.join(", "));
+            let detail = format!(
+                "columns that say something else than the record, so that searches miss it: {}",
+                wrong.join(", ")
+            );
             self.faults.add(Fault::Index, seq, detail);
         }
     }
@@ -275,23 +301,33 @@ impl Walk {
         }
     }
 
-    fn check_link(&mut self, entry: &Entry<'_>, digest: Option<Hash>) {
-        let seq = entry.seq;
-        let sound = match (self.previous, digest, entry.hash) {
-            // The one before is not there: nothing says whether this one is sound.
-            (None, ..) => false,
-            (Some(previous), Some(digest), Some(hash)) if chain::link(&previous, &digest) == hash => true,
-            _ => {
+    fn check_link(&mut self, entry: &Entry<'_>, digest: Option<Hash>, written: i64) {
+        let (seq, kept) = (entry.seq, entry.kept_digest());
+        let fits = |digest: Option<Hash>| match (self.previous, digest, entry.hash) {
+            (Some(previous), Some(digest), Some(hash)) => chain::link(&previous, &digest) == hash,
+            _ => false,
+        };
+        if fits(digest) {
+            if kept.is_some_and(|kept| Some(kept) != digest) {
+                self.faults.add(Fault::Index, seq, "the digest beside it is another than its own");
+            }
+            match self.run.last_mut().filter(|last| last.1 + 1 == written) {
+                Some(last) => last.1 = written,
+                None => self.run.push((written, written)),
+            }
+        } else if fits(kept) {
+            // The chain holds, and proves that this body is another than the one that was hashed.
+            self.faults.add(Fault::Changed, seq, "its body or salt is another than the one that was hashed");
+        } else {
+            // Where the one before is not there, nothing says whether this one is sound.
+            if self.previous.is_some() {
                 let detail = match seq {
                     1 => "does not fit its hash".to_owned(),
                     _ => format!("does not fit its hash: it was changed, or the hash of record {}", seq - 1),
                 };
                 self.faults.add(Fault::Changed, seq, detail);
-                false
             }
-        };
-        if !sound {
-            self.run_from = self.expected;
+            self.run.clear();
         }
         self.previous = entry.hash;
     }
@@ -310,12 +346,9 @@ impl Walk {
 
     /// Compares with what was signed for the record that was written as `seq`.
     fn compare(&mut self, seq: i64, hash: Option<Hash>) {
-        while let Some(Signed { head, origin }) = self.signed.get(self.at_signed).filter(|s| s.head.seq <= seq) {
-            self.at_signed += 1;
-            if head.seq < seq {
-                // Its record is not there; that is told as a gap.
-                continue;
-            }
+        let first = self.signed.partition_point(|signed| signed.head.seq < seq);
+        for Signed { head, origin } in self.signed[first..].iter().take_while(|signed| signed.head.seq == seq)
+        {
             if Some(head.hash) != hash {
                 let (what, place) = match origin {
                     Origin::Log => (Fault::Remade, "in the log"),
@@ -330,11 +363,10 @@ impl Walk {
                 continue;
             }
             self.compared[(*origin == Origin::File) as usize] += 1;
-            if self.run_from <= seq {
-                let span = Span { from: self.run_from, to: seq, signed_at: head.at };
-                match self.trusted.last_mut().filter(|last| last.to + 1 >= self.run_from && last.from <= self.run_from) {
-                    Some(last) => (last.to, last.signed_at) = (seq, head.at),
-                    None => self.trusted.push(span),
+            for (from, to) in self.run.drain(..) {
+                match self.trusted.last_mut().filter(|last| last.to + 1 == from) {
+                    Some(last) => (last.to, last.signed_at) = (to, head.at),
+                    None => self.trusted.push(Span { from, to, signed_at: head.at }),
                 }
             }
         }
@@ -342,11 +374,18 @@ impl Walk {
 
     /// Signatures for records that are not there any more.
     fn check_end(&mut self, complete: bool) {
-        let last = self.expected - 1;
-        let left = &self.signed[self.at_signed.min(self.signed.len())..];
-        let newest = |origin| left.iter().filter(|s| s.origin == origin && s.head.seq > last).map(|s| &s.head).last();
+        let last = self.reached.max(self.expected - 1);
+        let newest = |origin| {
+            let left = self.signed.iter().rev().take_while(|signed| signed.head.seq > last);
+            left.filter(|signed| signed.origin == origin).map(|signed| &signed.head).next()
+        };
         let detail = |head: &Head| {
-            format!("the log ends with record {last}, but record {} was signed at {}: {}", head.seq, head.at, missing(last + 1, head.seq))
+            format!(
+                "the log ends with record {last}, but record {} was signed at {}: {}",
+                head.seq,
+                head.at,
+                missing(last + 1, head.seq)
+            )
         };
         if let Some(head) = newest(Origin::Log) {
             self.faults.range(Fault::Truncated, Some(last + 1), Some(head.seq), detail(head));
@@ -366,5 +405,9 @@ impl Walk {
 }
 
 fn missing(from: i64, to: i64) -> String {
-    if from == to { format!("record {from} is missing") } else { format!("records {from} to {to} are missing") }
+    if from == to {
+        format!("record {from} is missing")
+    } else {
+        format!("records {from} to {to} are missing")
+    }
 }
