@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod agreements;
 pub mod alarms;
 pub mod events;
+pub mod audit;
 pub mod health;
 pub mod incidents;
 mod layers;
@@ -93,6 +94,7 @@ pub type Shared = Arc<Control>;
 /// Every route under `/api/v1`, each with its documentation.
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .merge(audit::routes())
         .merge(setup::routes())
         .merge(login::routes())
         .merge(accounts::routes())
