@@ -1,16 +1,62 @@
 //! HTTP and JSON: one file per resource, thin: check who calls, call the room, answer.
 
+pub mod accounts;
+pub mod health;
+mod layers;
+pub mod live;
+pub mod login;
+pub mod metrics;
+pub mod openapi;
+pub mod page;
+pub mod setup;
+pub mod tokens;
+
 use std::sync::Arc;
 
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Database;
+use crate::live::Live;
+use crate::people::{People, Settings};
 use crate::{Problem, Result};
 
 /// What every handler can reach.
 pub struct Control {
     /// The database.
     pub db: Arc<Database>,
+    /// Who calls.
+    pub people: Arc<People>,
+    /// Counters and readiness, for monitoring.
+    pub monitor: metrics::Monitor,
+    /// Live pictures, where a wall runs.
+    live: Option<Arc<Live>>,
+}
+
+impl Control {
+    /// A controller over this database.
+    pub fn new(db: Arc<Database>, people: Settings) -> Result<Control> {
+        Ok(Control {
+            people: Arc::new(People::new(db.clone(), people)?),
+            monitor: metrics::Monitor::new(db.clock().clone()),
+            live: None,
+            db,
+        })
+    }
+
+    /// Live pictures.
+    ///
+    /// # Errors
+    /// Unavailable where no wall runs.
+    pub fn live(&self) -> Result<&Arc<Live>> {
+        self.live.as_ref().ok_or_else(no_wall)
+    }
+}
+
+fn no_wall() -> Problem {
+    Problem::new(crate::base::Kind::Unavailable, "wall", "no wall runs here; start one with vitrail wall")
 }
 
 /// The state of the router.
@@ -19,6 +65,27 @@ pub type Shared = Arc<Control>;
 /// Every route under `/api/v1`, each with its documentation.
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .merge(setup::routes())
+        .merge(login::routes())
+        .merge(accounts::routes())
+        .merge(tokens::routes())
+        .merge(openapi::routes())
+        .merge(live::routes())
+}
+
+/// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,
+/// each error as problem+json.
+pub fn router(shared: Shared) -> Router {
+    let (router, _) = documented().split_for_parts();
+    layers::around(router.fallback(page::serve), &shared).with_state(shared)
+}
+
+/// The routes that have a documentation, at their full paths.
+fn documented() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .nest("/api/v1", routes())
+        .merge(health::routes())
+        .merge(metrics::routes())
 }
 
 /// Runs what waits for the disk where it holds nobody up.
@@ -26,4 +93,45 @@ pub async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 
     tokio::task::spawn_blocking(f)
         .await
         .unwrap_or_else(|e| Err(Problem::internal("worker", format!("ended early: {e}"))))
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// Items at most; 100 where it is left out, 1000 at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+}
+
+impl Paging {
+    /// Items at most.
+    pub fn limit(&self) -> Result<usize> {
+        match self.limit.unwrap_or(100) {
+            limit @ 1..=1000 => Ok(limit as usize),
+            _ => Err(Problem::new(crate::base::Kind::Malformed, "limit", "takes 1 to 1000")),
+        }
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Send it as `after` for those that follow; null where this is the end.
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// The first `limit` of `items`, of which one more than `limit` was asked for.
+    pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> &str) -> List<T> {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| id(last).to_owned());
+        List { items, next }
+    }
 }

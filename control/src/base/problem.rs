@@ -20,10 +20,14 @@ pub enum Kind {
     Refused,
     /// 404: there is no such thing.
     NotFound,
+    /// 405: not with this method; `Allow` names those that go.
+    WrongMethod,
     /// 409: what is there now speaks against it: another one was quicker, a state that does not allow it.
     Conflict,
     /// 413: more than is taken.
     TooLarge,
+    /// 415: not in this format; `Content-Type` says which one was sent.
+    WrongFormat,
     /// 422: it is understood, and wrong in itself.
     Invalid,
     /// 428: say with If-Match what it was made from.
@@ -46,8 +50,10 @@ impl Kind {
             Kind::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Kind::Refused => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::WrongFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::NeedsVersion => StatusCode::PRECONDITION_REQUIRED,
             Kind::TooOften => StatusCode::TOO_MANY_REQUESTS,

@@ -356,10 +356,10 @@ impl Camera {
 
     fn open(&self, rooms: &Rooms, streams: &mut Streams, profile: &Arc<str>) {
         let Some(offer) = streams.offers.iter().find(|o| o.profile == *profile).cloned() else { return };
-        let right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        let grant = right.as_ref().map(Grant::for_another_stream);
-        drop(right);
-        let Ok(grant) = grant else { return };
+        let grant = match &*self.right.lock().unwrap_or_else(PoisonError::into_inner) {
+            Ok(grant) => grant.for_another_stream(),
+            Err(_) => return,
+        };
         streams.generation += 1;
         let generation = streams.generation;
         let source = SourceRef { camera: self.id.clone(), profile: profile.clone(), generation };

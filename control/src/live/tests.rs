@@ -1,0 +1,1 @@
+//! (placeholder while the room is compiled for the first time)

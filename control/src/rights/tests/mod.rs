@@ -1,0 +1,1 @@
+//! Tests of the room against real databases, and of the policy against an oracle.
