@@ -58,7 +58,7 @@ impl Controller {
             origin: spec.origin.clone(),
             ..PeopleSettings::default()
         };
-        let control = Control::new(db.clone(), people, registry.clone())?;
+        let control = Control::new(db.clone(), people)?.with_registry(registry.clone());
         let settings = Settings {
             unit: spec.unit.clone(),
             edition: if spec.en62676 == 2025 { Edition::Y2025 } else { Edition::Y2015 },
