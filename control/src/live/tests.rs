@@ -80,6 +80,8 @@ fn caller() -> Caller {
         zones: Vec::new(),
         unit: "centre".into(),
         session: None,
+        narrowed: None,
+        ended: CancellationToken::new(),
         actor: Actor::system(),
     }
 }
