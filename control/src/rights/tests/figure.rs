@@ -1,5 +1,5 @@
 //! How long it takes to decide anew for all cameras of a region. A figure for docs/design/rights.md:
-//! `cargo test --release -p vitrail-control --lib rights::tests::figure -- --ignored --nocapture`.
+//! `cargo test -p vitrail-control --lib rights::tests::figure -- --ignored --nocapture`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -21,7 +21,11 @@ fn region(state: State) -> Rights {
         record: false,
         export: false,
         units: vec!["fire-brigade".into(), "federal-police".into(), "crisis-centre".into()],
-        tags: if number.is_multiple_of(2) { Vec::new() } else { vec!["metro".into(), "ring".into(), "tunnel".into()] },
+        tags: if number.is_multiple_of(2) {
+            Vec::new()
+        } else {
+            vec!["metro".into(), "ring".into(), "tunnel".into()]
+        },
         from: Utc(0),
         to: Utc(2_000_000 + number as i64),
         state,

@@ -129,7 +129,10 @@ fn a_refusal_names_what_it_is_about() {
     let other = AgreementFacts { units: vec!["fire-brigade".into()], ..agreement("A-1") };
     let refused = ask(&rights(vec![other]), NOW).expect_err("not with them");
     assert_eq!(refused.text, "A-1 of zone north is not with crisis-centre");
-    assert_eq!((refused.about.asked.as_deref(), refused.about.incident.as_deref()), (Some("crisis-centre"), Some("I-1")));
+    assert_eq!(
+        (refused.about.asked.as_deref(), refused.about.incident.as_deref()),
+        (Some("crisis-centre"), Some("I-1"))
+    );
     let problem: Problem = refused.into();
     assert_eq!((problem.status, problem.code.as_deref()), (403, Some("unit")));
     assert_eq!(problem.more.expect("for programs")["agreement"], "A-1");
