@@ -90,6 +90,7 @@ pub struct CameraInput {
     /// An id of `/sites`.
     pub site: Option<String>,
     /// Streams by name; `main` is needed.
+    #[schema(value_type = Option<BTreeMap<String, ProfileInput>>)]
     pub profiles: Option<BTreeMap<String, Option<ProfileInput>>>,
     /// Degrees north, with `longitude`.
     pub latitude: Option<f64>,

@@ -64,7 +64,8 @@ fn camera(row: &Row<'_>) -> rusqlite::Result<Stored> {
         text.split(';').filter(|t| !t.is_empty()).map(str::to_owned).collect()
     };
     let masks: String = row.get("masks")?;
-    let masks: Vec<[f32; 4]> = serde_json::from_str(&masks).map_err(|e| unreadable("masks", e))?;
+    let masks: Vec<[f32; 4]> = serde_json::from_str(&masks)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(9, rusqlite::types::Type::Text, e.into()))?;
     let latitude: Option<f64> = row.get("latitude")?;
     let longitude: Option<f64> = row.get("longitude")?;
     let id: String = row.get("id")?;
@@ -95,10 +96,6 @@ fn camera(row: &Row<'_>) -> rusqlite::Result<Stored> {
         changed_at: row.get("changed_at")?,
         has_secrets: row.get(19)?,
     })
-}
-
-fn unreadable(column: &str, error: serde_json::Error) -> rusqlite::Error {
-    rusqlite::Error::UserFunctionError(format!("cameras.{column} cannot be read: {error}").into())
 }
 
 fn profiles(cameras: &mut [Stored], by_row: &HashMap<i64, usize>, rows: &mut rusqlite::Rows<'_>) -> Result<()> {
