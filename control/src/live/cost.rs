@@ -28,7 +28,10 @@ impl Desk {
     ///
     /// # Errors
     /// Unavailable where too many wait.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| busy())?;
         crate::api::blocking(move || {
@@ -71,7 +74,9 @@ mod tests {
             }));
             tokio::task::yield_now().await;
         }
-        let both = tokio::task::spawn_blocking(move || [began.recv(), began.recv(), began.try_recv().map_err(|_| mpsc::RecvError)]);
+        let both = tokio::task::spawn_blocking(move || {
+            [began.recv(), began.recv(), began.try_recv().map_err(|_| mpsc::RecvError)]
+        });
         let [first, second, third] = both.await.expect("it ends");
         assert!(first.is_ok() && second.is_ok() && third.is_err(), "two at once");
         let refused = desk.run(|| Ok(0)).await;

@@ -109,7 +109,14 @@ impl Sender {
             Ok((runtime, socket))
         };
         let thread = Worker::spawn_with_init("live pictures", init, move |(runtime, socket)| {
-            let run = Run { socket, wake: woken, shared: told, stop, sessions: Vec::new(), by_source: HashMap::new() };
+            let run = Run {
+                socket,
+                wake: woken,
+                shared: told,
+                stop,
+                sessions: Vec::new(),
+                by_source: HashMap::new(),
+            };
             runtime.block_on(run.serve(joined));
         })?;
         Ok(Sender { joining, wake, shared, stopping, _thread: thread })
@@ -127,7 +134,8 @@ impl Sender {
         self.shared.lock().known.push(known);
         self.joining.try_send(session).map_err(|_| {
             self.shared.lock().known.retain(|k| k.id != id);
-            Problem::new(Kind::Unavailable, "viewers", "too many come at once; try again in a moment").retry_after(1)
+            Problem::new(Kind::Unavailable, "viewers", "too many come at once; try again in a moment")
+                .retry_after(1)
         })
     }
 
@@ -224,7 +232,8 @@ impl Run {
         let mut over = Vec::new();
         self.sessions.retain_mut(|session| {
             let lives = !session.wants(now)
-                || catch_unwind(AssertUnwindSafe(|| session.drive(now, socket))).is_ok() && !session.is_over();
+                || catch_unwind(AssertUnwindSafe(|| session.drive(now, socket))).is_ok()
+                    && !session.is_over();
             if !lives {
                 over.push(session.known());
             }

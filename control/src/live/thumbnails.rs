@@ -72,7 +72,9 @@ impl Thumbnails {
         let (cell, round) = self.cell(camera, width);
         let (thumbnails, of) = (self.clone(), camera.to_owned());
         let make = || async {
-            self.desk.run(move || thumbnails.screens.still(&of, width)?.map(|frame| encode(&frame)).transpose()).await
+            self.desk
+                .run(move || thumbnails.screens.still(&of, width)?.map(|frame| encode(&frame)).transpose())
+                .await
         };
         let made = cell.get_or_try_init(make).await.cloned();
         if made.is_err() || self.round(camera) != round {
@@ -98,7 +100,7 @@ impl Thumbnails {
         may_see: impl FnOnce(&str) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<()> {
         let of = camera.to_owned();
-        crate::api::blocking(move || may_see(&of).map_err(|refusal| refused(&of, refusal))).await
+        crate::api::blocking(move || Ok(may_see(&of)?)).await
     }
 
     fn round(&self, camera: &str) -> u64 {
@@ -139,8 +141,4 @@ fn encode(frame: &Frame) -> Result<Jpeg> {
 
 fn none(camera: &str) -> Problem {
     Problem::not_found(format!("picture of camera {camera}"))
-}
-
-fn refused(camera: &str, refusal: Refusal) -> Problem {
-    Problem::refused(format!("camera {camera}"), refusal.text).code(refusal.code)
 }

@@ -63,7 +63,8 @@ pub(super) fn host(address: &str) -> Option<String> {
 
 /// Checks the address of an ONVIF device service; gives it without a login.
 pub(super) fn check_onvif(address: &str) -> Result<(String, Option<Login>), &'static str> {
-    let mut url = Url::parse(address.trim()).map_err(|_| "is no address; write http://HOST/onvif/device_service")?;
+    let mut url =
+        Url::parse(address.trim()).map_err(|_| "is no address; write http://HOST/onvif/device_service")?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err("is no address of a device; write http://HOST/onvif/device_service");
     }
@@ -124,7 +125,12 @@ mod tests {
     #[test]
     fn a_login_is_parted_and_put_back() {
         for (address, shown, user, password) in [
-            ("rtsp://admin:hunter2@10.0.0.1:554/a?channel=1", "rtsp://10.0.0.1:554/a?channel=1", "admin", "hunter2"),
+            (
+                "rtsp://admin:hunter2@10.0.0.1:554/a?channel=1",
+                "rtsp://10.0.0.1:554/a?channel=1",
+                "admin",
+                "hunter2",
+            ),
             ("rtsp://admin:p%40ss@10.0.0.1/a", "rtsp://10.0.0.1/a", "admin", "p@ss"),
             ("http://op@cam/x", "http://cam/x", "op", ""),
             ("rtspt://a:b@cam/x", "rtspt://cam/x", "a", "b"),
@@ -134,7 +140,13 @@ mod tests {
             let read = CameraUri::parse(&again).expect("an address");
             assert_eq!(read.login(), Some(&Login { user: user.into(), password: password.into() }));
         }
-        for plain in ["rtsp://10.0.0.1/a", "/clips/a.mp4", "udp://239.1.1.1:5004", "file:///a%20b.mp4", "srt://h:9000?mode=caller"] {
+        for plain in [
+            "rtsp://10.0.0.1/a",
+            "/clips/a.mp4",
+            "udp://239.1.1.1:5004",
+            "file:///a%20b.mp4",
+            "srt://h:9000?mode=caller",
+        ] {
             assert_eq!(part(plain), (plain.to_owned(), None));
             assert_eq!(whole(plain, None), plain);
         }
@@ -169,7 +181,9 @@ mod tests {
         let (address, login) = check_onvif("http://a:b@10.0.0.1:8000/onvif/device_service").expect("one");
         assert_eq!(address, "http://10.0.0.1:8000/onvif/device_service");
         assert_eq!(login, Some(Login { user: "a".into(), password: "b".into() }));
-        for wrong in ["", "10.0.0.1", "rtsp://10.0.0.1/x", "file:///etc/passwd", "http://h/x?a=b", "http:///x"] {
+        for wrong in
+            ["", "10.0.0.1", "rtsp://10.0.0.1/x", "file:///etc/passwd", "http://h/x?a=b", "http:///x"]
+        {
             assert!(check_onvif(wrong).is_err(), "{wrong}");
         }
     }

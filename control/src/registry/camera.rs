@@ -190,7 +190,8 @@ pub(super) fn lay_over(cells: &mut Cells, said: &Map<String, Value>) -> Result<O
             "onvif" => onvif = Some(text(key, value)?),
             "credentials" | "changed_at" => return Err(field(key, "cannot be set here")),
             other => {
-                let name: String = other.chars().take(40).filter(|c| c.is_alphanumeric() || "_-.".contains(*c)).collect();
+                let name: String =
+                    other.chars().take(40).filter(|c| c.is_alphanumeric() || "_-.".contains(*c)).collect();
                 return Err(field(&name, "is no field of a camera"));
             }
         }
@@ -240,7 +241,12 @@ fn one_profile(cells: &mut Cells, name: &str, keys: &Map<String, Value>) -> Resu
                 set(cells, &format!("{name}.fps"), value.as_f64().map(row::rate_of_number));
             }
             "width" | "height" => {}
-            _ => return Err(field(&format!("profiles.{name}"), "has an unknown key; known: uri, width, height, frame_rate, codec, kbps")),
+            _ => {
+                return Err(field(
+                    &format!("profiles.{name}"),
+                    "has an unknown key; known: uri, width, height, frame_rate, codec, kbps",
+                ));
+            }
         }
     }
     if !keys.contains_key("width") && !keys.contains_key("height") {
@@ -291,8 +297,10 @@ pub(super) fn tags(value: &Value) -> Result<Option<String>> {
     match value {
         Value::Null => Ok(None),
         Value::Array(tags) => {
-            let tags: Option<Vec<&str>> =
-                tags.iter().map(|t| t.as_str().map(str::trim).filter(|t| !t.is_empty() && !t.contains(';'))).collect();
+            let tags: Option<Vec<&str>> = tags
+                .iter()
+                .map(|t| t.as_str().map(str::trim).filter(|t| !t.is_empty() && !t.contains(';')))
+                .collect();
             Ok(Some(tags.ok_or_else(wrong)?.join("; ")))
         }
         _ => Err(wrong()),

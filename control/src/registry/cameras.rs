@@ -62,7 +62,8 @@ impl Registry {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let tag = search.tag.as_ref().map(|tag| format!(";{tag};"));
         let mut values: Vec<&dyn ToSql> = vec![&after];
-        let filters = [("zone = ", &search.zone, ""), ("site = ", &search.site, ""), ("instr(tags, ", &tag, ") > 0")];
+        let filters =
+            [("zone = ", &search.zone, ""), ("site = ", &search.site, ""), ("instr(tags, ", &tag, ") > 0")];
         for (before, value, behind) in filters {
             let Some(value) = value else { continue };
             values.push(value);
@@ -112,7 +113,9 @@ impl Registry {
     /// One camera as the engine opens it; `None` where there is none of this id.
     pub fn camera_spec(&self, id: &str) -> Result<Option<CameraSpec>> {
         self.db.read(|connection| {
-            let Some(stored) = store::load(connection, "WHERE id = ?1", &[&id])?.pop() else { return Ok(None) };
+            let Some(stored) = store::load(connection, "WHERE id = ?1", &[&id])?.pop() else {
+                return Ok(None);
+            };
             let secrets = store::load_secrets(connection, &self.key(), Some(stored.n))?;
             Ok(Some(with_secrets(stored.spec, secrets.get(&stored.n))))
         })
@@ -225,7 +228,10 @@ impl Registry {
     pub fn set_login(&self, by: &Author, id: &str, login: Login) -> Result<()> {
         for (field, text) in [("user", &login.user), ("password", &login.password)] {
             if text.chars().count() > MAX_LOGIN || text.contains(char::is_control) {
-                return Err(camera::field(field, "must be text of at most 256 characters, without control characters"));
+                return Err(camera::field(
+                    field,
+                    "must be text of at most 256 characters, without control characters",
+                ));
             }
         }
         if login.user.is_empty() {
@@ -296,9 +302,15 @@ fn same_version(stored: &Stored, version: Option<i64>) -> Result<()> {
         Some(version) if version == stored.version => Ok(()),
         Some(_) => {
             let now = serde_json::to_value(Camera::from(stored)).unwrap_or_default();
-            Err(Problem::conflict(subject(), "was changed since; see how it is now").code("version").more(now))
+            Err(Problem::conflict(subject(), "was changed since; see how it is now")
+                .code("version")
+                .more(now))
         }
-        None => Err(Problem::new(Kind::NeedsVersion, subject(), "say with If-Match from which version it is changed")),
+        None => Err(Problem::new(
+            Kind::NeedsVersion,
+            subject(),
+            "say with If-Match from which version it is changed",
+        )),
     }
 }
 

@@ -40,7 +40,8 @@ fn feature(camera: &Stored) -> Value {
     if let Some(onvif) = &camera.onvif {
         properties.insert("onvif".into(), json!(onvif));
     }
-    let geometry = spec.position.map(|p| json!({ "type": "Point", "coordinates": [p.longitude, p.latitude] }));
+    let geometry =
+        spec.position.map(|p| json!({ "type": "Point", "coordinates": [p.longitude, p.latitude] }));
     json!({ "type": "Feature", "geometry": geometry, "properties": properties })
 }
 
@@ -84,7 +85,8 @@ fn record(feature: &Value) -> std::result::Result<Record, (String, String)> {
         return Err((String::new(), "has no properties".into()));
     };
     let id = properties.get("id").and_then(Value::as_str).unwrap_or_default();
-    let plain = !id.is_empty() && id.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && id.len() <= 256;
+    let plain =
+        !id.is_empty() && id.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && id.len() <= 256;
     let key = |name: &str| if plain { format!("camera {id}.{name}") } else { name.to_owned() };
     let mut record = Record::default();
     for (name, value) in properties {
@@ -154,7 +156,14 @@ mod tests {
             .map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
         let spec = read_cells(&[cells]).expect("cells").cameras.remove(0);
-        let stored = Stored { n: 1, spec, onvif: Some("http://h/x".into()), version: 1, changed_at: Utc(0), has_secrets: true };
+        let stored = Stored {
+            n: 1,
+            spec,
+            onvif: Some("http://h/x".into()),
+            version: 1,
+            changed_at: Utc(0),
+            has_secrets: true,
+        };
         let text = write(std::slice::from_ref(&stored));
         assert!(text.contains("[4.35,50.85]") && text.contains("[0.0,0.0,0.2,0.5]"), "{text}");
         let record = read(&text).expect("GeoJSON").remove(0).expect("a record");

@@ -150,7 +150,9 @@ impl Registry {
         for camera in wall.inventory.cameras() {
             match row::tidy(camera.clone()) {
                 Ok(spec) => rows.wanted.push(Wanted::part(spec, None)),
-                Err((field, why)) => tracing::warn!(camera = %camera.id, field, why, "left out of the registry"),
+                Err((field, why)) => {
+                    tracing::warn!(camera = %camera.id, field, why, "left out of the registry")
+                }
             }
         }
         if rows.wanted.is_empty() {
@@ -179,11 +181,18 @@ impl Registry {
         })
     }
 
-    fn prepare(&self, connection: &Connection, by: &Author, rows: Rows, options: ImportOptions) -> Result<Prepared> {
+    fn prepare(
+        &self,
+        connection: &Connection,
+        by: &Author,
+        rows: Rows,
+        options: ImportOptions,
+    ) -> Result<Prepared> {
         let stored = store::load(connection, "ORDER BY n", &[])?;
         let secrets = store::load_secrets(connection, &self.key(), None)?;
         let names = Names::load(connection)?;
-        let by_id: HashMap<&str, usize> = stored.iter().enumerate().map(|(i, c)| (c.spec.id.as_str(), i)).collect();
+        let by_id: HashMap<&str, usize> =
+            stored.iter().enumerate().map(|(i, c)| (c.spec.id.as_str(), i)).collect();
         let mut report = ImportReport::default();
         let mut left_out = rows.problems;
         let mut left_out_count = rows.left_out;
@@ -241,7 +250,12 @@ impl Registry {
         Ok(Prepared { stored, entries, remove, report })
     }
 
-    fn apply(&self, transaction: &Transaction<'_>, prepared: &Prepared, events: &mut Vec<Event>) -> Result<()> {
+    fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        prepared: &Prepared,
+        events: &mut Vec<Event>,
+    ) -> Result<()> {
         let now = self.db.now();
         let mut names = Names::load(transaction)?;
         for entry in &prepared.entries {
@@ -272,7 +286,8 @@ fn note(report: &mut ImportReport, id: &str, is_there: bool, plan: &Plan) {
             SecretStep::Set(_) => "set",
             SecretStep::Cut(_) => "removed",
         };
-        let change = ImportChange { id: id.to_owned(), fields: plan.fields.clone(), credentials: credentials.into() };
+        let change =
+            ImportChange { id: id.to_owned(), fields: plan.fields.clone(), credentials: credentials.into() };
         report.changed.push(change);
     }
 }

@@ -68,7 +68,10 @@ impl Registry {
                 let key = source.read_or_make()?;
                 db.change(&Author::system().actor, |transaction, events| {
                     store::save_mark(transaction, &key)?;
-                    events.push(Event { details: json!({ "key": key.id() }), ..Event::new("registry.key-set") });
+                    events.push(Event {
+                        details: json!({ "key": key.id() }),
+                        ..Event::new("registry.key-set")
+                    });
                     Ok(())
                 })?;
                 key

@@ -88,7 +88,11 @@ pub(super) fn plan(before: Option<(&Stored, &Secrets)>, wanted: &Wanted) -> Resu
         }
     }
     let Some((stored, kept)) = before else {
-        let secrets = if wanted.secrets.is_empty() { SecretStep::Keep } else { SecretStep::Set(wanted.secrets.clone()) };
+        let secrets = if wanted.secrets.is_empty() {
+            SecretStep::Keep
+        } else {
+            SecretStep::Set(wanted.secrets.clone())
+        };
         return Ok(Plan { fields: Vec::new(), secrets });
     };
     let mut fields = changed_fields(&stored.spec, &wanted.spec);
@@ -121,12 +125,17 @@ fn still_valid(stored: &Stored, kept: &Secrets, wanted: &Wanted) -> Secrets {
     let (old, new) = (hosts(&stored.spec, &stored.onvif), hosts(&wanted.spec, &wanted.onvif));
     let same_machines = new.is_subset(&old);
     let stays = |profile: &str, secret: &Secret| match secret {
-        Secret::Login(_) => same_machines && (profile.is_empty() || wanted.spec.profiles.contains_key(profile)),
+        Secret::Login(_) => {
+            same_machines && (profile.is_empty() || wanted.spec.profiles.contains_key(profile))
+        }
         Secret::Address(_) => {
             wanted.spec.profiles.get(profile).is_some_and(|uri| shown(stored, profile) == Some(uri.expose()))
         }
     };
-    kept.iter().filter(|(profile, secret)| stays(profile, secret)).map(|(p, s)| (p.clone(), s.clone())).collect()
+    kept.iter()
+        .filter(|(profile, secret)| stays(profile, secret))
+        .map(|(p, s)| (p.clone(), s.clone()))
+        .collect()
 }
 
 /// The fields that differ, by the names that they have in the API.
@@ -233,7 +242,8 @@ mod tests {
     use crate::registry::row;
 
     fn spec(main: &str, sub: Option<&str>) -> CameraSpec {
-        let mut cells = row::Cells::from([("id".to_owned(), "a".to_owned()), ("main.uri".into(), main.into())]);
+        let mut cells =
+            row::Cells::from([("id".to_owned(), "a".to_owned()), ("main.uri".into(), main.into())]);
         if let Some(sub) = sub {
             cells.insert("sub.uri".into(), sub.into());
         }
@@ -242,7 +252,14 @@ mod tests {
 
     fn stored(main: &str, sub: Option<&str>) -> (Stored, Secrets) {
         let wanted = Wanted::part(spec(main, sub), None);
-        let stored = Stored { n: 1, spec: wanted.spec, onvif: None, version: 1, changed_at: Utc(0), has_secrets: false };
+        let stored = Stored {
+            n: 1,
+            spec: wanted.spec,
+            onvif: None,
+            version: 1,
+            changed_at: Utc(0),
+            has_secrets: false,
+        };
         (stored, wanted.secrets)
     }
 
@@ -275,7 +292,10 @@ mod tests {
         let device = Wanted::part(spec("rtsp://10.0.0.1/1", None), Some("http://10.6.6.6/onvif".into()));
         assert_eq!(step(&before, device), SecretStep::Cut(Secrets::new()));
         let own = Secrets::from([(String::new(), login("v"))]);
-        assert_eq!(step(&before, Wanted::part(spec("rtsp://v:hunter2@10.6.6.6/1", None), None)), SecretStep::Set(own));
+        assert_eq!(
+            step(&before, Wanted::part(spec("rtsp://v:hunter2@10.6.6.6/1", None), None)),
+            SecretStep::Set(own)
+        );
     }
 
     #[test]
@@ -283,7 +303,10 @@ mod tests {
         let before = stored("rtsp://10.0.0.1/live?pwd=hunter2", None);
         let shown = before.0.spec.profiles["main"].expose().to_owned();
         assert_eq!(step(&before, Wanted::part(spec(&shown, None), None)), SecretStep::Keep);
-        assert_eq!(step(&before, Wanted::part(spec("rtsp://10.0.0.1/live", None), None)), SecretStep::Cut(Secrets::new()));
+        assert_eq!(
+            step(&before, Wanted::part(spec("rtsp://10.0.0.1/live", None), None)),
+            SecretStep::Cut(Secrets::new())
+        );
         let other = Wanted::part(spec("rtsp://10.0.0.1/other?…", None), None);
         assert!(plan(Some((&before.0, &before.1)), &other).is_err(), "nobody knows what was hidden there");
         assert!(plan(None, &Wanted::part(spec(&shown, None), None)).is_err());

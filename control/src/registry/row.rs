@@ -106,7 +106,8 @@ pub(super) fn codec_text(codec: Codec) -> Option<&'static str> {
 
 /// The cameras as a CSV inventory, every camera a line.
 pub(super) fn to_csv<'a>(cameras: impl Iterator<Item = &'a CameraSpec> + Clone) -> String {
-    let profiles: BTreeSet<&str> = cameras.clone().flat_map(|c| c.profiles.keys().map(String::as_str)).collect();
+    let profiles: BTreeSet<&str> =
+        cameras.clone().flat_map(|c| c.profiles.keys().map(String::as_str)).collect();
     // `main` first, as people read it.
     let profiles = ["main"].into_iter().chain(profiles.into_iter().filter(|p| *p != "main"));
     let columns: Vec<String> = COLUMNS
@@ -173,7 +174,8 @@ pub(super) fn read_csv(text: &str) -> Result<Rows> {
     let inventory = Inventory::from_text(text, "inventory.csv").map_err(|errors| {
         let problems: Vec<RowProblem> = errors.problems().iter().map(|p| row_problem(p, 0)).collect();
         let detail = problems.first().map(|p| format!("{}: {}", p.key, p.message)).unwrap_or_default();
-        Problem::invalid("inventory", detail.trim_start_matches(": ")).more(serde_json::json!({ "rows": problems }))
+        Problem::invalid("inventory", detail.trim_start_matches(": "))
+            .more(serde_json::json!({ "rows": problems }))
     })?;
     let mut rows = Rows {
         cameras: Vec::with_capacity(inventory.len()),
@@ -224,7 +226,8 @@ pub(super) fn read_cells(records: &[Cells]) -> Result<Rows> {
 pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
     let id = cells.get("id").map(String::as_str).unwrap_or_default();
     if let Some((column, _)) = cells.iter().find(|(_, value)| value.contains(['\n', '\r'])) {
-        let fields = [serde_json::json!({ "field": field_of(column, id), "message": "has a line break in it" })];
+        let fields =
+            [serde_json::json!({ "field": field_of(column, id), "message": "has a line break in it" })];
         return Err(wrong(id, &fields));
     }
     let rows = read_cells(std::slice::from_ref(cells))?;
@@ -241,8 +244,11 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
 
 fn wrong(id: &str, fields: &[serde_json::Value]) -> Problem {
     let first = fields.first().map(|f| format!("{} {}", text_of(f, "field"), text_of(f, "message")));
-    Problem::invalid(format!("camera {id}").trim().to_owned(), first.unwrap_or_else(|| "cannot be read".into()))
-        .more(serde_json::json!({ "fields": fields }))
+    Problem::invalid(
+        format!("camera {id}").trim().to_owned(),
+        first.unwrap_or_else(|| "cannot be read".into()),
+    )
+    .more(serde_json::json!({ "fields": fields }))
 }
 
 fn text_of<'a>(value: &'a serde_json::Value, key: &str) -> &'a str {
@@ -272,11 +278,9 @@ fn row_problem(fault: &Fault, skip: usize) -> RowProblem {
 
 /// What inventories let through and the registry does not: texts that no list can show.
 pub(super) fn tidy(mut camera: CameraSpec) -> std::result::Result<CameraSpec, (&'static str, String)> {
-    for (field, text) in [
-        ("name", Some(&mut camera.name)),
-        ("zone", camera.zone.as_mut()),
-        ("site", camera.site.as_mut()),
-    ] {
+    for (field, text) in
+        [("name", Some(&mut camera.name)), ("zone", camera.zone.as_mut()), ("site", camera.site.as_mut())]
+    {
         let Some(text) = text else { continue };
         if text.contains(char::is_control) {
             *text = text.replace(char::is_control, " ");
@@ -320,29 +324,51 @@ gate-1,\"Gate, \"\"west\"\"\",north,yard,\"tunnel; ring\",50.85,4.35,24.5,7,true
     #[test]
     fn every_column_of_the_engine_is_written() {
         let written: BTreeSet<&str> = COLUMNS.iter().chain(&PROFILE_COLUMNS).copied().collect();
-        let known: BTreeSet<&str> = vitrail_engine::config::csv_columns().iter().map(|key| key.name).collect();
+        let known: BTreeSet<&str> =
+            vitrail_engine::config::csv_columns().iter().map(|key| key.name).collect();
         assert_eq!(written, known, "a column that is not exported is lost");
     }
 
     #[test]
     fn wrong_fields_are_named_as_the_api_names_them() {
         let mut cells = Cells::new();
-        for (column, value) in [("id", "a"), ("main.uri", "rtsp://h/x"), ("latitude", "91"), ("longitude", "4"), ("main.fps", "0")] {
+        for (column, value) in [
+            ("id", "a"),
+            ("main.uri", "rtsp://h/x"),
+            ("latitude", "91"),
+            ("longitude", "4"),
+            ("main.fps", "0"),
+        ] {
             cells.insert(column.into(), value.into());
         }
         let problem = check_one(&cells).expect_err("wrong");
-        let fields: Vec<&str> = problem.more.iter().flat_map(|m| m["fields"].as_array()).flatten().map(|f| text_of(f, "field")).collect();
+        let fields: Vec<&str> = problem
+            .more
+            .iter()
+            .flat_map(|m| m["fields"].as_array())
+            .flatten()
+            .map(|f| text_of(f, "field"))
+            .collect();
         assert_eq!(fields, ["latitude", "profiles.main.frame_rate"]);
         cells.insert("name".into(), "two\nlines".into());
         assert!(check_one(&cells).expect_err("wrong").detail.contains("line break"));
         assert!(check_one(&Cells::new()).expect_err("nothing").detail.contains("id"));
-        let comment = Cells::from([("id".to_owned(), "#1".to_owned()), ("main.uri".into(), "rtsp://h/x".into())]);
+        let comment =
+            Cells::from([("id".to_owned(), "#1".to_owned()), ("main.uri".into(), "rtsp://h/x".into())]);
         assert!(check_one(&comment).is_err(), "a comment is no camera");
     }
 
     #[test]
     fn rates_are_those_that_people_mean() {
-        for (number, text) in [(25.0, "25"), (12.5, "12.5"), (29.97, "30000/1001"), (29.97003, "30000/1001"), (59.94, "60000/1001"), (30.0, "30"), (0.5, "0.5")] {
+        for (number, text) in [
+            (25.0, "25"),
+            (12.5, "12.5"),
+            (29.97, "30000/1001"),
+            (29.97003, "30000/1001"),
+            (59.94, "60000/1001"),
+            (30.0, "30"),
+            (0.5, "0.5"),
+        ] {
             assert_eq!(rate_of_number(number), text);
         }
     }

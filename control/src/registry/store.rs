@@ -38,7 +38,8 @@ pub(super) fn load(connection: &Connection, condition: &str, values: &[&dyn ToSq
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM cameras {condition}"))?;
     let mut cameras = statement.query_map(values, camera)?.collect::<rusqlite::Result<Vec<Stored>>>()?;
     let by_row: HashMap<i64, usize> = cameras.iter().enumerate().map(|(i, c)| (c.n, i)).collect();
-    const PROFILES: &str = "SELECT camera, name, uri, width, height, rate_num, rate_den, codec, kbps FROM camera_profiles";
+    const PROFILES: &str =
+        "SELECT camera, name, uri, width, height, rate_num, rate_den, codec, kbps FROM camera_profiles";
     // Above so many it is quicker to read the table from end to end.
     if by_row.len() > 1000 {
         let mut statement = connection.prepare_cached(PROFILES)?;
@@ -98,7 +99,11 @@ fn camera(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn profiles(cameras: &mut [Stored], by_row: &HashMap<i64, usize>, rows: &mut rusqlite::Rows<'_>) -> Result<()> {
+fn profiles(
+    cameras: &mut [Stored],
+    by_row: &HashMap<i64, usize>,
+    rows: &mut rusqlite::Rows<'_>,
+) -> Result<()> {
     while let Some(row) = rows.next()? {
         let n: i64 = row.get(0)?;
         let Some(camera) = by_row.get(&n).and_then(|i| cameras.get_mut(*i)) else { continue };
@@ -216,7 +221,11 @@ pub(super) fn save(
 }
 
 /// Writes anew what search looks through, of the cameras that a condition names.
-pub(super) fn refresh_search(transaction: &Transaction<'_>, condition: &str, values: &[&dyn ToSql]) -> Result<()> {
+pub(super) fn refresh_search(
+    transaction: &Transaction<'_>,
+    condition: &str,
+    values: &[&dyn ToSql],
+) -> Result<()> {
     let names = Names::load(transaction)?;
     let mut statement = transaction.prepare_cached("UPDATE cameras SET search = ?2 WHERE n = ?1")?;
     for camera in load(transaction, condition, values)? {
@@ -231,7 +240,13 @@ fn about(id: &str, profile: &str, kind: &str) -> String {
 }
 
 /// Puts the secrets of a camera in the place of those that it has.
-pub(super) fn save_secrets(transaction: &Transaction<'_>, key: &Key, n: i64, id: &str, secrets: &Secrets) -> Result<()> {
+pub(super) fn save_secrets(
+    transaction: &Transaction<'_>,
+    key: &Key,
+    n: i64,
+    id: &str,
+    secrets: &Secrets,
+) -> Result<()> {
     transaction.prepare_cached("DELETE FROM camera_secrets WHERE camera = ?1")?.execute([n])?;
     let mut statement = transaction.prepare_cached(
         "INSERT INTO camera_secrets (camera, profile, kind, nonce, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -240,7 +255,12 @@ pub(super) fn save_secrets(transaction: &Transaction<'_>, key: &Key, n: i64, id:
         let (kind, plain) = match secret {
             Secret::Login(login) => {
                 let pair = serde_json::to_string(&[&login.user, &login.password]);
-                ("login", zeroize::Zeroizing::new(pair.map_err(|_| Problem::internal("credentials", "cannot be written"))?))
+                (
+                    "login",
+                    zeroize::Zeroizing::new(
+                        pair.map_err(|_| Problem::internal("credentials", "cannot be written"))?,
+                    ),
+                )
             }
             Secret::Address(address) => ("address", address.clone()),
         };
@@ -251,7 +271,11 @@ pub(super) fn save_secrets(transaction: &Transaction<'_>, key: &Key, n: i64, id:
 }
 
 /// The secrets of all cameras, or of one, by row.
-pub(super) fn load_secrets(connection: &Connection, key: &Key, only: Option<i64>) -> Result<HashMap<i64, Secrets>> {
+pub(super) fn load_secrets(
+    connection: &Connection,
+    key: &Key,
+    only: Option<i64>,
+) -> Result<HashMap<i64, Secrets>> {
     let mut statement = connection.prepare_cached(
         "SELECT s.camera, c.id, s.profile, s.kind, s.nonce, s.sealed
          FROM camera_secrets s JOIN cameras c ON c.n = s.camera WHERE ?1 IS NULL OR s.camera = ?1",

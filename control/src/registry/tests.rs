@@ -7,9 +7,9 @@ use vitrail_engine::base::{Login, SimClock};
 use vitrail_engine::config::WallSpec;
 
 use super::*;
+use crate::Problem;
 use crate::audit::{Actor, Ledger, Record};
 use crate::base::Kind;
-use crate::Problem;
 use crate::people::Role;
 
 pub(super) struct Room {
@@ -24,7 +24,8 @@ fn source(folder: &Path) -> KeySource {
 
 pub(super) fn room() -> Room {
     let folder = tempfile::tempdir().expect("folder");
-    let db = Database::open(&folder.path().join("v.db"), Ledger::default(), SimClock::new()).expect("database");
+    let db =
+        Database::open(&folder.path().join("v.db"), Ledger::default(), SimClock::new()).expect("database");
     let registry = Registry::open(db.clone(), &source(folder.path())).expect("registry");
     Room { registry, db, folder }
 }
@@ -87,7 +88,10 @@ fn an_inventory_comes_back_as_it_went_in() {
     let room = room();
     let report = csv(&room.registry, INVENTORY);
     assert_eq!((report.added_count, report.left_out_count), (3, 0), "{:?}", report.left_out);
-    assert_eq!((report.zones_added, report.sites_added), (vec!["north".into(), "south".into()], vec!["Bâtiment A".to_owned(), "yard".into()]));
+    assert_eq!(
+        (report.zones_added, report.sites_added),
+        (vec!["north".into(), "south".into()], vec!["Bâtiment A".to_owned(), "yard".into()])
+    );
     let text = room.registry.export(Format::Csv).expect("exported");
     assert!(!text.contains("hunter2") && text.contains("rtsp://10.0.0.1/main"), "{text}");
 
@@ -103,8 +107,13 @@ fn an_inventory_comes_back_as_it_went_in() {
     }
     // Where it came from, nothing is changed by it, and nothing secret is lost.
     let same = import(&room.registry, &text, false, true);
-    assert_eq!((same.unchanged_count, same.changed_count, same.removed_count, same.left_out_count), (3, 0, 0, 0), "{same:?}");
-    let uri = |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
+    assert_eq!(
+        (same.unchanged_count, same.changed_count, same.removed_count, same.left_out_count),
+        (3, 0, 0, 0),
+        "{same:?}"
+    );
+    let uri =
+        |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
     assert_eq!(uri("gate-1"), "rtsp://op:hunter2-north@10.0.0.1/main");
     assert_eq!(uri("gate-2"), "rtsp://10.0.0.3/live?pwd=hunter2-query");
 }
@@ -151,7 +160,10 @@ fn no_password_is_in_the_files_of_the_database() {
     };
     assert!(contains(b"rtsp://10.0.0.1/main"), "the comparison sees what is there");
     assert!(!contains(b"hunter2"));
-    assert_eq!(room.registry.camera_spec("gate-2").expect("read").expect("there").uri().expose(), "rtsp://op:hunter2-patch@10.0.0.3/x");
+    assert_eq!(
+        room.registry.camera_spec("gate-2").expect("read").expect("there").uri().expose(),
+        "rtsp://op:hunter2-patch@10.0.0.3/x"
+    );
 }
 
 #[test]
@@ -183,7 +195,10 @@ fn a_wrong_key_is_told_and_a_new_one_opens_everything() {
     assert!(Registry::open(room.db.clone(), &source(room.folder.path())).is_err(), "the old key");
     for file in ["v.db", "v.db-wal"] {
         let bytes = std::fs::read(room.folder.path().join(file)).expect("bytes");
-        assert!(old.iter().all(|value| !bytes.windows(value.len()).any(|w| w == value)), "old values in {file}");
+        assert!(
+            old.iter().all(|value| !bytes.windows(value.len()).any(|w| w == value)),
+            "old values in {file}"
+        );
     }
     assert!(kinds(&room).contains(&"registry.rekeyed".to_owned()));
 }
@@ -199,8 +214,14 @@ new-1,New,west,rtsp://10.0.0.4/main,,
 bad-1,Bad,west,rtsp://10.0.0.5/main,91,4
 ";
     let report = import(&room.registry, text, true, true);
-    assert_eq!((report.added.as_slice(), report.zones_added.as_slice()), (["new-1".to_owned()].as_slice(), ["west".to_owned()].as_slice()));
-    assert_eq!(report.changed[0].fields, ["name", "site", "tags", "masks", "profiles.main.uri", "profiles.sub.uri"]);
+    assert_eq!(
+        (report.added.as_slice(), report.zones_added.as_slice()),
+        (["new-1".to_owned()].as_slice(), ["west".to_owned()].as_slice())
+    );
+    assert_eq!(
+        report.changed[0].fields,
+        ["name", "site", "tags", "masks", "profiles.main.uri", "profiles.sub.uri"]
+    );
     assert_eq!(report.changed[0].credentials, "removed", "the login goes to no other machine");
     assert_eq!((report.left_out[0].row, report.left_out[0].key.as_str()), (Some(4), "camera bad-1.latitude"));
     assert_eq!((report.removed_count, report.not_named_count), (0, 2), "a wrong row removes nothing");
@@ -227,7 +248,8 @@ fn an_import_is_all_or_nothing() {
     let text = "id,main.uri\nz-1,rtsp://h/1\nz-2,rtsp://h/2\n";
     assert!(room.registry.import(&Author::system(), text, options).is_err());
     assert_eq!((room.registry.export(Format::Csv).expect("exported"), kinds(&room)), before);
-    let unknown = room.registry.import(&Author::system(), "id,main.uri,mask\na,rtsp://h/1,0 0 1 1\n", options);
+    let unknown =
+        room.registry.import(&Author::system(), "id,main.uri,mask\na,rtsp://h/1,0 0 1 1\n", options);
     let problem = unknown.expect_err("an unknown column");
     assert!(problem.detail.contains("unknown column"), "{}", problem.detail);
 }
@@ -237,7 +259,8 @@ fn a_zone_authority_writes_in_its_zones_only() {
     let room = room();
     csv(&room.registry, INVENTORY);
     let by = authority(&["north"]);
-    let refused = |problem: Problem| assert_eq!((problem.kind, problem.code.as_deref()), (Kind::Refused, Some("zone")));
+    let refused =
+        |problem: Problem| assert_eq!((problem.kind, problem.code.as_deref()), (Kind::Refused, Some("zone")));
     let patch = |id: &str, said: Value| room.registry.change_camera(&by, id, Some(1), &map(said));
     assert_eq!(patch("gate-1", json!({ "name": "Mine" })).expect("mine").name, "Mine");
     refused(patch("ecole-1", json!({ "name": "x" })).expect_err("another's"));
@@ -252,7 +275,10 @@ fn a_zone_authority_writes_in_its_zones_only() {
     refused(add(json!("south")).expect_err("another's"));
     refused(add(Value::Null).expect_err("nobody's"));
     assert_eq!(add(json!("north")).expect("mine").zone.as_deref(), Some("north"));
-    assert!(room.registry.remove_zone(&by, "north").is_err() && room.registry.change_zone(&by, "south", &ZoneChange::default()).is_err());
+    assert!(
+        room.registry.remove_zone(&by, "north").is_err()
+            && room.registry.change_zone(&by, "south", &ZoneChange::default()).is_err()
+    );
 
     let text = "id,zone,main.uri\nn-1,north,rtsp://h/1\ns-1,south,rtsp://h/2\necole-1,north,rtsp://h/3\n";
     let report = |remove| {
@@ -273,16 +299,26 @@ fn a_change_from_an_old_version_is_told_and_changes_nothing() {
     let by = Author::system();
     let change = |version, said: Value| room.registry.change_camera(&by, "gate-1", version, &map(said));
     assert_eq!(change(None, json!({ "name": "x" })).expect_err("none").kind, Kind::NeedsVersion);
-    let changed = change(Some(1), json!({ "name": "One", "masks": [], "tags": ["a"], "zone": "south" })).expect("changed");
+    let changed = change(Some(1), json!({ "name": "One", "masks": [], "tags": ["a"], "zone": "south" }))
+        .expect("changed");
     assert_eq!((changed.version, changed.name.as_str()), (2, "One"));
     let problem = change(Some(1), json!({ "name": "Two" })).expect_err("old");
-    assert_eq!((problem.kind, problem.more.expect("the camera")["name"].as_str()), (Kind::Conflict, Some("One")));
+    assert_eq!(
+        (problem.kind, problem.more.expect("the camera")["name"].as_str()),
+        (Kind::Conflict, Some("One"))
+    );
     assert_eq!(change(Some(2), json!({ "name": "One" })).expect("the same").version, 2, "nothing changed");
     let all = records(&room);
     let last: Vec<&Record> = all.iter().rev().take(2).collect();
     assert_eq!(last[1].event.kind, "camera.changed");
-    assert_eq!(last[1].event.details, json!({ "fields": ["name", "zone", "tags"], "version": 2, "zone_before": "north" }));
-    assert_eq!((last[0].event.kind.as_str(), &last[0].event.details["before"]), ("camera.masks-changed", &json!(["0 0 0.2 0.5"])));
+    assert_eq!(
+        last[1].event.details,
+        json!({ "fields": ["name", "zone", "tags"], "version": 2, "zone_before": "north" })
+    );
+    assert_eq!(
+        (last[0].event.kind.as_str(), &last[0].event.details["before"]),
+        ("camera.masks-changed", &json!(["0 0 0.2 0.5"]))
+    );
     for (said, field) in [
         (json!({ "zone": "nowhere" }), "zone"),
         (json!({ "id": "other" }), "id"),
@@ -314,7 +350,10 @@ fn search_finds_by_any_word_without_accents() {
     assert_eq!(q("batiment"), ["ecole-1"]);
     assert_eq!(q("%"), Vec::<String>::new());
     assert_eq!(find(Search { tag: Some("tunnel".into()), ..Search::default() }), ["gate-1"], "a whole tag");
-    assert_eq!(find(Search { zone: Some("north".into()), site: Some("yard".into()), ..Search::default() }).len(), 2);
+    assert_eq!(
+        find(Search { zone: Some("north".into()), site: Some("yard".into()), ..Search::default() }).len(),
+        2
+    );
     let page = room.registry.search(&Search::default(), Some("ecole-1"), 1).expect("found");
     assert_eq!(ids(&page), ["gate-1"]);
     let change = ZoneChange { name: Some("Zone Nord".into()), contact: None };
@@ -331,26 +370,38 @@ fn credentials_are_set_kept_and_removed() {
     let room = room();
     csv(&room.registry, INVENTORY);
     let by = Author::system();
-    let uri = |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
-    room.registry.set_login(&by, "ecole-1", Login { user: "a b".into(), password: "p/ss@".into() }).expect("set");
+    let uri =
+        |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
+    room.registry
+        .set_login(&by, "ecole-1", Login { user: "a b".into(), password: "p/ss@".into() })
+        .expect("set");
     assert_eq!(uri("ecole-1"), "rtsp://a%20b:p%2Fss%40@10.0.0.2/main");
     let camera = room.registry.camera("ecole-1").expect("there");
     assert!(camera.credentials && camera.version == 2 && !format!("{camera:?}").contains("p/ss"));
-    let changed = room.registry.change_camera(&by, "ecole-1", Some(2), &map(json!({ "name": "E" }))).expect("changed");
+    let changed =
+        room.registry.change_camera(&by, "ecole-1", Some(2), &map(json!({ "name": "E" }))).expect("changed");
     assert!(changed.credentials);
     let said = json!({ "onvif": "http://10.6.6.6/x" });
     let moved = room.registry.change_camera(&by, "ecole-1", Some(3), &map(said)).expect("changed");
     assert!(!moved.credentials, "no login for a machine that it was not given for");
     assert_eq!(room.registry.device("ecole-1").expect("a device").address, "http://10.6.6.6/x");
-    assert_eq!(room.registry.device("gate-1").map(|_| ()).expect_err("none").code.as_deref(), Some("no-onvif"));
+    assert_eq!(
+        room.registry.device("gate-1").map(|_| ()).expect_err("none").code.as_deref(),
+        Some("no-onvif")
+    );
     room.registry.remove_login(&by, "gate-1").expect("removed");
     assert_eq!(uri("gate-1"), "rtsp://10.0.0.1/main");
     let count = kinds(&room).len();
     room.registry.remove_login(&by, "gate-1").expect("nothing to remove");
     assert_eq!(kinds(&room).len(), count);
-    assert!(room.registry.set_login(&by, "gate-1", Login { user: String::new(), password: "x".into() }).is_err());
+    assert!(
+        room.registry.set_login(&by, "gate-1", Login { user: String::new(), password: "x".into() }).is_err()
+    );
     let kinds = kinds(&room);
-    assert!(kinds.contains(&"camera.credentials-set".into()) && kinds.contains(&"camera.credentials-removed".into()));
+    assert!(
+        kinds.contains(&"camera.credentials-set".into())
+            && kinds.contains(&"camera.credentials-removed".into())
+    );
     assert!(!format!("{:?}", records(&room)).contains("p/ss"));
 }
 
@@ -370,14 +421,24 @@ fn what_is_in_use_is_not_removed() {
     let zone = NewZone { id: " west ".into(), name: None, contact: None };
     assert_eq!(room.registry.add_zone(&by, &zone).expect("added").id, "west");
     assert_eq!(room.registry.add_zone(&by, &zone).expect_err("taken").kind, Kind::Conflict);
-    let site = NewSite { id: "s".into(), zone: Some("west".into()), name: None, latitude: Some(50.0), longitude: None };
+    let site = NewSite {
+        id: "s".into(),
+        zone: Some("west".into()),
+        name: None,
+        latitude: Some(50.0),
+        longitude: None,
+    };
     assert_eq!(room.registry.add_site(&by, &site).expect_err("half a place").kind, Kind::Invalid);
     let site = NewSite { longitude: Some(4.0), ..site };
     room.registry.add_site(&by, &site).expect("added");
-    let change: SiteChange = serde_json::from_value(json!({ "latitude": null, "longitude": null })).expect("a change");
+    let change: SiteChange =
+        serde_json::from_value(json!({ "latitude": null, "longitude": null })).expect("a change");
     assert_eq!(room.registry.change_site(&by, "s", &change).expect("changed").latitude, None);
     let zones = room.registry.zones(None, 10).expect("zones");
-    assert_eq!(zones.iter().map(|z| (z.id.as_str(), z.cameras)).collect::<Vec<_>>(), [("north", 2), ("west", 0)]);
+    assert_eq!(
+        zones.iter().map(|z| (z.id.as_str(), z.cameras)).collect::<Vec<_>>(),
+        [("north", 2), ("west", 0)]
+    );
 }
 
 #[test]

@@ -92,11 +92,14 @@ impl KeySource {
         }
         let key = Key::random()?;
         let text = Zeroizing::new(format!("{}\n", Base64::encode_string(&*key.bytes)));
-        let failed =
-            |e: std::io::Error| unusable(format!("{} cannot be written: {e}", path.display()));
+        let failed = |e: std::io::Error| unusable(format!("{} cannot be written: {e}", path.display()));
         // Nobody but the owner reads it, from its first byte on; and two starts make one key.
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(key)
     }
@@ -268,9 +271,13 @@ mod tests {
     #[test]
     fn a_value_opens_under_its_key_for_its_camera_and_not_otherwise() {
         let key = Key::random().expect("a key");
-        let (one, two) = (key.seal(b"hunter2", "camera a").expect("sealed"), key.seal(b"hunter2", "camera a").expect("sealed"));
+        let (one, two) = (
+            key.seal(b"hunter2", "camera a").expect("sealed"),
+            key.seal(b"hunter2", "camera a").expect("sealed"),
+        );
         assert!(one.nonce != two.nonce && one.text != two.text, "a nonce for each value");
-        let open = |key: &Key, text: &[u8], about: &str| key.unseal(&one.nonce, text, about).map(|v| v.to_vec());
+        let open =
+            |key: &Key, text: &[u8], about: &str| key.unseal(&one.nonce, text, about).map(|v| v.to_vec());
         assert_eq!(open(&key, &one.text, "camera a"), Some(b"hunter2".to_vec()));
         assert_eq!(open(&key, &one.text, "camera b"), None);
         assert_eq!(open(&Key::random().expect("another"), &one.text, "camera a"), None);
@@ -279,6 +286,9 @@ mod tests {
         assert_eq!(open(&key, &bent, "camera a"), None);
         assert_eq!(key.unseal(b"short", &one.text, "camera a"), None);
         let mark = key.mark().expect("a mark");
-        assert!(key.made(&mark.nonce, &mark.text) && !Key::random().expect("another").made(&mark.nonce, &mark.text));
+        assert!(
+            key.made(&mark.nonce, &mark.text)
+                && !Key::random().expect("another").made(&mark.nonce, &mark.text)
+        );
     }
 }

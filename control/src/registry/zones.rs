@@ -112,11 +112,14 @@ pub struct SiteChange {
 }
 
 /// Tells `null` from what is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> std::result::Result<Option<Option<T>>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> std::result::Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
 }
 
-const ZONE: &str = "SELECT z.id, z.name, z.contact, (SELECT count(*) FROM cameras c WHERE c.zone = z.id) FROM zones z";
+const ZONE: &str =
+    "SELECT z.id, z.name, z.contact, (SELECT count(*) FROM cameras c WHERE c.zone = z.id) FROM zones z";
 const SITE: &str = "SELECT s.id, s.zone, s.name, s.latitude, s.longitude,
      (SELECT count(*) FROM cameras c WHERE c.site = s.id) FROM sites s";
 
@@ -125,7 +128,8 @@ impl Registry {
     pub fn zones(&self, after: Option<&str>, limit: usize) -> Result<Vec<Zone>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.db.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!("{ZONE} WHERE z.id > ?1 ORDER BY z.id LIMIT ?2"))?;
+            let mut statement =
+                connection.prepare_cached(&format!("{ZONE} WHERE z.id > ?1 ORDER BY z.id LIMIT ?2"))?;
             let zones = statement.query_map(params![after.unwrap_or_default(), limit], zone)?;
             Ok(zones.collect::<rusqlite::Result<_>>()?)
         })
@@ -139,9 +143,14 @@ impl Registry {
         let contact = checked("contact", new.contact.as_deref().unwrap_or_default(), 0)?;
         self.db.change(&by.actor, |transaction, events| {
             if one_zone(transaction, &id)?.is_some() {
-                return Err(Problem::conflict(format!("zone {id}"), "there is one of this id already").code("taken"));
+                return Err(
+                    Problem::conflict(format!("zone {id}"), "there is one of this id already").code("taken")
+                );
             }
-            transaction.execute("INSERT INTO zones (id, name, contact) VALUES (?1, ?2, ?3)", [&id, &name, &contact])?;
+            transaction.execute(
+                "INSERT INTO zones (id, name, contact) VALUES (?1, ?2, ?3)",
+                [&id, &name, &contact],
+            )?;
             events.push(zone_event("zone.added", &id, json!({ "name": name })));
             known_zone(transaction, &id)
         })
@@ -160,7 +169,8 @@ impl Registry {
             if fields.is_empty() {
                 return Ok(before);
             }
-            transaction.execute("UPDATE zones SET name = ?2, contact = ?3 WHERE id = ?1", [id, &name, &contact])?;
+            transaction
+                .execute("UPDATE zones SET name = ?2, contact = ?3 WHERE id = ?1", [id, &name, &contact])?;
             if before.name != name {
                 store::refresh_search(transaction, "WHERE zone = ?1", &[&id])?;
             }
@@ -175,9 +185,11 @@ impl Registry {
         self.db.change(&by.actor, |transaction, events| {
             let zone = known_zone(transaction, id)?;
             let sites: i64 =
-                transaction.query_row("SELECT count(*) FROM sites WHERE zone = ?1", [id], |row| row.get(0))?;
+                transaction
+                    .query_row("SELECT count(*) FROM sites WHERE zone = ?1", [id], |row| row.get(0))?;
             if zone.cameras > 0 || sites > 0 {
-                let has = format!("has {} cameras and {sites} sites; move or remove them first", zone.cameras);
+                let has =
+                    format!("has {} cameras and {sites} sites; move or remove them first", zone.cameras);
                 return Err(Problem::conflict(format!("zone {id}"), has).code("in-use"));
             }
             transaction.execute("DELETE FROM zones WHERE id = ?1", [id])?;
@@ -190,7 +202,8 @@ impl Registry {
     pub fn sites(&self, zone: Option<&str>, after: Option<&str>, limit: usize) -> Result<Vec<Site>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.db.read(|connection| {
-            let sql = format!("{SITE} WHERE s.id > ?1 AND (?2 IS NULL OR s.zone = ?2) ORDER BY s.id LIMIT ?3");
+            let sql =
+                format!("{SITE} WHERE s.id > ?1 AND (?2 IS NULL OR s.zone = ?2) ORDER BY s.id LIMIT ?3");
             let mut statement = connection.prepare_cached(&sql)?;
             let sites = statement.query_map(params![after.unwrap_or_default(), zone, limit], site)?;
             Ok(sites.collect::<rusqlite::Result<_>>()?)
@@ -205,7 +218,9 @@ impl Registry {
         check_place(new.latitude, new.longitude)?;
         self.db.change(&by.actor, |transaction, events| {
             if one_site(transaction, &id)?.is_some() {
-                return Err(Problem::conflict(format!("site {id}"), "there is one of this id already").code("taken"));
+                return Err(
+                    Problem::conflict(format!("site {id}"), "there is one of this id already").code("taken")
+                );
             }
             known("zone", transaction, new.zone.as_deref())?;
             transaction.execute(
@@ -281,7 +296,8 @@ pub(super) fn make_known(
         events.push(zone_event("zone.added", zone, json!({ "name": zone })));
     }
     if let Some(site) = spec.site.as_ref().filter(|site| !names.sites.contains_key(*site)) {
-        transaction.execute("INSERT INTO sites (id, zone, name) VALUES (?1, ?2, ?1)", params![site, spec.zone])?;
+        transaction
+            .execute("INSERT INTO sites (id, zone, name) VALUES (?1, ?2, ?1)", params![site, spec.zone])?;
         names.sites.insert(site.clone(), site.clone());
         events.push(site_event("site.added", site, spec.zone.as_deref(), json!({ "name": site })));
     }

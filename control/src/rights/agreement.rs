@@ -10,6 +10,7 @@ use crate::{Problem, Result, Utc};
 /// Where an agreement stands. Whether a signed one is in force is a question of its dates, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AgreementState)]
 pub enum State {
     /// Written, not signed: grants nothing.
     Draft,
@@ -24,8 +25,7 @@ pub enum State {
 }
 
 /// What can be done to an agreement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// The text of a draft is changed.
     Change,
@@ -179,7 +179,8 @@ impl Agreement {
     pub fn after(&self, step: Step) -> Result<State> {
         self.state.after(step).ok_or_else(|| {
             let (state, done) = (self.state.as_str(), step.done());
-            Problem::new(Kind::Conflict, self.id.clone(), format!("is {state} and cannot be {done} now")).code(state)
+            Problem::new(Kind::Conflict, self.id.clone(), format!("is {state} and cannot be {done} now"))
+                .code(state)
         })
     }
 }
@@ -213,7 +214,9 @@ mod tests {
 
     #[test]
     fn what_has_ended_never_comes_back() {
-        for (end, step) in [State::Revoked, State::Withdrawn].into_iter().flat_map(|s| Step::ALL.map(|t| (s, t))) {
+        for (end, step) in
+            [State::Revoked, State::Withdrawn].into_iter().flat_map(|s| Step::ALL.map(|t| (s, t)))
+        {
             assert_eq!(end.after(step), None);
         }
     }

@@ -11,7 +11,8 @@ use crate::base::Kind;
 use crate::db::Database;
 use crate::{Problem, Result, Utc};
 
-const COLUMNS: &str = "id, zone, title, parties, purposes, live, record, export, units, tags, valid_from, valid_to,
+const COLUMNS: &str =
+    "id, zone, title, parties, purposes, live, record, export, units, tags, valid_from, valid_to,
     state, since, why, version, replaces, replaced_by, ends_at, drafted_by, drafted_at, signed_by, signed_at";
 
 /// Writes a new draft for a zone.
@@ -19,7 +20,13 @@ const COLUMNS: &str = "id, zone, title, parties, purposes, live, record, export,
 /// # Errors
 /// [`Kind::Invalid`] for terms that cannot be kept; [`Kind::NotFound`] for a zone that is not there;
 /// [`Kind::Conflict`] where the agreement that it is to replace is not one that is signed.
-pub fn draft(db: &Database, by: &Actor, zone: &str, replaces: Option<&str>, terms: Terms) -> Result<Agreement> {
+pub fn draft(
+    db: &Database,
+    by: &Actor,
+    zone: &str,
+    replaces: Option<&str>,
+    terms: Terms,
+) -> Result<Agreement> {
     let now = db.now();
     db.change(by, |transaction, events| {
         known_zone(transaction, zone)?;
@@ -33,9 +40,21 @@ pub fn draft(db: &Database, by: &Actor, zone: &str, replaces: Option<&str>, term
                 valid_from, valid_to, state, since, version, replaces, drafted_by, drafted_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'draft', ?13, 1, ?14, ?15, ?13)",
             params![
-                id, zone, terms.title, list_text(&terms.parties), list_text(&terms.purposes), terms.live, terms.record,
-                terms.export, list_text(&terms.units), list_text(&terms.tags), terms.valid_from, terms.valid_to, now,
-                replaces, by.account
+                id,
+                zone,
+                terms.title,
+                list_text(&terms.parties),
+                list_text(&terms.purposes),
+                terms.live,
+                terms.record,
+                terms.export,
+                list_text(&terms.units),
+                list_text(&terms.tags),
+                terms.valid_from,
+                terms.valid_to,
+                now,
+                replaces,
+                by.account
             ],
         )?;
         add_step(transaction, &id, now, by, "drafted", None, Some(&terms))?;
@@ -258,9 +277,8 @@ fn add_step(
 }
 
 fn agreement(row: &Row<'_>, now: Utc) -> rusqlite::Result<Agreement> {
-    let texts = |column: usize| -> rusqlite::Result<Vec<String>> {
-        json_of(column, &row.get::<_, String>(column)?)
-    };
+    let texts =
+        |column: usize| -> rusqlite::Result<Vec<String>> { json_of(column, &row.get::<_, String>(column)?) };
     let mut agreement = Agreement {
         id: row.get(0)?,
         zone: row.get(1)?,
@@ -304,10 +322,7 @@ fn json_of<T: serde::de::DeserializeOwned>(column: usize, text: &str) -> rusqlit
     serde_json::from_str(text).map_err(|error| unreadable(column, Box::new(error)))
 }
 
-pub(super) fn unreadable(
-    column: usize,
-    why: Box<dyn std::error::Error + Send + Sync>,
-) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, why: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, why)
 }
 

@@ -15,8 +15,9 @@ use crate::{Result, Utc};
 /// Those of the database; then nothing was written, and the next call does it.
 pub fn due(db: &Database, now: Utc) -> Result<Utc> {
     let ended = db.read(|connection| {
-        let mut query = connection
-            .prepare_cached("SELECT id FROM incidents WHERE state = 'closing' AND ends_at <= ?1 ORDER BY ends_at, id")?;
+        let mut query = connection.prepare_cached(
+            "SELECT id FROM incidents WHERE state = 'closing' AND ends_at <= ?1 ORDER BY ends_at, id",
+        )?;
         let ids = query.query_map([now], |row| row.get::<_, String>(0))?;
         Ok(ids.collect::<rusqlite::Result<Vec<_>>>()?)
     })?;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::LegalBasis;
 use super::agreements::unreadable;
 use super::basis::OTHER;
 use super::terms::{known_purpose, name, prose};
-use super::{Language, LegalBasis};
 use crate::audit::{Actor, Event};
 use crate::db::Database;
+use crate::people::Language;
 use crate::{Problem, Result, Utc};
 
 /// Seconds between the warning and the end, where nobody says otherwise.
@@ -21,7 +22,8 @@ pub const GRACE_S: u64 = 30;
 /// The longest grace, in seconds.
 pub const LONGEST_GRACE_S: u64 = 600;
 
-pub(super) const COLUMNS: &str = "id, title, reason, legal_basis, legal_text, reference, purpose, opened_by, opened_name,
+pub(super) const COLUMNS: &str =
+    "id, title, reason, legal_basis, legal_text, reference, purpose, opened_by, opened_name,
     opened_at, state, ends_at, closed_by, closed_at";
 
 /// Where an incident stands.
@@ -192,7 +194,11 @@ pub fn close(db: &Database, by: &Actor, id: &str, grace_s: u64, reason: Option<&
         transaction.execute(
             "UPDATE incidents SET state = ?2, ends_at = ?3, closed_by = ?4, closed_at = ?5 WHERE id = ?1",
             params![
-                id, if closed { "closed" } else { "closing" }, ends_at, by.account, closed.then_some(now)
+                id,
+                if closed { "closed" } else { "closing" },
+                ends_at,
+                by.account,
+                closed.then_some(now)
             ],
         )?;
         let incident = found(transaction, id, now)?;

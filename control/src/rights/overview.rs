@@ -13,6 +13,7 @@ const ALL: usize = 10_000;
 /// Where a zone stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ZoneStanding)]
 pub enum Standing {
     /// An agreement grants something now.
     InForce,
@@ -63,6 +64,7 @@ pub struct ZoneState {
 
 /// A suspended agreement.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = SuspendedAgreement)]
 pub struct Halted {
     /// The agreement.
     pub agreement: String,
@@ -91,7 +93,8 @@ fn zone_state(zone: String, name: String, agreements: &[Agreement], now: Utc) ->
     };
     let in_force = of(&|a| a.grants_at(now));
     let suspended = of(&|a| a.state == State::Suspended && now < a.until());
-    let coming = of(&|a| a.state == State::Signed && now < a.terms.valid_from && a.terms.valid_from < a.until());
+    let coming =
+        of(&|a| a.state == State::Signed && now < a.terms.valid_from && a.terms.valid_from < a.until());
     let drafts = of(&|a| a.state == State::Draft);
     let expired = of(&|a| matches!(a.state, State::Signed | State::Suspended) && a.until() <= now);
     let state = [

@@ -119,7 +119,9 @@ pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Res
             until = until.min(refusal.until);
         }
         let standing = match &answer {
-            Ok(permit) => Standing { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) },
+            Ok(permit) => {
+                Standing { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) }
+            }
             Err(refusal) => Standing {
                 permits: false,
                 until: Utc::NEVER,
@@ -150,12 +152,7 @@ fn readable(rights: &Rights) -> Result<(), Because<'static>> {
 }
 
 /// The account and its role, as they are now and as the asker says.
-fn may_act<'a>(
-    rights: &Rights,
-    asker: &'a Asker,
-    seen: &'a Seen,
-    action: Action,
-) -> Result<(), Because<'a>> {
+fn may_act<'a>(rights: &Rights, asker: &'a Asker, seen: &'a Seen, action: Action) -> Result<(), Because<'a>> {
     let account = rights.account(&asker.account).filter(|account| account.enabled);
     let account = account.ok_or(Because::of(Code::Account))?;
     for role in [account.role, asker.role] {
@@ -185,7 +182,8 @@ fn permitted(
     action: Action,
     now: Utc,
 ) -> Result<Permit, Refusal> {
-    let refused = Because { incident: Some(&incident.id), until: incident.ends_at, ..Because::of(Code::NoZone) };
+    let refused =
+        Because { incident: Some(&incident.id), until: incident.ends_at, ..Because::of(Code::NoZone) };
     let zone = seen.zone.as_deref().ok_or(refused)?;
     let asked = Asked { purpose: &incident.purpose, unit, seen, action };
     let mut permit: Option<&AgreementFacts> = None;

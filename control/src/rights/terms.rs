@@ -81,8 +81,19 @@ pub struct NewAgreement {
 impl NewAgreement {
     /// What is to be agreed.
     pub fn terms(self) -> Terms {
-        let NewAgreement { title, parties, purposes, live, record, export, units, tags, valid_from, valid_to, .. } =
-            self;
+        let NewAgreement {
+            title,
+            parties,
+            purposes,
+            live,
+            record,
+            export,
+            units,
+            tags,
+            valid_from,
+            valid_to,
+            ..
+        } = self;
         Terms { title, parties, purposes, live, record, export, units, tags, valid_from, valid_to }
     }
 }
@@ -161,7 +172,8 @@ impl Terms {
 
 /// Fails where the list of purposes has no such word.
 pub(super) fn known_purpose(connection: &Connection, field: &str, word: &str) -> Result<()> {
-    let known = connection.query_row("SELECT 1 FROM purposes WHERE word = ?1", [word], |_| Ok(())).optional()?;
+    let known =
+        connection.query_row("SELECT 1 FROM purposes WHERE word = ?1", [word], |_| Ok(())).optional()?;
     known.ok_or_else(|| Problem::invalid(field, format!("there is no purpose {word:?}")).code("purpose"))
 }
 
