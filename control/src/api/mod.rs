@@ -14,6 +14,7 @@ pub mod login;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
+mod registry;
 pub mod setup;
 pub mod tokens;
 pub mod tours;
@@ -119,6 +120,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(tokens::routes())
         .merge(agreements::routes())
         .merge(incidents::routes())
+        .merge(registry::routes())
         .merge(openapi::routes())
         .merge(live::routes())
         .merge(wall::routes())
