@@ -26,7 +26,10 @@ impl Conditions {
     /// True where the asker has this already (RFC 9110, section 13.1.2: weak comparison).
     fn has(&self, tag: &str) -> bool {
         let Some(known) = &self.0 else { return false };
-        known.split(',').map(|one| one.trim().trim_start_matches("W/").trim_matches('"')).any(|one| one == tag)
+        known
+            .split(',')
+            .map(|one| one.trim().trim_start_matches("W/").trim_matches('"'))
+            .any(|one| one == tag)
     }
 }
 
@@ -45,10 +48,15 @@ impl Live {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/sdp") {
-            return Err(Problem::new(Kind::Malformed, "Content-Type", "send the offer as application/sdp").code("sdp"));
+            return Err(Problem::new(Kind::Malformed, "Content-Type", "send the offer as application/sdp")
+                .code("sdp"));
         }
         if offer.len() > LARGEST_OFFER {
-            return Err(Problem::new(Kind::TooLarge, "offer", format!("has more than {LARGEST_OFFER} bytes")));
+            return Err(Problem::new(
+                Kind::TooLarge,
+                "offer",
+                format!("has more than {LARGEST_OFFER} bytes"),
+            ));
         }
         let offer = String::from_utf8(offer.to_vec()).map_err(|_| super::sdp::unreadable("it is no text"))?;
         let Opened { session, answer } = self.open(watcher, screen, offer).await?;
@@ -65,7 +73,12 @@ impl Live {
     ///
     /// # Errors
     /// As [`super::Pictures::newest`].
-    pub async fn answer_picture(&self, screen: &str, width: u32, conditions: &Conditions) -> Result<Response> {
+    pub async fn answer_picture(
+        &self,
+        screen: &str,
+        width: u32,
+        conditions: &Conditions,
+    ) -> Result<Response> {
         let tag = self.pictures.tag(screen, width).await?;
         if conditions.has(&tag) {
             return Ok(unchanged(&tag));
@@ -96,7 +109,8 @@ impl Live {
             _seat: self.streams.clone().try_acquire_owned().map_err(|_| too_many())?,
         });
         let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
-        Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store".to_owned())], body).into_response())
+        Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store".to_owned())], body)
+            .into_response())
     }
 
     /// A camera's thumbnail; 304 where the asker has it.

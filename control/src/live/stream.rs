@@ -68,10 +68,7 @@ impl State {
             picture = self.changed() => picture.ok()?,
         };
         let begin = if first { format!("--{BOUNDARY}\r\n") } else { String::new() };
-        let head = format!(
-            "{begin}Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
-            picture.len()
-        );
+        let head = format!("{begin}Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", picture.len());
         // The boundary after a picture is what makes a browser show it.
         let tail = format!("\r\n--{BOUNDARY}\r\n");
         Some([head.as_bytes(), &picture, tail.as_bytes()].concat().into())
@@ -85,7 +82,10 @@ impl State {
             self.due = now.max(self.due + self.parts.interval);
             let Parts { pictures, screen, width, .. } = &self.parts;
             let tag = pictures.tag(screen, *width).await?;
-            let stale = self.last.as_ref().is_none_or(|(last, since)| *last != tag || now.duration_since(*since) >= ALIVE);
+            let stale = self
+                .last
+                .as_ref()
+                .is_none_or(|(last, since)| *last != tag || now.duration_since(*since) >= ALIVE);
             if stale {
                 match pictures.newest(screen, *width).await {
                     Ok(picture) => {
