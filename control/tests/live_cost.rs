@@ -31,7 +31,8 @@ fn cpu_by_the_number_of_viewers() {
             report.viewers.len() == count && report.viewers.iter().all(|v| v.connected && v.units > 10)
         };
         stage.until("all of them", connected);
-        let (before, screen, began) = (stage.live.report(), stage.wall.report().screens[0].clone(), Instant::now());
+        let (before, screen, began) =
+            (stage.live.report(), stage.wall.report().screens[0].clone(), Instant::now());
         std::thread::sleep(TIME);
         let (after, now) = (stage.live.report(), stage.wall.report().screens[0].clone());
         let seconds = began.elapsed().as_secs_f64();

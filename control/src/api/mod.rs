@@ -11,6 +11,7 @@ pub mod layouts;
 pub mod live;
 pub mod login;
 pub mod metrics;
+pub mod oidc;
 pub mod openapi;
 pub mod page;
 pub mod setup;
@@ -95,6 +96,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .merge(setup::routes())
         .merge(login::routes())
+        .merge(oidc::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
         .merge(agreements::routes())

@@ -56,13 +56,14 @@ fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
     let refusal = Refusal { code: "revoked".into(), text: "agreement A-2026-0001 was revoked".into() };
-    let hooks = Hooks {
-        screens: fake.clone(),
-        login: Arc::new(|_| CancellationToken::new()),
-        may_see: Arc::new(move |_, _| {
-            if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
-        }),
-    };
+    let hooks =
+        Hooks {
+            screens: fake.clone(),
+            login: Arc::new(|_| CancellationToken::new()),
+            may_see: Arc::new(move |_, _| {
+                if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
+            }),
+        };
     let config = LiveConfig { viewers: 2, ..LiveConfig::new(([127, 0, 0, 1], 0).into()) };
     (fake, Live::start(config, hooks).unwrap())
 }
@@ -114,7 +115,10 @@ async fn a_canvas_that_did_not_change_costs_nothing() {
     assert_eq!(first.headers()[header::CACHE_CONTROL], "private, no-cache");
     assert_eq!(size(&bytes(first).await), (640, 360));
     let again = live.answer_picture("left", 640, &knows(tag.as_ref())).await.unwrap();
-    assert_eq!((again.status(), again.headers().get(header::ETAG).cloned()), (StatusCode::NOT_MODIFIED, tag.clone()));
+    assert_eq!(
+        (again.status(), again.headers().get(header::ETAG).cloned()),
+        (StatusCode::NOT_MODIFIED, tag.clone())
+    );
     assert!(bytes(again).await.is_empty());
     let wider = live.answer_picture("left", 5000, &knows(tag.as_ref())).await.unwrap();
     assert_eq!(size(&bytes(wider).await), (1920, 1080), "never wider than the screen");
@@ -241,7 +245,9 @@ async fn what_is_being_made_while_the_right_ends_is_not_given_out() {
         *fake.gate.lock().unwrap() = Some((told, door));
         let asking = {
             let live = live.clone();
-            tokio::spawn(async move { live.answer_thumbnail(&caller(), "gate", 320, &Conditions::default()).await })
+            tokio::spawn(async move {
+                live.answer_thumbnail(&caller(), "gate", 320, &Conditions::default()).await
+            })
         };
         tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
         fake.refused.store(true, Ordering::SeqCst);
@@ -271,5 +277,9 @@ async fn offers_must_be_offers() {
     assert_eq!(ask("application/json", b"v=0".to_vec()).await, 400);
     assert_eq!(ask("application/sdp", vec![0xff; 10]).await, 400);
     assert_eq!(ask("application/sdp", vec![b'v'; 70_000]).await, 413);
-    assert_eq!(ask("Application/SDP; charset=utf-8", b"v=0".to_vec()).await, 404, "understood; no such screen");
+    assert_eq!(
+        ask("Application/SDP; charset=utf-8", b"v=0".to_vec()).await,
+        404,
+        "understood; no such screen"
+    );
 }

@@ -62,7 +62,8 @@ impl Stage {
         };
         let config = LiveConfig { viewers: wish.viewers, ..LiveConfig::new(([127, 0, 0, 1], 0).into()) };
         let live = Live::start(config, hooks).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let stage = Stage { live, wall, _simulator: simulator, screen, runtime };
         stage.until("a live camera", || stage.wall.report().cameras[0].shown > 5);
         stage
@@ -85,7 +86,8 @@ impl Stage {
     /// A viewer that watches, and its session.
     pub fn view(&self, watcher: &Watcher, loss: f64) -> (Viewing, String) {
         let client = Client::new();
-        let opened = self.runtime.block_on(self.live.open(watcher, &self.screen, client.offer.clone())).unwrap();
+        let opened =
+            self.runtime.block_on(self.live.open(watcher, &self.screen, client.offer.clone())).unwrap();
         (client.watch(&opened.answer, loss), opened.session)
     }
 }
