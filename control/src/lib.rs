@@ -5,6 +5,7 @@
 pub mod api;
 pub mod audit;
 pub mod base;
+pub mod controller;
 pub mod db;
 pub mod live;
 pub mod people;
@@ -14,3 +15,4 @@ pub mod server;
 pub mod wall;
 
 pub use base::{Problem, Result, Utc};
+pub use controller::Controller;

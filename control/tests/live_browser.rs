@@ -49,7 +49,7 @@ async fn end(
 
 async fn stream(State(live): State<Arc<Live>>, Segments(screen): Segments<String>) -> Result<Response> {
     let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None };
-    live.answer_stream(&watcher, &screen, 640, 5.0)
+    live.answer_stream(&watcher, &screen, 640, 5.0).await
 }
 
 async fn picture(

@@ -159,7 +159,8 @@ async fn stream(
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
     let watcher = control.live()?.watcher(&caller, None);
-    control.live()?.answer_stream(&watcher, &screen, pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS))
+    let (width, fps) = (pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS));
+    control.live()?.answer_stream(&watcher, &screen, width, fps).await
 }
 
 /// The newest key frame of a camera, where the policy lets the caller see it now.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod agreements;
 pub mod alarms;
+pub mod audit;
 pub mod events;
 pub mod health;
 pub mod incidents;
@@ -29,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::db::Database;
 use crate::live::Live;
 use crate::people::{People, Settings};
+use crate::registry::Registry;
 use crate::rights::Policy;
 use crate::wall::Conductor;
 use crate::{Problem, Result};
@@ -43,6 +45,8 @@ pub struct Control {
     pub rights: Arc<Policy>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
+    /// Zones, sites and cameras, where there are any.
+    registry: Option<Arc<Registry>>,
     /// The wall, where one runs.
     wall: Option<Arc<Conductor>>,
     /// Its live pictures.
@@ -56,10 +60,25 @@ impl Control {
             people: Arc::new(People::new(db.clone(), people)?),
             rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
+            registry: None,
             wall: None,
             live: None,
             db,
         })
+    }
+
+    /// With a registry.
+    pub fn with_registry(self, registry: Arc<Registry>) -> Control {
+        Control { registry: Some(registry), ..self }
+    }
+
+    /// Zones, sites and cameras.
+    ///
+    /// # Errors
+    /// Unavailable where there is no registry.
+    pub fn registry(&self) -> Result<&Arc<Registry>> {
+        let none = || Problem::new(crate::base::Kind::Unavailable, "registry", "is not served here");
+        self.registry.as_ref().ok_or_else(none)
     }
 
     /// With a wall and its live pictures.
@@ -94,6 +113,7 @@ pub type Shared = Arc<Control>;
 /// Every route under `/api/v1`, each with its documentation.
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .merge(audit::routes())
         .merge(setup::routes())
         .merge(login::routes())
         .merge(oidc::routes())

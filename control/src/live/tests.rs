@@ -16,6 +16,7 @@ use vitrail_engine::output::Tap;
 use super::*;
 use crate::audit::Actor;
 use crate::people::Role;
+use crate::rights::{Because, Code};
 
 /// One screen called `left`, and cameras.
 #[derive(Default)]
@@ -55,11 +56,10 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal { code: "revoked".into(), text: "agreement A-2026-0001 was revoked".into() };
+    let refusal = Refusal::from(Because::of(Code::Revoked));
     let hooks =
         Hooks {
             screens: fake.clone(),
-            login: Arc::new(|_| CancellationToken::new()),
             may_see: Arc::new(move |_, _| {
                 if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
             }),
@@ -80,6 +80,8 @@ fn caller() -> Caller {
         zones: Vec::new(),
         unit: "centre".into(),
         session: None,
+        narrowed: None,
+        ended: CancellationToken::new(),
         actor: Actor::system(),
     }
 }
@@ -165,9 +167,9 @@ fn parts(body: &[u8]) -> Vec<&[u8]> {
 async fn a_stream_shows_what_changes_and_ends_with_the_login() {
     let (fake, live) = setup();
     let watcher = watcher();
-    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).unwrap_err().status, 404);
+    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap_err().status, 404);
     *fake.canvas.lock().unwrap() = Some(frame(90, 1));
-    let response = live.answer_stream(&watcher, "left", 640, 15.0).unwrap();
+    let response = live.answer_stream(&watcher, "left", 640, 15.0).await.unwrap();
     let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
     assert_eq!(kind, "multipart/x-mixed-replace; boundary=vitrail-picture");
     let mut body = response.into_body().into_data_stream();
@@ -186,11 +188,11 @@ async fn streams_are_few_and_end_with_the_server() {
     let (fake, live) = setup();
     *fake.canvas.lock().unwrap() = Some(frame(90, 1));
     let watcher = watcher();
-    let first = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
-    let second = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
-    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).unwrap_err().status, 503);
+    let first = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
+    let second = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
+    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap_err().status, 503);
     drop(first);
-    let third = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
+    let third = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
     live.stop();
     for response in [second, third] {
         assert!(response.into_body().into_data_stream().next().await.is_none());
