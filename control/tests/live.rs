@@ -127,6 +127,29 @@ fn no_packet_leaves_after_the_end_of_a_login() {
 }
 
 #[test]
+fn a_withdrawn_camera_leaves_the_browser_s_picture() {
+    let stage = Stage::start(Wish::default());
+    let login = CancellationToken::new();
+    let (viewing, _) = stage.view(&stage.watcher("anna", &login), 0.0);
+    let mut eyes = Eyes::new();
+    looks(&viewing, &mut eyes, 25);
+    stage.authority.withdraw_all();
+    let withdrawn = Instant::now();
+    let (mut last, mut newest) = (None, withdrawn);
+    while newest < withdrawn + Duration::from_secs(2) {
+        let unit = viewing.units.recv_timeout(LONG).unwrap();
+        newest = unit.at;
+        if eyes.look(&unit).is_some_and(|look| look.code.is_some()) {
+            last = Some(unit.at);
+        }
+    }
+    let after = last.unwrap_or(withdrawn).saturating_duration_since(withdrawn);
+    println!("its last picture came {after:?} after the withdrawal");
+    assert!(after < Duration::from_millis(200), "{after:?}");
+    assert!(stage.wall.still(&"camera-1".into(), 320).unwrap().is_none());
+}
+
+#[test]
 fn sessions_are_ended_by_those_who_began_them_and_by_the_server() {
     let stage = Stage::start(Wish { viewers: 2, ..Wish::default() });
     let login = CancellationToken::new();

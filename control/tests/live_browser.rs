@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -30,18 +30,26 @@ use vitrail_simulator::code;
 use stage::{Stage, Wish};
 
 /// The room's answers, for one person whose login never ends.
-async fn offer(State(live): State<Arc<Live>>, Segments(screen): Segments<String>, headers: HeaderMap, body: Bytes) -> Result<Response> {
+async fn offer(
+    State(live): State<Arc<Live>>,
+    Segments(screen): Segments<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response> {
     let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None };
     live.answer_offer(&watcher, &screen, &headers, &body).await
 }
 
-async fn end(State(live): State<Arc<Live>>, Segments((screen, session)): Segments<(String, String)>) -> Result<StatusCode> {
+async fn end(
+    State(live): State<Arc<Live>>,
+    Segments((screen, session)): Segments<(String, String)>,
+) -> Result<StatusCode> {
     live.close("anna", &screen, &session).map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn stream(State(live): State<Arc<Live>>, Segments(screen): Segments<String>) -> Result<Response> {
     let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None };
-    live.answer_stream(&watcher, &screen, 640, 5.0)
+    live.answer_stream(&watcher, &screen, 640, 5.0).await
 }
 
 async fn picture(
@@ -90,7 +98,9 @@ fn note_canvases(stage: &Stage, stop: Arc<AtomicBool>) -> std::thread::JoinHandl
             let at = clock.wall().as_secs_f64() * 1000.0;
             let (plane, size) = (&canvas.planes()[0], (canvas.width() as usize, canvas.height() as usize));
             let code = code::read(&plane.data, plane.stride, size, None);
-            if let Some(code) = code.filter(|code| composed.last().is_none_or(|(frame, _)| *frame != code.frame)) {
+            if let Some(code) =
+                code.filter(|code| composed.last().is_none_or(|(frame, _)| *frame != code.frame))
+            {
                 composed.push((code.frame, at));
             }
         }
@@ -147,7 +157,10 @@ fn chromium_shows_the_wall_and_leaves_it() {
     let delays = sorted(seen.iter().filter_map(delay).collect());
     println!(
         "{} frames; from the wall's canvas to the glass: {:.0} ms median, {:.0} ms 95th percentile, {:.0} ms at most",
-        delays.len(), part(&delays, 0.5), part(&delays, 0.95), part(&delays, 1.0)
+        delays.len(),
+        part(&delays, 0.5),
+        part(&delays, 0.95),
+        part(&delays, 1.0)
     );
     assert!(part(&delays, 0.5) < 500.0, "half a second from the wall to the glass: {delays:?}");
     assert!(seen.iter().all(|s| s["camera"] == 1), "{seen:?}");
@@ -156,7 +169,11 @@ fn chromium_shows_the_wall_and_leaves_it() {
     assert_eq!(report["left"]["status"], 204);
     assert_eq!(report["left"]["late"], 0, "pictures after the end: {report}");
     assert_eq!(report["fallback"]["width"], 640);
-    assert!(report["fallback"]["different"].as_u64() > Some(5), "the fall-back moves: {}", report["fallback"]);
+    assert!(
+        report["fallback"]["different"].as_u64() > Some(5),
+        "the fall-back moves: {}",
+        report["fallback"]
+    );
     stage.until("the end", || stage.live.viewers(&stage.screen) == 0);
     let after = stage.wall.report().screens[0].clone();
     println!("missed {} of {}", after.missed - before.missed, after.frames - before.frames);

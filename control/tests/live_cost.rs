@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use vitrail_control::live::LiveReport;
+use vitrail_engine::encode::Rate;
 
 use stage::{Stage, Wish};
 
@@ -18,7 +19,12 @@ const TIME: Duration = Duration::from_secs(20);
 #[test]
 #[ignore = "a measurement: EXCLUSIVE machine, a minute and a half"]
 fn cpu_by_the_number_of_viewers() {
-    let stage = Stage::start(Wish { size: (1920, 1080), ..Wish::default() });
+    measure(None);
+    measure(Some(Rate::Crf(1)));
+}
+
+fn measure(rate: Option<Rate>) {
+    let stage = Stage::start(Wish { size: (1920, 1080), rate, ..Wish::default() });
     let login = CancellationToken::new();
     let watcher = stage.watcher("anna", &login);
     let mut watching = Vec::new();
@@ -31,7 +37,8 @@ fn cpu_by_the_number_of_viewers() {
             report.viewers.len() == count && report.viewers.iter().all(|v| v.connected && v.units > 10)
         };
         stage.until("all of them", connected);
-        let (before, screen, began) = (stage.live.report(), stage.wall.report().screens[0].clone(), Instant::now());
+        let (before, screen, began) =
+            (stage.live.report(), stage.wall.report().screens[0].clone(), Instant::now());
         std::thread::sleep(TIME);
         let (after, now) = (stage.live.report(), stage.wall.report().screens[0].clone());
         let seconds = began.elapsed().as_secs_f64();

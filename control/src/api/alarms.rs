@@ -33,7 +33,11 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<List<
         (status = 404, description = "No such camera", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something in it is wrong", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn raise(State(shared): State<Shared>, caller: Caller, Json(alarm): Json<NewAlarm>) -> Result<(StatusCode, Json<Alarm>)> {
+async fn raise(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(alarm): Json<NewAlarm>,
+) -> Result<(StatusCode, Json<Alarm>)> {
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     let alarm = blocking(move || conductor.raise(&caller.actor, alarm)).await?;
@@ -49,7 +53,11 @@ async fn raise(State(shared): State<Shared>, caller: Caller, Json(alarm): Json<N
         (status = 404, description = "No such alarm", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Somebody else was quicker", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn acknowledge(State(shared): State<Shared>, caller: Caller, Path(id): Path<i64>) -> Result<Json<Alarm>> {
+async fn acknowledge(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<i64>,
+) -> Result<Json<Alarm>> {
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     Ok(Json(blocking(move || conductor.acknowledge(&caller.actor, id)).await?))
@@ -73,7 +81,11 @@ async fn rules(State(shared): State<Shared>, caller: Caller) -> Result<Json<List
         (status = 201, description = "Made", body = Rule),
         (status = 422, description = "Something in it is wrong", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn add_rule(State(shared): State<Shared>, caller: Caller, Json(rule): Json<NewRule>) -> Result<(StatusCode, Json<Rule>)> {
+async fn add_rule(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(rule): Json<NewRule>,
+) -> Result<(StatusCode, Json<Rule>)> {
     caller.require(Permission::ManageWall)?;
     let rule = blocking(move || shared.wall()?.alarms().save_rule(&caller.actor, None, rule)).await?;
     Ok((StatusCode::CREATED, Json(rule)))
@@ -107,7 +119,11 @@ async fn change_rule(
         (status = 204, description = "Removed"),
         (status = 404, description = "No such rule", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn remove_rule(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode> {
+async fn remove_rule(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
     caller.require(Permission::ManageWall)?;
     blocking(move || shared.wall()?.alarms().remove_rule(&caller.actor, &id)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -40,7 +40,11 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<List<
         (status = 201, description = "Saved", body = SavedLayout),
         (status = 422, description = "The name is wrong", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn save(State(shared): State<Shared>, caller: Caller, Json(name): Json<Name>) -> Result<(StatusCode, Json<SavedLayout>)> {
+async fn save(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(name): Json<Name>,
+) -> Result<(StatusCode, Json<SavedLayout>)> {
     caller.require(Permission::OperateWall)?;
     let regions = shared.wall()?.layout().regions;
     let saved = blocking(move || saved::save(&shared.db, &caller.actor, None, &name.name, &regions)).await?;
@@ -101,7 +105,11 @@ async fn remove(State(shared): State<Shared>, caller: Caller, Path(id): Path<Str
         (status = 404, description = "No such layout", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It is for other screens", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn apply(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<Changed>> {
+async fn apply(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Changed>> {
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     let apply = move || {

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod agreements;
 pub mod alarms;
+pub mod audit;
 pub mod events;
 pub mod health;
 pub mod incidents;
@@ -28,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::db::Database;
 use crate::live::Live;
 use crate::people::{People, Settings};
+use crate::registry::Registry;
 use crate::rights::Policy;
 use crate::wall::Conductor;
 use crate::{Problem, Result};
@@ -42,6 +44,8 @@ pub struct Control {
     pub rights: Arc<Policy>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
+    /// Zones, sites and cameras, where there are any.
+    registry: Option<Arc<Registry>>,
     /// The wall, where one runs.
     wall: Option<Arc<Conductor>>,
     /// Its live pictures.
@@ -55,10 +59,25 @@ impl Control {
             people: Arc::new(People::new(db.clone(), people)?),
             rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
+            registry: None,
             wall: None,
             live: None,
             db,
         })
+    }
+
+    /// With a registry.
+    pub fn with_registry(self, registry: Arc<Registry>) -> Control {
+        Control { registry: Some(registry), ..self }
+    }
+
+    /// Zones, sites and cameras.
+    ///
+    /// # Errors
+    /// Unavailable where there is no registry.
+    pub fn registry(&self) -> Result<&Arc<Registry>> {
+        let none = || Problem::new(crate::base::Kind::Unavailable, "registry", "is not served here");
+        self.registry.as_ref().ok_or_else(none)
     }
 
     /// With a wall and its live pictures.
@@ -93,6 +112,7 @@ pub type Shared = Arc<Control>;
 /// Every route under `/api/v1`, each with its documentation.
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .merge(audit::routes())
         .merge(setup::routes())
         .merge(login::routes())
         .merge(accounts::routes())
@@ -111,16 +131,15 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,
 /// each error as problem+json.
 pub fn router(shared: Shared) -> Router {
-    let (router, _) = documented().split_for_parts();
-    layers::around(router.fallback(page::serve), &shared).with_state(shared)
+    let (api, mut document) = OpenApiRouter::new().nest("/api/v1", routes()).split_for_parts();
+    let api = layers::Guard::new(shared.clone(), &mut document).before(api);
+    let (outside, _) = outside().split_for_parts();
+    layers::around(api.merge(outside).fallback(page::serve), &shared).with_state(shared)
 }
 
-/// The routes that have a documentation, at their full paths.
-fn documented() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(openapi::head())
-        .nest("/api/v1", routes())
-        .merge(health::routes())
-        .merge(metrics::routes())
+/// What monitoring asks, outside `/api/v1`.
+fn outside() -> OpenApiRouter<Shared> {
+    health::routes().merge(metrics::routes())
 }
 
 /// Runs what waits for the disk where it holds nobody up.

@@ -30,7 +30,11 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<List<
         (status = 201, description = "Made", body = Tour),
         (status = 422, description = "Something in it is wrong", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn add(State(shared): State<Shared>, caller: Caller, Json(tour): Json<NewTour>) -> Result<(StatusCode, Json<Tour>)> {
+async fn add(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(tour): Json<NewTour>,
+) -> Result<(StatusCode, Json<Tour>)> {
     caller.require(Permission::OperateWall)?;
     let tour = blocking(move || shared.wall()?.tours().save(&caller.actor, None, tour)).await?;
     Ok((StatusCode::CREATED, Json(tour)))

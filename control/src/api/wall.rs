@@ -120,7 +120,10 @@ pub(super) fn admitted(admission: Admission) -> Admitted {
         Admission::Degraded { cameras } => Admitted::Degraded {
             cameras: cameras
                 .into_iter()
-                .map(|(camera, step)| DegradedCamera { camera: camera.to_string(), step: format!("{step:?}") })
+                .map(|(camera, step)| DegradedCamera {
+                    camera: camera.to_string(),
+                    step: format!("{step:?}"),
+                })
                 .collect(),
         },
         Admission::DoesNotFit { missing, paused } => {
@@ -272,7 +275,8 @@ async fn snapshot_screen(
         let frame = crate::live::Screens::canvas(&**conductor, &screen);
         let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))?;
         let layout = conductor.layout();
-        let cameras: Vec<String> = layout.showings().into_iter().filter(|(s, _)| *s == screen).map(|(_, c)| c).collect();
+        let cameras: Vec<String> =
+            layout.showings().into_iter().filter(|(s, _)| *s == screen).map(|(_, c)| c).collect();
         take_out(&shared, &caller, &why.reason, &screen, None, &cameras, &frame)
     });
     Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
@@ -299,8 +303,12 @@ async fn snapshot_tile(
     let png = blocking(move || {
         let conductor = shared.wall()?;
         let layout = conductor.layout();
-        let found = layout.tiles().find(|t| t.id == tile).ok_or_else(|| Problem::not_found(format!("tile {tile}")))?;
-        let camera = found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
+        let found = layout
+            .tiles()
+            .find(|t| t.id == tile)
+            .ok_or_else(|| Problem::not_found(format!("tile {tile}")))?;
+        let camera =
+            found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
         let region = layout.regions.iter().find(|r| r.tiles.iter().any(|t| t.id == tile));
         let screen = region.and_then(|r| r.screens.first()).cloned().unwrap_or_default();
         let frame = crate::live::Screens::still(&**conductor, &camera, 8192)?;
@@ -355,15 +363,22 @@ fn take_out(
     if let Some(first) = refused.first() {
         let text = first["refusal"]["text"].as_str().unwrap_or_default().to_owned();
         let code = first["refusal"]["code"].as_str().unwrap_or_default().to_owned();
-        return Err(Problem::refused("snapshot", text).code(code).more(serde_json::json!({ "refused": refused })));
+        return Err(Problem::refused("snapshot", text)
+            .code(code)
+            .more(serde_json::json!({ "refused": refused })));
     }
     let png = snapshot::to_png(frame)?;
     let sum: String = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
     if events.is_empty() {
-        events.push(Event { screen: Some(screen.to_owned()), reason: Some(reason.to_owned()), ..Event::new("snapshot.taken") });
+        events.push(Event {
+            screen: Some(screen.to_owned()),
+            reason: Some(reason.to_owned()),
+            ..Event::new("snapshot.taken")
+        });
     }
     for event in &mut events {
-        event.details = serde_json::json!({ "sha256": sum, "width": frame.width(), "height": frame.height() });
+        event.details =
+            serde_json::json!({ "sha256": sum, "width": frame.width(), "height": frame.height() });
     }
     shared.db.change(&caller.actor, |_, into| {
         into.append(&mut events);

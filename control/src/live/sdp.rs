@@ -116,7 +116,8 @@ fn config(stream: ProfileLevel, credentials: &Credentials) -> RtcConfig {
 fn video(rtc: &Rtc, offer: &str) -> Option<Mid> {
     let mut mids = offer.lines().filter_map(|line| line.trim_end().strip_prefix("a=mid:")).map(Mid::from);
     let is_sent = |mid: &Mid| {
-        rtc.media(*mid).is_some_and(|media| media.kind() == MediaKind::Video && media.direction().is_sending())
+        rtc.media(*mid)
+            .is_some_and(|media| media.kind() == MediaKind::Video && media.direction().is_sending())
     };
     mids.find(is_sent)
 }

@@ -16,6 +16,7 @@ use vitrail_engine::output::Tap;
 use super::*;
 use crate::audit::Actor;
 use crate::people::Role;
+use crate::rights::{Because, Code};
 
 /// One screen called `left`, and cameras.
 #[derive(Default)]
@@ -55,14 +56,14 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal { code: "revoked".into(), text: "agreement A-2026-0001 was revoked".into() };
-    let hooks = Hooks {
-        screens: fake.clone(),
-        login: Arc::new(|_| CancellationToken::new()),
-        may_see: Arc::new(move |_, _| {
-            if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
-        }),
-    };
+    let refusal = Refusal::from(Because::of(Code::Revoked));
+    let hooks =
+        Hooks {
+            screens: fake.clone(),
+            may_see: Arc::new(move |_, _| {
+                if policy.refused.load(Ordering::SeqCst) { Err(refusal.clone()) } else { Ok(()) }
+            }),
+        };
     let config = LiveConfig { viewers: 2, ..LiveConfig::new(([127, 0, 0, 1], 0).into()) };
     (fake, Live::start(config, hooks).unwrap())
 }
@@ -79,6 +80,8 @@ fn caller() -> Caller {
         zones: Vec::new(),
         unit: "centre".into(),
         session: None,
+        narrowed: None,
+        ended: CancellationToken::new(),
         actor: Actor::system(),
     }
 }
@@ -114,7 +117,10 @@ async fn a_canvas_that_did_not_change_costs_nothing() {
     assert_eq!(first.headers()[header::CACHE_CONTROL], "private, no-cache");
     assert_eq!(size(&bytes(first).await), (640, 360));
     let again = live.answer_picture("left", 640, &knows(tag.as_ref())).await.unwrap();
-    assert_eq!((again.status(), again.headers().get(header::ETAG).cloned()), (StatusCode::NOT_MODIFIED, tag.clone()));
+    assert_eq!(
+        (again.status(), again.headers().get(header::ETAG).cloned()),
+        (StatusCode::NOT_MODIFIED, tag.clone())
+    );
     assert!(bytes(again).await.is_empty());
     let wider = live.answer_picture("left", 5000, &knows(tag.as_ref())).await.unwrap();
     assert_eq!(size(&bytes(wider).await), (1920, 1080), "never wider than the screen");
@@ -161,9 +167,9 @@ fn parts(body: &[u8]) -> Vec<&[u8]> {
 async fn a_stream_shows_what_changes_and_ends_with_the_login() {
     let (fake, live) = setup();
     let watcher = watcher();
-    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).unwrap_err().status, 404);
+    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap_err().status, 404);
     *fake.canvas.lock().unwrap() = Some(frame(90, 1));
-    let response = live.answer_stream(&watcher, "left", 640, 15.0).unwrap();
+    let response = live.answer_stream(&watcher, "left", 640, 15.0).await.unwrap();
     let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
     assert_eq!(kind, "multipart/x-mixed-replace; boundary=vitrail-picture");
     let mut body = response.into_body().into_data_stream();
@@ -182,11 +188,11 @@ async fn streams_are_few_and_end_with_the_server() {
     let (fake, live) = setup();
     *fake.canvas.lock().unwrap() = Some(frame(90, 1));
     let watcher = watcher();
-    let first = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
-    let second = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
-    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).unwrap_err().status, 503);
+    let first = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
+    let second = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
+    assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap_err().status, 503);
     drop(first);
-    let third = live.answer_stream(&watcher, "left", 640, 5.0).unwrap();
+    let third = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
     live.stop();
     for response in [second, third] {
         assert!(response.into_body().into_data_stream().next().await.is_none());
@@ -241,7 +247,9 @@ async fn what_is_being_made_while_the_right_ends_is_not_given_out() {
         *fake.gate.lock().unwrap() = Some((told, door));
         let asking = {
             let live = live.clone();
-            tokio::spawn(async move { live.answer_thumbnail(&caller(), "gate", 320, &Conditions::default()).await })
+            tokio::spawn(async move {
+                live.answer_thumbnail(&caller(), "gate", 320, &Conditions::default()).await
+            })
         };
         tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
         fake.refused.store(true, Ordering::SeqCst);
@@ -271,5 +279,9 @@ async fn offers_must_be_offers() {
     assert_eq!(ask("application/json", b"v=0".to_vec()).await, 400);
     assert_eq!(ask("application/sdp", vec![0xff; 10]).await, 400);
     assert_eq!(ask("application/sdp", vec![b'v'; 70_000]).await, 413);
-    assert_eq!(ask("Application/SDP; charset=utf-8", b"v=0".to_vec()).await, 404, "understood; no such screen");
+    assert_eq!(
+        ask("Application/SDP; charset=utf-8", b"v=0".to_vec()).await,
+        404,
+        "understood; no such screen"
+    );
 }

@@ -155,8 +155,15 @@ impl Alarms {
         let rule = Rule { id: id.map_or_else(new_id, str::to_owned), rule };
         let body = serde_json::to_string(&rule).map_err(unreadable)?;
         self.db.change(by, |transaction, events| {
-            transaction.execute("INSERT OR REPLACE INTO alarm_rule (id, body) VALUES (?1, ?2)", params![rule.id, body])?;
-            events.push(Event { subject: Some(rule.id.clone()), details: json!({ "rule": rule.rule }), ..Event::new("alarm-rule.saved") });
+            transaction.execute(
+                "INSERT OR REPLACE INTO alarm_rule (id, body) VALUES (?1, ?2)",
+                params![rule.id, body],
+            )?;
+            events.push(Event {
+                subject: Some(rule.id.clone()),
+                details: json!({ "rule": rule.rule }),
+                ..Event::new("alarm-rule.saved")
+            });
             Ok(())
         })?;
         Ok(rule)
@@ -180,9 +187,13 @@ impl Conductor {
     /// # Errors
     /// NotFound for a camera that the registry does not have. What a rule could not do is in the answer.
     pub fn raise(&self, by: &Actor, new: NewAlarm) -> Result<Alarm> {
-        let spec = self.camera(&new.camera).ok_or_else(|| Problem::not_found(format!("camera {}", new.camera)))?;
+        let spec =
+            self.camera(&new.camera).ok_or_else(|| Problem::not_found(format!("camera {}", new.camera)))?;
         if new.kind.trim().is_empty() || new.kind.len() > 100 || new.text.len() > 2000 {
-            return Err(Problem::invalid("alarm", "needs a kind of up to 100 bytes and a text of up to 2000"));
+            return Err(Problem::invalid(
+                "alarm",
+                "needs a kind of up to 100 bytes and a text of up to 2000",
+            ));
         }
         let rules: Vec<Rule> =
             self.alarms.rules()?.into_iter().filter(|r| r.rule.applies(&new, spec.zone.as_deref())).collect();
@@ -198,7 +209,8 @@ impl Conductor {
             called: Vec::new(),
         };
         alarm.id = self.db.change(by, |transaction, events| {
-            transaction.execute("INSERT INTO alarm (at, open, body) VALUES (?1, 1, '')", params![alarm.at])?;
+            transaction
+                .execute("INSERT INTO alarm (at, open, body) VALUES (?1, 1, '')", params![alarm.at])?;
             let id = transaction.last_insert_rowid();
             alarm.id = id;
             let body = serde_json::to_string(&alarm).map_err(unreadable)?;
@@ -234,12 +246,17 @@ impl Conductor {
     /// NotFound, or Conflict where somebody else was quicker.
     pub fn acknowledge(&self, by: &Actor, id: i64) -> Result<Alarm> {
         let body: Option<String> = self.db.read(|connection| {
-            Ok(connection.query_row("SELECT body FROM alarm WHERE id = ?1", [id], |row| row.get(0)).optional()?)
+            Ok(connection
+                .query_row("SELECT body FROM alarm WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?)
         })?;
         let body = body.ok_or_else(|| Problem::not_found(format!("alarm {id}")))?;
         let mut alarm: Alarm = serde_json::from_str(&body).map_err(unreadable)?;
         if let Some(who) = &alarm.acknowledged_by {
-            return Err(Problem::conflict(format!("alarm {id}"), format!("was acknowledged by {who} before")));
+            return Err(Problem::conflict(
+                format!("alarm {id}"),
+                format!("was acknowledged by {who} before"),
+            ));
         }
         (alarm.acknowledged_by, alarm.acknowledged_at) = (Some(by.account.clone()), Some(self.db.now()));
         self.keep_alarm(by, &alarm, Some("alarm.acknowledged"))?;
@@ -257,10 +274,17 @@ impl Conductor {
         self.db.change(by, |transaction, events| {
             let sql = "UPDATE alarm SET open = ?2, body = ?3 WHERE id = ?1 AND open = 1";
             if transaction.execute(sql, params![alarm.id, open, body])? == 0 {
-                return Err(Problem::conflict(format!("alarm {}", alarm.id), "was acknowledged by somebody else before"));
+                return Err(Problem::conflict(
+                    format!("alarm {}", alarm.id),
+                    "was acknowledged by somebody else before",
+                ));
             }
             if let Some(kind) = event {
-                events.push(Event { camera: Some(alarm.camera.clone()), subject: Some(alarm.id.to_string()), ..Event::new(kind) });
+                events.push(Event {
+                    camera: Some(alarm.camera.clone()),
+                    subject: Some(alarm.id.to_string()),
+                    ..Event::new(kind)
+                });
             }
             Ok(())
         })

@@ -158,7 +158,8 @@ impl Conductor {
         let weak = Arc::downgrade(self);
         self.db.on_commit(Box::new(move |records| {
             let Some(conductor) = weak.upgrade() else { return };
-            let of = |kinds: &[&str]| records.iter().any(|r| kinds.iter().any(|k| r.event.kind.starts_with(k)));
+            let of =
+                |kinds: &[&str]| records.iter().any(|r| kinds.iter().any(|k| r.event.kind.starts_with(k)));
             if of(&["camera.", "zone.", "site.", "registry."]) {
                 conductor.cameras_changed.store(true, Ordering::Relaxed);
                 conductor.wake.send(());
@@ -166,7 +167,9 @@ impl Conductor {
             if of(&["agreement.", "incident.", "account."]) {
                 conductor.wake.send(());
             }
-            for (kind, event) in [("agreement.", "agreement"), ("incident.", "incident"), ("camera.", "registry")] {
+            for (kind, event) in
+                [("agreement.", "agreement"), ("incident.", "incident"), ("camera.", "registry")]
+            {
                 if let Some(record) = records.iter().find(|r| r.event.kind.starts_with(kind)) {
                     conductor.bus.tell(event, &record.event);
                 }
@@ -327,11 +330,21 @@ impl Conductor {
     pub fn undo(&self, by: &Actor, forward: bool) -> Result<Layout> {
         let mut desk = self.desk();
         let from = if forward { desk.redo.last() } else { desk.undo.last() }.cloned();
-        let from = from.ok_or_else(|| Problem::conflict("layout", if forward { "there is nothing to do again" } else { "there is nothing to take back" }))?;
+        let from = from.ok_or_else(|| {
+            Problem::conflict(
+                "layout",
+                if forward { "there is nothing to do again" } else { "there is nothing to take back" },
+            )
+        })?;
         let mut next = self.successor(&desk, by);
         next.regions = settle::touched(&from.regions, next.version);
         let (now, version) = (desk.layout.clone(), next.version);
-        self.commit(&mut desk, by, next, serde_json::json!({ "taken_back": now.version, "forward": forward }))?;
+        self.commit(
+            &mut desk,
+            by,
+            next,
+            serde_json::json!({ "taken_back": now.version, "forward": forward }),
+        )?;
         debug_assert_eq!(desk.layout.version, version);
         if forward {
             desk.redo.pop();
@@ -347,7 +360,12 @@ impl Conductor {
     ///
     /// # Errors
     /// Where they are for other screens, or the log cannot be written.
-    pub fn apply_regions(&self, by: &Actor, regions: &[layout::Region], why: serde_json::Value) -> Result<Layout> {
+    pub fn apply_regions(
+        &self,
+        by: &Actor,
+        regions: &[layout::Region],
+        why: serde_json::Value,
+    ) -> Result<Layout> {
         let mut desk = self.desk();
         let mut next = self.successor(&desk, by);
         next.regions = settle::touched(regions, next.version);
@@ -432,7 +450,11 @@ impl Conductor {
         let mut desk = self.desk();
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         let report = engine.map(Wall::stop);
-        let mut events: Vec<Event> = desk.showings.iter().map(|s| settle::ended(s, &self.gate, &desk.layout, "the wall ends")).collect();
+        let mut events: Vec<Event> = desk
+            .showings
+            .iter()
+            .map(|s| settle::ended(s, &self.gate, &desk.layout, "the wall ends"))
+            .collect();
         events.push(Event { subject: Some(self.settings.wall.id.to_string()), ..Event::new("wall.stopped") });
         let recorded = self.db.change(&Actor::system(), |_, into| {
             into.extend(events);
@@ -447,7 +469,11 @@ impl Conductor {
 }
 
 impl crate::live::Screens for Conductor {
-    fn tap(&self, screen: &str, sink: Arc<dyn vitrail_engine::encode::EncodedSink>) -> Option<vitrail_engine::output::Tap> {
+    fn tap(
+        &self,
+        screen: &str,
+        sink: Arc<dyn vitrail_engine::encode::EncodedSink>,
+    ) -> Option<vitrail_engine::output::Tap> {
         self.with_wall(|wall| wall.tap(&ScreenId::from(screen), sink)).ok().flatten()
     }
 
@@ -509,5 +535,6 @@ fn known_cameras(desk: &Desk, changes: &[Change]) -> Result<()> {
 fn fits(layout: &Layout, wall: &WallSpec) -> bool {
     let screens: Vec<&str> = wall.scene.screens.iter().map(|s| s.id.as_str()).collect();
     let own = layout.regions.iter().filter(|r| r.screens.len() == 1).count();
-    own == screens.len() && layout.regions.iter().flat_map(|r| &r.screens).all(|s| screens.contains(&s.as_str()))
+    own == screens.len()
+        && layout.regions.iter().flat_map(|r| &r.screens).all(|s| screens.contains(&s.as_str()))
 }

@@ -35,7 +35,11 @@ fn unreadable(error: serde_json::Error) -> Problem {
 pub(super) fn newest(db: &Database, wall: &str) -> Result<Option<Layout>> {
     db.read(|connection| {
         let body: Option<String> = connection
-            .query_row("SELECT body FROM wall_layout WHERE wall = ?1 ORDER BY version DESC LIMIT 1", [wall], |row| row.get(0))
+            .query_row(
+                "SELECT body FROM wall_layout WHERE wall = ?1 ORDER BY version DESC LIMIT 1",
+                [wall],
+                |row| row.get(0),
+            )
             .optional()?;
         body.map(|body| serde_json::from_str(&body).map_err(unreadable)).transpose()
     })
@@ -45,8 +49,12 @@ pub(super) fn newest(db: &Database, wall: &str) -> Result<Option<Layout>> {
 pub(super) fn keep(transaction: &Transaction<'_>, wall: &str, layout: &Layout) -> Result<()> {
     let body = serde_json::to_string(layout).map_err(unreadable)?;
     let (version, oldest) = (layout.version, layout.version.saturating_sub(KEPT));
-    transaction.execute("INSERT INTO wall_layout (wall, version, body) VALUES (?1, ?2, ?3)", params![wall, version as i64, body])?;
-    transaction.execute("DELETE FROM wall_layout WHERE wall = ?1 AND version <= ?2", params![wall, oldest as i64])?;
+    transaction.execute(
+        "INSERT INTO wall_layout (wall, version, body) VALUES (?1, ?2, ?3)",
+        params![wall, version as i64, body],
+    )?;
+    transaction
+        .execute("DELETE FROM wall_layout WHERE wall = ?1 AND version <= ?2", params![wall, oldest as i64])?;
     Ok(())
 }
 
@@ -61,7 +69,8 @@ fn read_saved((id, name, owner, at, body): (String, String, String, Utc, String)
 /// All saved layouts, by name.
 pub fn list(db: &Database) -> Result<Vec<SavedLayout>> {
     db.read(|connection| {
-        let mut statement = connection.prepare("SELECT id, name, owner, at, body FROM saved_layout ORDER BY name, id")?;
+        let mut statement =
+            connection.prepare("SELECT id, name, owner, at, body FROM saved_layout ORDER BY name, id")?;
         let rows = statement.query_map([], read_row)?;
         rows.map(|row| read_saved(row?)).collect()
     })
@@ -70,13 +79,21 @@ pub fn list(db: &Database) -> Result<Vec<SavedLayout>> {
 /// One saved layout.
 pub fn find(db: &Database, id: &str) -> Result<SavedLayout> {
     db.read(|connection| {
-        let row = connection.query_row("SELECT id, name, owner, at, body FROM saved_layout WHERE id = ?1", [id], read_row).optional()?;
+        let row = connection
+            .query_row("SELECT id, name, owner, at, body FROM saved_layout WHERE id = ?1", [id], read_row)
+            .optional()?;
         read_saved(row.ok_or_else(|| Problem::not_found(format!("layout {id}")))?)
     })
 }
 
 /// Saves regions under a name; with `id`, over the one that is there.
-pub fn save(db: &Database, by: &Actor, id: Option<&str>, name: &str, regions: &[Region]) -> Result<SavedLayout> {
+pub fn save(
+    db: &Database,
+    by: &Actor,
+    id: Option<&str>,
+    name: &str,
+    regions: &[Region],
+) -> Result<SavedLayout> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 100 {
         return Err(Problem::invalid("name", "must have 1 to 100 characters"));
@@ -96,7 +113,11 @@ pub fn save(db: &Database, by: &Actor, id: Option<&str>, name: &str, regions: &[
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, at = excluded.at, body = excluded.body",
             params![saved.id, saved.name, saved.owner, saved.at, body],
         )?;
-        events.push(Event { subject: Some(saved.id.clone()), details: serde_json::json!({ "name": saved.name }), ..Event::new("layout.saved") });
+        events.push(Event {
+            subject: Some(saved.id.clone()),
+            details: serde_json::json!({ "name": saved.name }),
+            ..Event::new("layout.saved")
+        });
         Ok(())
     })?;
     Ok(saved)

@@ -21,7 +21,13 @@ impl Conductor {
     ///
     /// # Errors
     /// Where `next` is wrong in itself, or the log cannot be written; then nothing new is shown.
-    pub(super) fn settle(&self, desk: &mut Desk, by: &Actor, next: Option<Layout>, mut events: Vec<Event>) -> Result<()> {
+    pub(super) fn settle(
+        &self,
+        desk: &mut Desk,
+        by: &Actor,
+        next: Option<Layout>,
+        mut events: Vec<Event>,
+    ) -> Result<()> {
         let changed = next.is_some();
         let layout = next.unwrap_or_else(|| desk.layout.clone());
         let scene = layout.to_scene(&self.settings.wall.scene.screens)?;
@@ -31,8 +37,11 @@ impl Conductor {
         for camera in wanted.shown.keys() {
             permits.insert(camera.clone(), self.gate.judge(&wanted, camera));
         }
-        let allowed: BTreeSet<(String, String)> =
-            layout.showings().into_iter().filter(|(_, camera)| permits.get(camera).is_some_and(|p| p.is_ok())).collect();
+        let allowed: BTreeSet<(String, String)> = layout
+            .showings()
+            .into_iter()
+            .filter(|(_, camera)| permits.get(camera).is_some_and(|p| p.is_ok()))
+            .collect();
         let refused: BTreeSet<(String, String)> = permits
             .iter()
             .filter_map(|(camera, permit)| Some((camera.clone(), permit.as_ref().err()?.code.clone())))
@@ -90,8 +99,10 @@ impl Conductor {
 
     /// Tells the engine what to show; the cameras that are not open yet are opened.
     fn show(&self, desk: &mut Desk, scene: Scene) -> Result<()> {
-        let shown: Vec<CameraId> = desk.layout.tiles().filter_map(|t| t.camera.as_deref()).map(Into::into).collect();
-        let all_open = shown.iter().all(|id| desk.open.contains(id) || !desk.cameras.contains_key(id.as_str()));
+        let shown: Vec<CameraId> =
+            desk.layout.tiles().filter_map(|t| t.camera.as_deref()).map(Into::into).collect();
+        let all_open =
+            shown.iter().all(|id| desk.open.contains(id) || !desk.cameras.contains_key(id.as_str()));
         let scene = without_unknown(scene, &desk.cameras);
         if all_open {
             return Ok(self.engine(|wall| wall.apply(&scene))??);
@@ -153,11 +164,19 @@ pub(super) fn wanted(layout: &Layout) -> Wanted {
 }
 
 /// The engine's wall with this scene: the cameras that it shows, and those to be kept ready.
-pub(super) fn spec(wall: &WallSpec, scene: Scene, cameras: &HashMap<String, Arc<CameraSpec>>, layout: &Layout) -> WallSpec {
+pub(super) fn spec(
+    wall: &WallSpec,
+    scene: Scene,
+    cameras: &HashMap<String, Arc<CameraSpec>>,
+    layout: &Layout,
+) -> WallSpec {
     let shown: BTreeSet<&str> = layout.tiles().filter_map(|t| t.camera.as_deref()).collect();
     let ready = |spec: &CameraSpec| wall.standby.as_ref().is_some_and(|query| query.matches(spec));
-    let mut open: Vec<CameraSpec> =
-        cameras.values().filter(|spec| shown.contains(spec.id.as_str()) || ready(spec)).map(|spec| (**spec).clone()).collect();
+    let mut open: Vec<CameraSpec> = cameras
+        .values()
+        .filter(|spec| shown.contains(spec.id.as_str()) || ready(spec))
+        .map(|spec| (**spec).clone())
+        .collect();
     open.sort_by(|a, b| a.id.cmp(&b.id));
     let mut spec = wall.clone();
     // Logins come with the registry's addresses.

@@ -96,8 +96,15 @@ impl NewTour {
         if self.name.trim().is_empty() || self.name.chars().count() > 100 {
             return Err(Problem::invalid("name", "must have 1 to 100 characters"));
         }
-        if self.tiles.is_empty() || self.cameras.is_empty() || self.cameras.len() > 1000 || self.tiles.len() > 256 {
-            return Err(Problem::invalid("tour", "needs at least one tile and one camera (256 and 1000 at most)"));
+        if self.tiles.is_empty()
+            || self.cameras.is_empty()
+            || self.cameras.len() > 1000
+            || self.tiles.len() > 256
+        {
+            return Err(Problem::invalid(
+                "tour",
+                "needs at least one tile and one camera (256 and 1000 at most)",
+            ));
         }
         if !(2..=3600).contains(&self.dwell_s) {
             return Err(Problem::invalid("dwell_s", "must be 2 to 3600 seconds"));
@@ -113,7 +120,11 @@ impl NewTour {
     fn changes(&self, turn: usize) -> Vec<Change> {
         let first = turn * self.tiles.len();
         let cameras = self.cameras.iter().cycle().skip(first);
-        self.tiles.iter().zip(cameras).map(|(tile, camera)| Change::Show { tile: tile.clone(), camera: camera.clone() }).collect()
+        self.tiles
+            .iter()
+            .zip(cameras)
+            .map(|(tile, camera)| Change::Show { tile: tile.clone(), camera: camera.clone() })
+            .collect()
     }
 }
 
@@ -138,8 +149,9 @@ impl Tours {
     /// One tour.
     pub fn find(&self, id: &str) -> Result<Tour> {
         self.db.read(|connection| {
-            let body: Option<String> =
-                connection.query_row("SELECT body FROM tour WHERE id = ?1", [id], |row| row.get(0)).optional()?;
+            let body: Option<String> = connection
+                .query_row("SELECT body FROM tour WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?;
             let body = body.ok_or_else(|| Problem::not_found(format!("tour {id}")))?;
             serde_json::from_str(&body).map_err(unreadable)
         })
@@ -156,8 +168,15 @@ impl Tours {
         };
         let body = serde_json::to_string(&tour).map_err(unreadable)?;
         self.db.change(by, |transaction, events| {
-            transaction.execute("INSERT OR REPLACE INTO tour (id, owner, body) VALUES (?1, ?2, ?3)", params![tour.id, tour.owner, body])?;
-            events.push(Event { subject: Some(tour.id.clone()), details: serde_json::json!({ "name": tour.tour.name }), ..Event::new("tour.saved") });
+            transaction.execute(
+                "INSERT OR REPLACE INTO tour (id, owner, body) VALUES (?1, ?2, ?3)",
+                params![tour.id, tour.owner, body],
+            )?;
+            events.push(Event {
+                subject: Some(tour.id.clone()),
+                details: serde_json::json!({ "name": tour.tour.name }),
+                ..Event::new("tour.saved")
+            });
             Ok(())
         })?;
         Ok(tour)
@@ -239,7 +258,13 @@ impl Conductor {
             Order::Start => {
                 let paused = None;
                 // Its first turn comes with the next beat.
-                let run = Run { by: by.clone(), turn: tour.tour.turns() - 1, next_at: self.db.now(), paused, trouble: None };
+                let run = Run {
+                    by: by.clone(),
+                    turn: tour.tour.turns() - 1,
+                    next_at: self.db.now(),
+                    paused,
+                    trouble: None,
+                };
                 runs.insert(id.to_owned(), run);
             }
             Order::Stop => drop(runs.remove(id)),
@@ -264,7 +289,10 @@ impl Conductor {
         let now = self.db.now();
         let due: Vec<(String, Run)> = {
             let runs = self.tours.runs();
-            runs.iter().filter(|(_, r)| r.paused.is_none() && r.next_at <= now).map(|(id, r)| (id.clone(), r.clone())).collect()
+            runs.iter()
+                .filter(|(_, r)| r.paused.is_none() && r.next_at <= now)
+                .map(|(id, r)| (id.clone(), r.clone()))
+                .collect()
         };
         for (id, run) in due {
             let Ok(tour) = self.tours.find(&id) else { continue };

@@ -79,7 +79,8 @@ impl Client {
         self.rtc.sdp_api().accept_answer(self.pending, answer).unwrap();
         let facts = Arc::new(Facts::default());
         let (out, units) = mpsc::channel();
-        let run = Run { rtc: self.rtc, socket: self.socket, facts: facts.clone(), out, loss, key_asked: None };
+        let run =
+            Run { rtc: self.rtc, socket: self.socket, facts: facts.clone(), out, loss, key_asked: None };
         Viewing { units, facts, thread: Some(std::thread::spawn(|| run.run())) }
     }
 }
@@ -212,7 +213,8 @@ impl Eyes {
             let (w, h) = (picture.width as usize, picture.height as usize);
             let plane = &picture.planes[0];
             let code = code::read(&plane.data, plane.stride, (w, h), None);
-            seen = Some(Look { size: (picture.width, picture.height), code, whole: whole && !picture.damaged });
+            seen =
+                Some(Look { size: (picture.width, picture.height), code, whole: whole && !picture.damaged });
         });
         seen
     }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use vitrail_control::live::{Hooks, Live, LiveConfig, Watcher};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
+use vitrail_engine::encode::Rate;
 use vitrail_engine::media::{Codec, Ratio};
 use vitrail_engine::source::Authority;
 use vitrail_engine::wall::Wall;
@@ -18,6 +19,7 @@ use super::client::{Client, Viewing};
 pub struct Stage {
     pub live: Arc<Live>,
     pub wall: Arc<Wall>,
+    pub authority: Authority,
     _simulator: Simulator,
     pub screen: String,
     pub runtime: tokio::runtime::Runtime,
@@ -30,11 +32,13 @@ pub struct Wish {
     pub codec: Codec,
     pub preset: &'static str,
     pub viewers: usize,
+    /// Bits; left out, as a wall file without them.
+    pub rate: Option<Rate>,
 }
 
 impl Default for Wish {
     fn default() -> Wish {
-        Wish { size: (640, 360), fps: 25, codec: Codec::H264, preset: "veryfast", viewers: 32 }
+        Wish { size: (640, 360), fps: 25, codec: Codec::H264, preset: "veryfast", viewers: 32, rate: None }
     }
 }
 
@@ -49,21 +53,20 @@ impl Stage {
         let mut spec = WallSpec::grid(1, 1, wish.size.0, wish.size.1, rate, &uris, &[]).unwrap();
         spec.encoder.codec = wish.codec;
         spec.encoder.preset = wish.preset.to_owned();
+        spec.encoder.rate = wish.rate.unwrap_or(spec.encoder.rate);
         // Nothing over the camera's code.
         spec.overlay.labels = false;
         spec.overlay.clock = None;
         spec.overlay.border = 0;
-        let wall = Arc::new(Wall::start(spec, &Authority::owner(), clock.clone()).unwrap());
+        let authority = Authority::owner();
+        let wall = Arc::new(Wall::start(spec, &authority, clock.clone()).unwrap());
         let screen = wall.report().screens[0].id.clone();
-        let hooks = Hooks {
-            screens: wall.clone(),
-            login: Arc::new(|_| CancellationToken::new()),
-            may_see: Arc::new(|_, _| Ok(())),
-        };
+        let hooks = Hooks { screens: wall.clone(), may_see: Arc::new(|_, _| Ok(())) };
         let config = LiveConfig { viewers: wish.viewers, ..LiveConfig::new(([127, 0, 0, 1], 0).into()) };
         let live = Live::start(config, hooks).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let stage = Stage { live, wall, _simulator: simulator, screen, runtime };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let stage = Stage { live, wall, authority, _simulator: simulator, screen, runtime };
         stage.until("a live camera", || stage.wall.report().cameras[0].shown > 5);
         stage
     }
@@ -85,7 +88,8 @@ impl Stage {
     /// A viewer that watches, and its session.
     pub fn view(&self, watcher: &Watcher, loss: f64) -> (Viewing, String) {
         let client = Client::new();
-        let opened = self.runtime.block_on(self.live.open(watcher, &self.screen, client.offer.clone())).unwrap();
+        let opened =
+            self.runtime.block_on(self.live.open(watcher, &self.screen, client.offer.clone())).unwrap();
         (client.watch(&opened.answer, loss), opened.session)
     }
 }

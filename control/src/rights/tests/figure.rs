@@ -21,7 +21,11 @@ fn region(state: State) -> Rights {
         record: false,
         export: false,
         units: vec!["fire-brigade".into(), "federal-police".into(), "crisis-centre".into()],
-        tags: if number % 2 == 0 { Vec::new() } else { vec!["metro".into(), "ring".into(), "tunnel".into()] },
+        tags: if number.is_multiple_of(2) {
+            Vec::new()
+        } else {
+            vec!["metro".into(), "ring".into(), "tunnel".into()]
+        },
         from: Utc(0),
         to: Utc(2_000_000 + number as i64),
         state,

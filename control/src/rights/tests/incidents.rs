@@ -22,7 +22,8 @@ fn an_incident_is_opened_with_all_that_makes_it_lawful() {
     assert_eq!(record.event.reason.as_deref(), Some("A march of 4,000 people crosses two zones"));
     assert_eq!(record.event.subject.as_deref(), Some("EV-2026-118"));
     assert_eq!(record.event.details["purpose"], "public-order");
-    let wrong: [(&str, fn(&mut NewIncident)); 7] = [
+    type Spoil = fn(&mut NewIncident);
+    let wrong: [(&str, Spoil); 7] = [
         ("title", |i| i.title = String::new()),
         ("reason", |i| i.reason = " ".into()),
         ("reference", |i| i.reference = String::new()),

@@ -155,7 +155,8 @@ fn a_draft_whose_time_is_over_is_not_signed_and_can_be_given_up() {
 #[test]
 fn terms_that_say_nothing_are_refused_with_the_field() {
     let f = Fixture::new();
-    let wrong: [(&str, fn(&mut Terms)); 9] = [
+    type Spoil = fn(&mut Terms);
+    let wrong: [(&str, Spoil); 9] = [
         ("title", |t| t.title = " \t".into()),
         ("title", |t| t.title = "two\nlines".into()),
         ("title", |t| t.title = "é".repeat(201)),
@@ -219,7 +220,7 @@ fn the_database_itself_refuses_to_edit_what_was_signed_or_to_forget_anything() {
 #[test]
 fn purposes_can_be_added_and_none_is_changed() {
     let f = Fixture::new();
-    let all = f.db.read(|c| purposes(c)).expect("purposes");
+    let all = f.db.read(purposes).expect("purposes");
     assert!(all.len() >= 8 && all.iter().any(|p| p.word == "public-order"));
     let new = Purpose {
         word: "flood".into(),

@@ -71,7 +71,7 @@ fn validity_is_half_open_to_the_millisecond() {
         .into();
     assert_eq!(codes, ["not-yet-valid", "yes", "yes", "expired"]);
     let refused = ask(&one, Utc(9)).expect_err("not yet");
-    assert_eq!((refused.until, refused.at), (Utc(10), Some(Utc(10))));
+    assert_eq!((refused.until, refused.about.at), (Utc(10), Some(Utc(10))));
     assert_eq!(ask(&one, Utc(20)).expect_err("over").until, Utc::NEVER);
     let closing = Rights::new(
         vec![agreement("A-1")],
@@ -129,12 +129,15 @@ fn a_refusal_names_what_it_is_about() {
     let other = AgreementFacts { units: vec!["fire-brigade".into()], ..agreement("A-1") };
     let refused = ask(&rights(vec![other]), NOW).expect_err("not with them");
     assert_eq!(refused.text, "A-1 of zone north is not with crisis-centre");
-    assert_eq!((refused.asked.as_deref(), refused.incident.as_deref()), (Some("crisis-centre"), Some("I-1")));
+    assert_eq!(
+        (refused.about.asked.as_deref(), refused.about.incident.as_deref()),
+        (Some("crisis-centre"), Some("I-1"))
+    );
     let problem: Problem = refused.into();
     assert_eq!((problem.status, problem.code.as_deref()), (403, Some("unit")));
     assert_eq!(problem.more.expect("for programs")["agreement"], "A-1");
     let halted = AgreementFacts { state: State::Suspended, ..agreement("A-1") };
-    assert_eq!(ask(&rights(vec![halted]), NOW).expect_err("halted").at, Some(Utc(500)));
+    assert_eq!(ask(&rights(vec![halted]), NOW).expect_err("halted").about.at, Some(Utc(500)));
 }
 
 /// Every combination of few facts. All codes that the policy can give come up, and none else.
