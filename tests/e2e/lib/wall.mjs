@@ -129,17 +129,17 @@ preset = "ultrafast"
 `,
   );
   let wall;
+  let token;
   try {
     await answering(rtsp);
     wall = run(['wall', wallFile], { cwd: folder });
-    await wall.seen(/[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/, 90_000);
+    [, token] = await wall.seen(/with this token: (\S+)/, 90_000);
     await answering(http);
   } catch (error) {
     await wall?.stop();
     await cameras.stop();
     throw error;
   }
-  const token = /(?<![A-Za-z0-9_-])([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])/.exec(wall.text())[1];
   return {
     base: `http://127.0.0.1:${http}`,
     token,
