@@ -34,9 +34,10 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Where {
-    /// The interface, by its own IPv4 address; left out: the one that the system takes.
-    #[schema(value_type = Option<String>, example = "192.168.1.5")]
-    interface: Option<Ipv4Addr>,
+    /// The network that is asked: the interface by its own IPv4 address, or `default` for the one that the
+    /// system takes. Needed, unless there is an `address`.
+    #[schema(example = "192.168.1.5")]
+    interface: Option<String>,
     /// One address (`10.0.0.3` or `10.0.0.3:3702`) that is asked instead of the network.
     address: Option<String>,
     /// For how long answers are waited for; 3 where it is left out.
@@ -65,9 +66,17 @@ async fn find_devices(State(shared): State<Shared>, caller: Caller, Json(place):
         return Err(Problem::invalid("seconds", "takes 0.1 to 10"));
     }
     let target = place.address.as_deref().map(target).transpose()?;
-    let how = Discovery { interface: place.interface, target, wait: Duration::from_secs_f64(seconds) };
+    let interface = match (place.interface.as_deref(), target) {
+        (None, None) => return Err(Problem::invalid("interface", "say which network is asked, or which address")),
+        (None | Some("default"), _) => None,
+        (Some(text), _) => {
+            let wrong = |_| Problem::invalid("interface", "must be default, or an IPv4 address of this machine");
+            Some(text.trim().parse::<Ipv4Addr>().map_err(wrong)?)
+        }
+    };
+    let how = Discovery { interface, target, wait: Duration::from_secs_f64(seconds) };
     let found = discover(&how).await?;
-    let details = json!({ "address": target.map(|t| t.to_string()), "interface": place.interface, "found": found.len() });
+    let details = json!({ "address": target.map(|t| t.to_string()), "interface": interface, "found": found.len() });
     let event = Event { details, ..Event::new("registry.discovered") };
     blocking(move || shared.db.record(&caller.actor, event)).await?;
     Ok(Json(found))

@@ -123,13 +123,24 @@ async fn turn(
 ) -> Result<Response> {
     caller.require(Permission::MoveCamera)?;
     let how = how.read()?;
-    let (device, camera, permit) = permitted(&shared, &caller, &id, policy(&shared, &caller)).await?;
-    let event = event(camera, permit, &how);
-    let db = shared.db.clone();
-    blocking(move || db.record(&caller.actor, event)).await?;
-    let client = shared.devices.of_camera(&id, device, shared.db.clock()).await?;
-    client.turn(&how).await?;
+    turn_where(&shared, &caller, &id, &how, policy(&shared, &caller)).await?;
     Ok(nothing())
+}
+
+/// Moves a camera where that is permitted: on record first, so that nothing moves without one.
+async fn turn_where(
+    shared: &Shared,
+    caller: &Caller,
+    id: &str,
+    how: &Move,
+    permit: impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static,
+) -> Result<()> {
+    let (device, camera, permit) = permitted(shared, caller, id, permit).await?;
+    let event = event(camera, permit, how);
+    let (db, actor) = (shared.db.clone(), caller.actor.clone());
+    blocking(move || db.record(&actor, event)).await?;
+    let client = shared.devices.of_camera(id, device, shared.db.clock()).await?;
+    client.turn(how).await
 }
 
 /// Whether the one who calls may see a camera now, under the incident of the wall.
@@ -182,5 +193,103 @@ fn event(camera: Camera, permit: Permit, how: &Move) -> Event {
         basis: Some(permit.basis),
         details,
         ..Event::new("camera.moved")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use vitrail_engine::base::{Login, SimClock};
+    use vitrail_simulator::onvif::{Config, Devices};
+
+    use super::*;
+    use crate::Utc;
+    use crate::api::Control;
+    use crate::audit::{Actor, Ledger};
+    use crate::db::Database;
+    use crate::people::Role;
+    use crate::registry::{Author, KeySource, Registry};
+
+    fn permit() -> Permit {
+        Permit {
+            agreement: "A-2026-0001".into(),
+            incident: "I-2026-0001".into(),
+            basis: "law".into(),
+            until: Utc::NEVER,
+        }
+    }
+
+    fn caller() -> Caller {
+        Caller {
+            account: "u-1".into(),
+            name: "anna".into(),
+            role: Role::Operator,
+            zones: Vec::new(),
+            unit: "u".into(),
+            session: None,
+            narrowed: None,
+            ended: Default::default(),
+            actor: Actor { account: "u-1".into(), name: "anna".into(), ..Actor::system() },
+        }
+    }
+
+    fn kinds(shared: &Shared) -> Vec<String> {
+        let read = |c: &rusqlite::Connection| {
+            let mut statement = c.prepare("SELECT kind FROM audit WHERE camera = 'a' ORDER BY seq")?;
+            let kinds = statement.query_map([], |row| row.get(0))?;
+            Ok(kinds.collect::<rusqlite::Result<_>>()?)
+        };
+        shared.db.read(read).expect("records")
+    }
+
+    #[test]
+    fn a_camera_moves_with_a_permit_and_a_record_and_not_without() {
+        let folder = tempfile::tempdir().expect("folder");
+        let clock = SimClock::new();
+        clock.advance(Duration::from_secs(86_400));
+        let login = vitrail_simulator::Login::parse("viewer:hunter2");
+        let devices = Devices::start(Config { login, clock: clock.clone(), ..Config::default() }).expect("starts");
+        let db = Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
+        let registry = Registry::open(db.clone(), &KeySource::File(folder.path().join("key"))).expect("opens");
+        let by = Author::system();
+        let said = json!({ "id": "a", "onvif": devices.address_of(1), "tags": ["t"],
+            "profiles": { "main": { "uri": "rtsp://127.0.0.1:8554/cam/1/main" } } });
+        registry.add_camera(&by, said.as_object().expect("an object")).expect("added");
+        registry.set_login(&by, "a", Login { user: "viewer".into(), password: "hunter2".into() }).expect("set");
+        let control = Control::new(db, Default::default()).expect("starts").with_registry(Arc::new(registry));
+        let shared: Shared = Arc::new(control);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let how = Move::Turn([1.0, 0.0, 0.0]);
+
+        let refused = runtime.block_on(turn_where(&shared, &caller(), "a", &how, policy(&shared, &caller())));
+        assert!(refused.expect_err("without an incident").code.is_some());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(devices.position(1).expect("there").pan, 0.0);
+        assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.move-refused"));
+
+        let seen = |seen: &Seen| {
+            assert_eq!((seen.camera.as_str(), seen.tags.as_slice()), ("a", ["t".to_owned()].as_slice()));
+            Ok(permit())
+        };
+        runtime.block_on(turn_where(&shared, &caller(), "a", &how, seen)).expect("moved");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(devices.position(1).expect("there").pan, 0.5);
+        assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.moved"));
+        let unknown = runtime.block_on(turn_where(&shared, &caller(), "b", &how, |_| Ok(permit())));
+        assert_eq!(unknown.expect_err("no camera").kind, crate::base::Kind::NotFound);
+    }
+
+    #[test]
+    fn one_way_of_moving_is_said() {
+        let read = |value: Value| serde_json::from_value::<How>(value).map_err(|_| ()).and_then(|how| how.read().map_err(|_| ()));
+        assert_eq!(read(json!({ "move": [1, -0.5, 0] })), Ok(Move::Turn([1.0, -0.5, 0.0])));
+        assert_eq!(read(json!({ "stop": true })), Ok(Move::Stop));
+        assert_eq!(read(json!({ "preset": "1" })), Ok(Move::Preset("1".into())));
+        for wrong in [json!({}), json!({ "stop": false }), json!({ "stop": true, "preset": "1" }), json!({ "move": [2, 0, 0] }),
+            json!({ "preset": "" }), json!({ "move": [0, 0] }), json!({ "home": true })] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
     }
 }
