@@ -9,6 +9,7 @@ mod mosaic;
 mod parse;
 mod probe;
 mod quiet;
+mod registry;
 mod terminal;
 mod transcode;
 mod verify;
@@ -47,6 +48,8 @@ enum Command {
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
     Inventory(inventory::Args),
+    /// List, import and export the cameras of a wall's controller, while it does not run
+    Registry(registry::Args),
     /// Measure this machine, predict what walls need, find how many cameras it carries
     Capacity(capacity::Args),
     /// Check evidence: the signature of its manifest, and every file that it names
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
         Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Registry(args) => registry::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args, &terminal),
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),

@@ -43,9 +43,7 @@ impl Controller {
             wall.control.clone().ok_or_else(|| Problem::invalid("[control]", "is not in the wall file"))?;
         // What can be refused is refused before a camera is called.
         let listening = Listening::bind(&server_config(&spec), &spec.database)?;
-        let ledger = Ledger::signed(&spec.database, spec.checkpoints.as_deref())?;
-        let db = Database::open(&spec.database, ledger, clock)?;
-        let registry = Arc::new(Registry::open(db.clone(), &key_source(&spec)?)?);
+        let (db, registry) = open_registry(&spec, clock)?;
         let seeded = registry.seed_from(&wall)?;
         if seeded > 0 {
             tracing::info!(
@@ -134,6 +132,17 @@ impl Controller {
         drop(self.server.take());
         report
     }
+}
+
+/// Opens database and registry of a wall, as its controller does: one program at a time.
+///
+/// # Errors
+/// Another program has the database open, or the key of the credentials is missing or another one.
+pub fn open_registry(spec: &ControlSpec, clock: SharedClock) -> Result<(Arc<Database>, Arc<Registry>)> {
+    let ledger = Ledger::signed(&spec.database, spec.checkpoints.as_deref())?;
+    let db = Database::open(&spec.database, ledger, clock)?;
+    let registry = Arc::new(Registry::open(db.clone(), &key_source(spec)?)?);
+    Ok((db, registry))
 }
 
 fn server_config(spec: &ControlSpec) -> Config {

@@ -1,7 +1,9 @@
 //! Zones, sites and cameras over HTTP.
 
 mod cameras;
+mod discovery;
 mod import;
+mod ptz;
 mod zones;
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,7 +18,12 @@ use crate::{Problem, Result};
 
 /// The routes of this folder.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().merge(zones::routes()).merge(cameras::routes()).merge(import::routes())
+    OpenApiRouter::new()
+        .merge(zones::routes())
+        .merge(cameras::routes())
+        .merge(import::routes())
+        .merge(discovery::routes())
+        .merge(ptz::routes())
 }
 
 /// The object of a body. What it holds may be a password: no message of a parser is shown.
