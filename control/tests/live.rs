@@ -181,7 +181,8 @@ fn sessions_are_ended_by_those_who_began_them_and_by_the_server() {
 
 #[test]
 fn what_cannot_be_watched_is_refused_and_disturbs_nobody() {
-    let stage = Stage::start(Wish::default());
+    // Sessions that nobody takes up hold their seats for a while.
+    let stage = Stage::start(Wish { viewers: 1000, ..Wish::default() });
     let login = CancellationToken::new();
     let watcher = stage.watcher("anna", &login);
     let (viewing, _) = stage.view(&watcher, 0.0);
