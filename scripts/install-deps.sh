@@ -16,7 +16,7 @@ packages=(
   # the GPU path; mesa brings lavapipe, the software device that the tests use
   libvulkan1 mesa-vulkan-drivers
   # independent references and checks in the tests
-  ffmpeg valgrind
+  ffmpeg valgrind strace
 )
 
 missing=()
