@@ -43,7 +43,7 @@ impl Case {
         };
         evidence::check_ready(&export, &at("out/hls")).unwrap();
         let subject = Subject {
-            sources: vec![at("in/gate.mkv")],
+            sources: vec![at("in/gate.mkv").into()],
             outputs: vec![at("out/hls")],
             tool: Version { name: "vitrail".into(), version: "0.1.0".into() },
             libraries: vec![Version { name: "libavcodec".into(), version: "59.37.100".into() }],

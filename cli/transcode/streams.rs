@@ -94,6 +94,7 @@ fn one(
             captured.pictures
         );
     }
+    tracing::debug!("{address}: {} pictures, {} packets of sound", captured.pictures, captured.sound);
     Ok(true)
 }
 

@@ -1,22 +1,27 @@
 //! What every request passes through: its number, the clock, the counters, the limits, the headers
 //! of its answer; and every error leaves as problem+json, whoever made it.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use serde_json::Value;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
+use utoipa::openapi::OpenApi;
 
 use super::Shared;
 use crate::Problem;
 use crate::base::Kind;
+use crate::people::{Caller, Permission};
 
 /// Bytes of a body where its route says nothing else.
 const BODY: usize = 1 << 20;
@@ -64,6 +69,66 @@ fn worth_it(headers: &HeaderMap) -> bool {
     )
 }
 
+/// What each route asks for, by `x-permission` of its documentation: checked before a handler reads
+/// anything of the request. The handler checks again, with the zone where there is one.
+pub(super) struct Guard {
+    shared: Shared,
+    needs: HashMap<(String, Method), Needs>,
+}
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Needs {
+    Nothing,
+    Login,
+    Permission(Permission),
+}
+
+impl Guard {
+    /// The guard of the routes of this document, whose paths are full.
+    pub(super) fn new(shared: Shared, document: &mut OpenApi) -> Arc<Guard> {
+        let mut needs = HashMap::new();
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in super::openapi::operations(item) {
+                let said = operation.extensions.as_ref().and_then(|e| e.get("x-permission")).cloned();
+                let need = match said {
+                    Some(Value::Null) => Needs::Nothing,
+                    Some(word) => serde_json::from_value(word).map_or(Needs::Login, Needs::Permission),
+                    None => Needs::Login,
+                };
+                if let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) {
+                    needs.insert((path.clone(), method), need);
+                }
+            }
+        }
+        Arc::new(Guard { shared, needs })
+    }
+
+    /// Puts the guard before these routes.
+    pub(super) fn before(self: Arc<Self>, router: Router<Shared>) -> Router<Shared> {
+        router.layer(from_fn_with_state(self, guard))
+    }
+}
+
+async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    // What is not documented is no route: the router says so.
+    let need = guard.needs.get(&(path, method)).copied().unwrap_or(Needs::Nothing);
+    if need == Needs::Nothing {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let allowed = Caller::from_request_parts(&mut parts, &guard.shared).await.and_then(|caller| match need {
+        Needs::Permission(permission) => caller.require(permission),
+        _ => Ok(()),
+    });
+    match allowed {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 async fn pass(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let began = shared.db.clock().now();
     let number = shared.monitor.next_request();
@@ -83,8 +148,8 @@ async fn pass(State(shared): State<Shared>, request: Request, next: Next) -> Res
         }
     };
     response = problem_of(response).await;
-    put_headers(response.headers_mut(), shared.people.settings().secure, &number);
     let status = response.status();
+    put_headers(response.headers_mut(), status, shared.people.settings().secure, &number);
     let took = shared.db.clock().now().since(began);
     shared.monitor.answered(&method, &route, status, took);
     let ms = took.as_millis() as u64;
@@ -131,7 +196,7 @@ async fn problem_of(response: Response) -> Response {
     problem
 }
 
-fn put_headers(headers: &mut HeaderMap, secure: bool, number: &str) {
+fn put_headers(headers: &mut HeaderMap, status: StatusCode, secure: bool, number: &str) {
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -148,6 +213,9 @@ fn put_headers(headers: &mut HeaderMap, secure: bool, number: &str) {
         // One year; without subdomains, which are not ours to speak for.
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(number) = HeaderValue::from_str(number) {
         headers.insert(REQUEST_ID, number);
@@ -157,4 +225,55 @@ fn put_headers(headers: &mut HeaderMap, secure: bool, number: &str) {
 /// An answer without a body.
 pub(super) fn nothing() -> Response {
     (StatusCode::NO_CONTENT, Body::empty()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_handler_that_fails_is_answered_and_the_next_one_is_served() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = vitrail_engine::base::SimClock::new();
+        let db =
+            crate::db::Database::open(&folder.path().join("db"), Default::default(), clock).expect("opens");
+        let shared: Shared = Arc::new(super::super::Control::new(db, Default::default()).expect("starts"));
+        async fn fails() -> &'static str {
+            panic!("on purpose")
+        }
+        let routes =
+            Router::new().route("/fails", get(fails)).route("/big", get(async || "x".repeat(10_000)));
+        let router = around(routes, &shared).with_state(shared);
+        let ask = async |path: &str, gzip: bool| {
+            let mut request = Request::builder().uri(path);
+            if gzip {
+                request = request.header("accept-encoding", "gzip");
+            }
+            router.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer")
+        };
+        let failed = ask("/fails", true).await;
+        assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(failed.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let text = to_bytes(failed.into_body(), 10_000).await.expect("a body");
+        assert!(
+            !String::from_utf8_lossy(&text).contains("on purpose"),
+            "what went wrong inside stays inside"
+        );
+        let served = ask("/big", true).await;
+        assert_eq!(served.status(), StatusCode::OK);
+        assert!(!served.headers().contains_key(header::CONTENT_ENCODING), "plain text is none of ours");
+    }
+
+    #[test]
+    fn whole_text_is_packed_and_pictures_and_event_streams_are_not() {
+        let packed = |kind: &'static str| {
+            worth_it(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]))
+        };
+        assert!(packed("application/json") && packed("text/html; charset=utf-8") && packed("text/csv"));
+        for kind in ["text/event-stream", "image/jpeg", "application/sdp", "multipart/x-mixed-replace"] {
+            assert!(!packed(kind), "{kind}");
+        }
+    }
 }

@@ -64,7 +64,7 @@ fn peer(peer: Peer) -> Option<std::net::IpAddr> {
 }
 
 /// Watch a screen live over WebRTC (WHEP): an offer for one video that is received, H.264.
-#[utoipa::path(post, path = "/whep/{screen}", tag = "live",
+#[utoipa::path(post, path = "/whep/{screen}", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("screen" = String, Path, description = "Screen")),
     request_body(content = String, content_type = "application/sdp", description = "SDP offer"),
     responses(
@@ -96,7 +96,7 @@ async fn watch(
 }
 
 /// End a session of one's own. A session also ends with the login, and when its browser is gone.
-#[utoipa::path(delete, path = "/whep/{screen}/{session}", tag = "live",
+#[utoipa::path(delete, path = "/whep/{screen}/{session}", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("screen" = String, Path, description = "Screen"), ("session" = String, Path, description = "Session")),
     responses(
         (status = 204, description = "Ended"),
@@ -116,7 +116,7 @@ async fn end(
 }
 
 /// The newest picture of a screen. Its entity tag stays as long as nothing on it changes.
-#[utoipa::path(get, path = "/wall/screens/{screen}/picture.jpg", tag = "live",
+#[utoipa::path(get, path = "/wall/screens/{screen}/picture.jpg", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("screen" = String, Path, description = "Screen"), Size),
     responses(
         (status = 200, description = "JPEG", body = Vec<u8>, content_type = "image/jpeg", headers(("ETag" = String))),
@@ -140,7 +140,7 @@ async fn picture(
 }
 
 /// The pictures of a screen one after the other, for what has no WebRTC; it ends with the login.
-#[utoipa::path(get, path = "/wall/screens/{screen}/stream.mjpeg", tag = "live",
+#[utoipa::path(get, path = "/wall/screens/{screen}/stream.mjpeg", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("screen" = String, Path, description = "Screen"), Pace),
     responses(
         (status = 200, description = "JPEGs", body = Vec<u8>, content_type = "multipart/x-mixed-replace"),
@@ -159,11 +159,12 @@ async fn stream(
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
     let watcher = control.live()?.watcher(&caller, None);
-    control.live()?.answer_stream(&watcher, &screen, pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS))
+    let (width, fps) = (pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS));
+    control.live()?.answer_stream(&watcher, &screen, width, fps).await
 }
 
 /// The newest key frame of a camera, where the policy lets the caller see it now.
-#[utoipa::path(get, path = "/cameras/{camera}/thumbnail.jpg", tag = "live",
+#[utoipa::path(get, path = "/cameras/{camera}/thumbnail.jpg", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("camera" = String, Path, description = "Camera"), Size),
     responses(
         (status = 200, description = "JPEG", body = Vec<u8>, content_type = "image/jpeg", headers(("ETag" = String))),

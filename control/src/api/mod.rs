@@ -1,9 +1,14 @@
 //! HTTP and JSON: one file per resource, thin: check who calls, call the room, answer.
 
 pub mod accounts;
+pub mod agreements;
+pub mod alarms;
 pub mod audit;
+pub mod events;
 pub mod health;
+pub mod incidents;
 mod layers;
+pub mod layouts;
 pub mod live;
 pub mod login;
 pub mod metrics;
@@ -11,6 +16,8 @@ pub mod openapi;
 pub mod page;
 pub mod setup;
 pub mod tokens;
+pub mod tours;
+pub mod wall;
 
 use std::sync::Arc;
 
@@ -22,6 +29,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::db::Database;
 use crate::live::Live;
 use crate::people::{People, Settings};
+use crate::registry::Registry;
+use crate::rights::Policy;
+use crate::wall::Conductor;
 use crate::{Problem, Result};
 
 /// What every handler can reach.
@@ -30,9 +40,15 @@ pub struct Control {
     pub db: Arc<Database>,
     /// Who calls.
     pub people: Arc<People>,
+    /// The right to see, as it stands now.
+    pub rights: Arc<Policy>,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
-    /// Live pictures, where a wall runs.
+    /// Zones, sites and cameras, where there are any.
+    registry: Option<Arc<Registry>>,
+    /// The wall, where one runs.
+    wall: Option<Arc<Conductor>>,
+    /// Its live pictures.
     live: Option<Arc<Live>>,
 }
 
@@ -41,10 +57,40 @@ impl Control {
     pub fn new(db: Arc<Database>, people: Settings) -> Result<Control> {
         Ok(Control {
             people: Arc::new(People::new(db.clone(), people)?),
+            rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
+            registry: None,
+            wall: None,
             live: None,
             db,
         })
+    }
+
+    /// With a registry.
+    pub fn with_registry(self, registry: Arc<Registry>) -> Control {
+        Control { registry: Some(registry), ..self }
+    }
+
+    /// Zones, sites and cameras.
+    ///
+    /// # Errors
+    /// Unavailable where there is no registry.
+    pub fn registry(&self) -> Result<&Arc<Registry>> {
+        let none = || Problem::new(crate::base::Kind::Unavailable, "registry", "is not served here");
+        self.registry.as_ref().ok_or_else(none)
+    }
+
+    /// With a wall and its live pictures.
+    pub fn with_wall(self, wall: Arc<Conductor>, live: Arc<Live>) -> Control {
+        Control { wall: Some(wall), live: Some(live), ..self }
+    }
+
+    /// The wall.
+    ///
+    /// # Errors
+    /// Unavailable where none runs.
+    pub fn wall(&self) -> Result<&Arc<Conductor>> {
+        self.wall.as_ref().ok_or_else(no_wall)
     }
 
     /// Live pictures.
@@ -71,23 +117,29 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(login::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
+        .merge(agreements::routes())
+        .merge(incidents::routes())
         .merge(openapi::routes())
         .merge(live::routes())
+        .merge(wall::routes())
+        .merge(layouts::routes())
+        .merge(tours::routes())
+        .merge(alarms::routes())
+        .merge(events::routes())
 }
 
 /// Everything that is served: the API, what monitoring asks, the page; each answer with its headers,
 /// each error as problem+json.
 pub fn router(shared: Shared) -> Router {
-    let (router, _) = documented().split_for_parts();
-    layers::around(router.fallback(page::serve), &shared).with_state(shared)
+    let (api, mut document) = OpenApiRouter::new().nest("/api/v1", routes()).split_for_parts();
+    let api = layers::Guard::new(shared.clone(), &mut document).before(api);
+    let (outside, _) = outside().split_for_parts();
+    layers::around(api.merge(outside).fallback(page::serve), &shared).with_state(shared)
 }
 
-/// The routes that have a documentation, at their full paths.
-fn documented() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(openapi::head())
-        .nest("/api/v1", routes())
-        .merge(health::routes())
-        .merge(metrics::routes())
+/// What monitoring asks, outside `/api/v1`.
+fn outside() -> OpenApiRouter<Shared> {
+    health::routes().merge(metrics::routes())
 }
 
 /// Runs what waits for the disk where it holds nobody up.

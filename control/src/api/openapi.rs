@@ -25,7 +25,7 @@ use crate::{Problem, Result};
 const PROBLEM: &str = "application/problem+json";
 
 /// What stands above all routes.
-pub(super) fn head() -> OpenApi {
+fn head() -> OpenApi {
     let mut info = Info::new("Vitrail", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "What the operators of a control room use: registry, agreements, incidents, walls, audit. \
@@ -58,7 +58,8 @@ pub(super) fn head() -> OpenApi {
 
 /// The whole document.
 pub fn document() -> OpenApi {
-    let mut document = super::documented().into_openapi();
+    let router = OpenApiRouter::with_openapi(head()).nest("/api/v1", super::routes()).merge(super::outside());
+    let mut document = router.into_openapi();
     let mut seen = HashMap::new();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {

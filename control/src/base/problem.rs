@@ -81,7 +81,8 @@ pub struct Problem {
     pub code: Option<String>,
     /// More, by kind: the present state after a conflict, the fields that are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub more: Option<serde_json::Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub more: Option<Box<serde_json::Value>>,
     /// Seconds after which to try again.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -127,7 +128,7 @@ impl Problem {
     }
     /// With more for programs.
     pub fn more(mut self, more: serde_json::Value) -> Problem {
-        self.more = Some(more);
+        self.more = Some(Box::new(more));
         self
     }
     /// To be tried again after so many seconds.

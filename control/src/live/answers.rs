@@ -79,7 +79,7 @@ impl Live {
         width: u32,
         conditions: &Conditions,
     ) -> Result<Response> {
-        let tag = self.pictures.tag(screen, width)?;
+        let tag = self.pictures.tag(screen, width).await?;
         if conditions.has(&tag) {
             return Ok(unchanged(&tag));
         }
@@ -91,8 +91,14 @@ impl Live {
     ///
     /// # Errors
     /// Not found where there is no such screen or it shows nothing yet; unavailable where too many watch.
-    pub fn answer_stream(&self, watcher: &Watcher, screen: &str, width: u32, fps: f64) -> Result<Response> {
-        self.pictures.tag(screen, width)?;
+    pub async fn answer_stream(
+        &self,
+        watcher: &Watcher,
+        screen: &str,
+        width: u32,
+        fps: f64,
+    ) -> Result<Response> {
+        self.pictures.tag(screen, width).await?;
         let body = stream::body(Parts {
             pictures: self.pictures.clone(),
             screen: screen.to_owned(),

@@ -69,14 +69,9 @@ impl LiveConfig {
 pub struct Hooks {
     /// Where the pictures come from.
     pub screens: Arc<dyn Screens>,
-    /// What is cancelled when the caller's login ends: logged out, expired, its account disabled.
-    pub login: LoginEnd,
     /// Whether the policy lets this caller see this camera now. May wait for the disk.
     pub may_see: MaySee,
 }
-
-/// Gives the token that ends with a caller's login.
-pub type LoginEnd = Arc<dyn Fn(&Caller) -> CancellationToken + Send + Sync>;
 
 /// Asks the policy whether a caller may see a camera's picture.
 pub type MaySee = Arc<dyn Fn(&Caller, &str) -> Result<(), Refusal> + Send + Sync>;
@@ -150,7 +145,7 @@ impl Live {
 
     /// Who watches, for a caller whose login was checked.
     pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>) -> Watcher {
-        Watcher { account: caller.account.clone(), ended: (self.hooks.login)(caller), peer }
+        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer }
     }
 
     /// Begins a session: the answer to a browser's offer to watch a screen.
@@ -165,7 +160,10 @@ impl Live {
         }
         let seat = self.seats.clone().try_acquire_owned().map_err(|_| too_many())?;
         let inlet = Inlet::new(self.sender.wake());
-        let tap = self.hooks.screens.tap(screen, inlet.clone()).ok_or_else(|| no_screen(screen))?;
+        let tap = {
+            let (screens, of, sink) = (self.hooks.screens.clone(), screen.to_owned(), inlet.clone());
+            crate::api::blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
+        };
         if tap.params.codec != Codec::H264 {
             return Err(other_codec(screen, tap.params.codec));
         }

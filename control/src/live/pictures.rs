@@ -52,12 +52,12 @@ impl Pictures {
         Pictures { screens, desk: Desk::new(), kept: Mutex::default() }
     }
 
-    /// The entity tag of what [`Pictures::newest`] would give now, at no cost.
+    /// The entity tag of what [`Pictures::newest`] would give now, without making it.
     ///
     /// # Errors
     /// Not found where there is no such screen or it shows nothing yet.
-    pub fn tag(&self, screen: &str, width: u32) -> Result<String> {
-        let canvas = self.canvas(screen)?;
+    pub async fn tag(&self, screen: &str, width: u32) -> Result<String> {
+        let canvas = self.canvas(screen).await?;
         Ok(tag(&key(screen, &canvas, width)))
     }
 
@@ -66,7 +66,7 @@ impl Pictures {
     /// # Errors
     /// Not found where there is no such screen or it shows nothing yet; unavailable where too many ask.
     pub async fn newest(&self, screen: &str, width: u32) -> Result<Jpeg> {
-        let canvas = self.canvas(screen)?;
+        let canvas = self.canvas(screen).await?;
         let key = key(screen, &canvas, width);
         let (width, tag) = (key.width, tag(&key));
         let make = || async move {
@@ -75,8 +75,10 @@ impl Pictures {
         self.cell(key).get_or_try_init(make).await.cloned()
     }
 
-    fn canvas(&self, screen: &str) -> Result<Frame> {
-        self.screens.canvas(screen).ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))
+    async fn canvas(&self, screen: &str) -> Result<Frame> {
+        let (screens, screen) = (self.screens.clone(), screen.to_owned());
+        let none = |screen: &str| Problem::not_found(format!("picture of screen {screen}"));
+        crate::api::blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
     }
 
     /// Where this picture is or will be; older ones of the same screen and width are forgotten.

@@ -26,6 +26,8 @@ enum Profile {
     Main,
     ConstrainedHigh,
     High,
+    /// High 4:4:4 Predictive: its decoders take all of the others but Baseline's own tools.
+    High444,
 }
 
 impl ProfileLevel {
@@ -57,23 +59,24 @@ impl ProfileLevel {
             (0x4d, f) if f & 0xaf == 0 => Some(Profile::Main),
             (0x64, 0x0c) => Some(Profile::ConstrainedHigh),
             (0x64, 0) => Some(Profile::High),
+            (0xf4, 0) => Some(Profile::High444),
             _ => None,
         }
     }
 }
 
 impl Profile {
-    /// What may be answered to get this stream decoded: itself, profiles that contain it, then those
-    /// below it, which say less than the stream needs: browsers' decoders take all of these
-    /// whichever of them they offer.
-    fn acceptable(self) -> [Profile; 5] {
+    /// What may be answered to get this stream decoded: itself, profiles that contain it (Rec. H.264,
+    /// A.2), then those below it, which say less than the stream needs: browsers' decoders take all of
+    /// these whichever of them they offer.
+    fn acceptable(self) -> [Profile; 6] {
         use Profile::*;
         match self {
-            ConstrainedBaseline => [ConstrainedBaseline, Baseline, Main, ConstrainedHigh, High],
-            Baseline => [Baseline, High, Main, ConstrainedBaseline, ConstrainedHigh],
-            Main => [Main, High, ConstrainedHigh, ConstrainedBaseline, Baseline],
-            ConstrainedHigh => [ConstrainedHigh, High, Main, ConstrainedBaseline, Baseline],
-            High => [High, ConstrainedHigh, Main, ConstrainedBaseline, Baseline],
+            ConstrainedBaseline => [ConstrainedBaseline, Baseline, Main, ConstrainedHigh, High, High444],
+            Baseline => [Baseline, High, Main, ConstrainedBaseline, ConstrainedHigh, High444],
+            Main => [Main, High, High444, ConstrainedHigh, ConstrainedBaseline, Baseline],
+            ConstrainedHigh => [ConstrainedHigh, High, High444, Main, ConstrainedBaseline, Baseline],
+            High | High444 => [self, High444, High, ConstrainedHigh, Main, ConstrainedBaseline],
         }
     }
 }
@@ -163,6 +166,8 @@ mod tests {
     fn the_nearest_profile_does_where_the_own_is_not_offered() {
         let some = offer(&[("1", "42e01f"), ("1", "4d001f")]);
         assert_eq!(choose(&some, stream("640028")).map(ProfileLevel::id), Some(0x4d0028));
+        let chromium = offer(&[("1", "42001f"), ("1", "42e01f"), ("1", "4d001f"), ("1", "f4001f")]);
+        assert_eq!(choose(&chromium, stream("640028")).map(ProfileLevel::id), Some(0xf40028));
         let safari = offer(&[("1", "640c1f"), ("1", "42e01f")]);
         assert_eq!(choose(&safari, stream("640028")).map(ProfileLevel::id), Some(0x640c28));
         assert_eq!(choose(&safari, stream("4d4028")).map(ProfileLevel::id), Some(0x640c28));

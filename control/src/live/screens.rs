@@ -9,7 +9,8 @@ use vitrail_engine::wall::Wall;
 
 use crate::Result;
 
-/// The screens and cameras of a running wall. No call waits for the network or the disk.
+/// The screens and cameras of a running wall. Calls may wait for a lock or decode, so they are made off
+/// the threads that answer requests.
 pub trait Screens: Send + Sync {
     /// Hands every access unit of a screen to `sink` from the next key frame on, until the answer is
     /// dropped; `None` where there is no such screen.

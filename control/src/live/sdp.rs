@@ -10,7 +10,7 @@ use str0m::crypto::CryptoProvider;
 use str0m::format::{CodecConfig, CodecSpec, FormatParams, PayloadParams};
 use str0m::media::{Frequency, MediaKind, Mid, Pt};
 use str0m::rtp::{Extension, ExtensionMap};
-use str0m::{Candidate, Event, Output, Rtc, RtcConfig};
+use str0m::{Candidate, Rtc, RtcConfig};
 
 use super::profile::{self, ProfileLevel};
 use crate::base::Kind;
@@ -70,7 +70,7 @@ pub(super) fn negotiate(
         Problem::internal("live pictures", "no address of this machine is known to the browser")
     })?;
     let answer = rtc.sdp_api().accept_offer(parsed).map_err(|e| unreadable(&e.to_string()))?;
-    let mid = video(&mut rtc)?.ok_or_else(|| {
+    let mid = video(&rtc, offer).ok_or_else(|| {
         Problem::invalid("offer", "has no video to be received; add a transceiver with direction recvonly")
             .code("no-video")
     })?;
@@ -112,20 +112,14 @@ fn config(stream: ProfileLevel, credentials: &Credentials) -> RtcConfig {
     config
 }
 
-/// The first video that is to be sent.
-fn video(rtc: &mut Rtc) -> Result<Option<Mid>> {
-    let mut found = None;
-    loop {
-        match rtc.poll_output().map_err(|e| unreadable(&e.to_string()))? {
-            Output::Event(Event::MediaAdded(media))
-                if media.kind == MediaKind::Video && media.direction.is_sending() =>
-            {
-                found = found.or(Some(media.mid));
-            }
-            Output::Timeout(_) => return Ok(found),
-            _ => {}
-        }
-    }
+/// The first video of the offer that is to be sent.
+fn video(rtc: &Rtc, offer: &str) -> Option<Mid> {
+    let mut mids = offer.lines().filter_map(|line| line.trim_end().strip_prefix("a=mid:")).map(Mid::from);
+    let is_sent = |mid: &Mid| {
+        rtc.media(*mid)
+            .is_some_and(|media| media.kind() == MediaKind::Video && media.direction().is_sending())
+    };
+    mids.find(is_sent)
 }
 
 /// An offer that is no SDP, or none that makes sense.

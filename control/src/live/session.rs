@@ -22,6 +22,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// A browser that is there sends receiver reports every second or so, and checks within 5 s (RFC
 /// 7675); one that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(10);
+/// A wall gives a picture at every tick; one that gives none for so long has ended or is broken, and the
+/// browser is told so by the end of its session.
+const STALL: Duration = Duration::from_secs(10);
 /// How long an end may take: goodbyes are sent, and nobody answers for certain.
 const GOODBYE: Duration = Duration::from_millis(500);
 /// At most one key frame a second is asked for on behalf of one viewer: each costs all others bits.
@@ -66,6 +69,8 @@ pub(super) struct Session {
     end: CancellationToken,
     stage: Stage,
     heard: Instant,
+    /// When the wall last gave a picture.
+    fed: Instant,
     key_asked: Option<Instant>,
     outbox: Outbox,
     /// When it must be driven at the latest.
@@ -110,6 +115,7 @@ impl Session {
             end: CancellationToken::new(),
             stage: Stage::Connecting(now + CONNECT),
             heard: now,
+            fed: now,
             key_asked: None,
             outbox: Outbox::new(now),
             due: now,
@@ -177,6 +183,7 @@ impl Session {
         let mut due = self.drain(now);
         while self.is_connected() && self.outbox.packets.len() < FULL {
             let Some(unit) = self.inlet.next() else { break };
+            self.fed = now;
             self.write(&unit, now);
             due = self.drain(now);
         }
@@ -207,7 +214,7 @@ impl Session {
     fn check(&mut self, now: Instant) {
         let late = match self.stage {
             Stage::Connecting(until) => now >= until,
-            Stage::Connected => now.saturating_duration_since(self.heard) >= SILENCE,
+            Stage::Connected => now >= self.heard + SILENCE || now >= self.fed + STALL,
             Stage::Ending(_) | Stage::Over => false,
         };
         if late || self.must_end() {
@@ -240,7 +247,7 @@ impl Session {
     fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Connecting(until) | Stage::Ending(until) => Some(until),
-            Stage::Connected => Some(self.heard + SILENCE),
+            Stage::Connected => Some((self.heard + SILENCE).min(self.fed + STALL)),
             Stage::Over => None,
         }
     }
@@ -274,6 +281,7 @@ impl Session {
             Event::Connected if matches!(self.stage, Stage::Connecting(_)) => {
                 tracing::info!(session = %self.id, screen = %self.screen, "a viewer is connected");
                 self.stage = Stage::Connected;
+                self.fed = now;
                 self.inlet.restart();
             }
             Event::KeyframeRequest(_) => self.inlet.want_key(),

@@ -81,7 +81,7 @@ impl State {
             let now = Instant::now();
             self.due = now.max(self.due + self.parts.interval);
             let Parts { pictures, screen, width, .. } = &self.parts;
-            let tag = pictures.tag(screen, *width)?;
+            let tag = pictures.tag(screen, *width).await?;
             let stale = self
                 .last
                 .as_ref()

@@ -100,7 +100,7 @@ impl Thumbnails {
         may_see: impl FnOnce(&str) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<()> {
         let of = camera.to_owned();
-        crate::api::blocking(move || may_see(&of).map_err(|refusal| refused(&of, refusal))).await
+        crate::api::blocking(move || Ok(may_see(&of)?)).await
     }
 
     fn round(&self, camera: &str) -> u64 {
@@ -141,8 +141,4 @@ fn encode(frame: &Frame) -> Result<Jpeg> {
 
 fn none(camera: &str) -> Problem {
     Problem::not_found(format!("picture of camera {camera}"))
-}
-
-fn refused(camera: &str, refusal: Refusal) -> Problem {
-    Problem::refused(format!("camera {camera}"), refusal.text).code(refusal.code)
 }

@@ -10,6 +10,7 @@ use crate::{Problem, Result, Utc};
 /// Where an agreement stands. Whether a signed one is in force is a question of its dates, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AgreementState)]
 pub enum State {
     /// Written, not signed: grants nothing.
     Draft,
@@ -24,8 +25,7 @@ pub enum State {
 }
 
 /// What can be done to an agreement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// The text of a draft is changed.
     Change,

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Language;
+use crate::people::Language;
 
 /// A provision that allows pictures to be looked at, by the word under which it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::LegalBasis;
 use super::agreements::unreadable;
 use super::basis::OTHER;
 use super::terms::{known_purpose, name, prose};
-use super::{Language, LegalBasis};
 use crate::audit::{Actor, Event};
 use crate::db::Database;
+use crate::people::Language;
 use crate::{Problem, Result, Utc};
 
 /// Seconds between the warning and the end, where nobody says otherwise.

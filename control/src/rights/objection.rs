@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Language;
+use crate::people::Language;
 use crate::{Problem, Utc};
 
 /// The reasons, as words. In this order they are looked for.
@@ -105,6 +105,18 @@ pub struct Refusal {
     pub code: String,
     /// In English, with what matters (zone, date).
     pub text: String,
+    /// What it is about.
+    #[serde(flatten)]
+    pub about: Box<About>,
+    /// The next moment at which time alone can change the answer; `Utc::NEVER` where it cannot.
+    #[serde(skip)]
+    pub until: Utc,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RefusalAbout)]
+pub struct About {
     /// The zone, where the reason lies there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -120,14 +132,11 @@ pub struct Refusal {
     /// What was asked for and is missing: the purpose, the unit, the action, the camera, the role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<String>,
-    /// The next moment at which time alone can change the answer; `Utc::NEVER` where it cannot.
-    #[serde(skip)]
-    pub until: Utc,
 }
 
 /// A reason with what it is about, before it is put into words.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // as in Refusal
+#[allow(missing_docs)] // as in Refusal and About
 pub struct Because<'a> {
     pub code: Code,
     pub zone: Option<&'a str>,
@@ -159,11 +168,13 @@ impl From<Because<'_>> for Refusal {
         Refusal {
             code: because.code.as_str().to_owned(),
             text: super::text::refusal(&because, Language::En),
-            zone: owned(because.zone),
-            agreement: owned(because.agreement),
-            incident: owned(because.incident),
-            at: because.at,
-            asked: owned(because.asked),
+            about: Box::new(About {
+                zone: owned(because.zone),
+                agreement: owned(because.agreement),
+                incident: owned(because.incident),
+                at: because.at,
+                asked: owned(because.asked),
+            }),
             until: because.until,
         }
     }
@@ -178,13 +189,14 @@ impl Refusal {
     /// In a language; English for a word that is not of [`Code`].
     pub fn say(&self, language: Language) -> String {
         let Some(code) = Code::parse(&self.code) else { return self.text.clone() };
+        let about = &*self.about;
         let because = Because {
             code,
-            zone: self.zone.as_deref(),
-            agreement: self.agreement.as_deref(),
-            incident: self.incident.as_deref(),
-            at: self.at,
-            asked: self.asked.as_deref(),
+            zone: about.zone.as_deref(),
+            agreement: about.agreement.as_deref(),
+            incident: about.incident.as_deref(),
+            at: about.at,
+            asked: about.asked.as_deref(),
             until: self.until,
         };
         super::text::refusal(&because, language)

@@ -13,6 +13,7 @@ const ALL: usize = 10_000;
 /// Where a zone stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ZoneStanding)]
 pub enum Standing {
     /// An agreement grants something now.
     InForce,
@@ -63,6 +64,7 @@ pub struct ZoneState {
 
 /// A suspended agreement.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = SuspendedAgreement)]
 pub struct Halted {
     /// The agreement.
     pub agreement: String,

@@ -57,6 +57,11 @@ impl Policy {
         self.rights.load_full()
     }
 
+    /// The time by which it decides.
+    pub fn now(&self) -> Utc {
+        self.db.now()
+    }
+
     /// [`decide`], by the rights and the clock now.
     ///
     /// # Errors

@@ -1,34 +1,8 @@
 //! Refusals in the three languages of the crisis room. Tiles say them, so they are short.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::objection::{Because, Code};
 use crate::Utc;
-
-/// A language of the crisis room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// French.
-    Fr,
-    /// Dutch.
-    Nl,
-}
-
-impl Language {
-    /// Reads a language tag (`fr`, `fr-BE`); English where it is none of the three.
-    pub fn of(tag: &str) -> Language {
-        match tag.get(..2) {
-            Some(two) if two.eq_ignore_ascii_case("fr") => Language::Fr,
-            Some(two) if two.eq_ignore_ascii_case("nl") => Language::Nl,
-            _ => Language::En,
-        }
-    }
-}
+use crate::people::Language;
 
 /// A refusal in words. What is not known is left out, never invented.
 pub(super) fn refusal(because: &Because<'_>, language: Language) -> String {
@@ -185,10 +159,10 @@ mod tests {
         assert_eq!(refused.text, "zone north suspended A-2026-0001 on 2026-11-24 17:00 UTC");
         assert_eq!(refused.say(Language::Fr), "la zone north a suspendu A-2026-0001 le 2026-11-24 17:00 UTC");
         assert_eq!(
-            refused.say(Language::of("nl-BE")),
+            refused.say(Language::Nl),
             "zone north heeft A-2026-0001 opgeschort op 2026-11-24 17:00 UTC"
         );
-        assert_eq!(Language::of("de"), Language::En);
-        assert_eq!(Language::of("é"), Language::En);
+        let unknown = Refusal { code: "weather".into(), ..refused.clone() };
+        assert_eq!(unknown.say(Language::Fr), refused.text);
     }
 }

@@ -129,7 +129,11 @@ pub fn apply(layout: &Layout, changes: &[Change], author: &Author<'_>) -> Result
 
 /// After a conflict the caller sees what is there now.
 fn with_layout(problem: Problem, layout: &Layout) -> Problem {
-    if problem.kind == crate::base::Kind::Conflict { problem.more(json!({ "layout": layout })) } else { problem }
+    if problem.kind == crate::base::Kind::Conflict {
+        problem.more(json!({ "layout": layout }))
+    } else {
+        problem
+    }
 }
 
 fn one(layout: &mut Layout, change: &Change, author: &Author<'_>) -> Result<()> {
@@ -146,7 +150,8 @@ fn one(layout: &mut Layout, change: &Change, author: &Author<'_>) -> Result<()> 
             (tile.camera, tile.by, tile.crop, tile.changed) = (None, None, None, version);
         }
         Change::Swap { a, b } => {
-            let content = |tile: &Tile| (tile.camera.clone(), tile.by.clone(), tile.crop, tile.fit, tile.pinned);
+            let content =
+                |tile: &Tile| (tile.camera.clone(), tile.by.clone(), tile.crop, tile.fit, tile.pinned);
             let (first, second) = (content(free(layout, a, author)?), content(free(layout, b, author)?));
             for (id, with) in [(a, second), (b, first)] {
                 let tile = free(layout, id, author)?;
@@ -189,7 +194,10 @@ fn one(layout: &mut Layout, change: &Change, author: &Author<'_>) -> Result<()> 
         Change::Unspan { region } => {
             let found = unchanged_region(layout, region, author)?;
             if found.screens.len() < 2 {
-                return Err(Problem::invalid(format!("region {region}"), "is a screen's own; only a span can be taken away"));
+                return Err(Problem::invalid(
+                    format!("region {region}"),
+                    "is a screen's own; only a span can be taken away",
+                ));
             }
             no_lock(found)?;
             layout.regions.retain(|r| r.id != *region);
@@ -207,7 +215,10 @@ fn check_crop([x, y, width, height]: &[f32; 4]) -> Result<()> {
     if inside && within && *width >= SMALLEST && *height >= SMALLEST {
         return Ok(());
     }
-    Err(Problem::invalid("crop", "must be [x, y, width, height] within the picture, each 0 to 1, at least 1/64 wide and high"))
+    Err(Problem::invalid(
+        "crop",
+        "must be [x, y, width, height] within the picture, each 0 to 1, at least 1/64 wide and high",
+    ))
 }
 
 fn find<'a>(layout: &'a mut Layout, id: &str) -> Result<&'a mut Tile> {
@@ -221,7 +232,10 @@ fn known<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -> Result<&'
     let tile = find(layout, id)?;
     // What this very change set has touched is no conflict.
     if tile.changed > author.from && tile.changed < now {
-        let detail = format!("was changed in version {}, after yours ({}); look and do it again", tile.changed, author.from);
+        let detail = format!(
+            "was changed in version {}, after yours ({}); look and do it again",
+            tile.changed, author.from
+        );
         return Err(Problem::conflict(format!("tile {id}"), detail).code("changed"));
     }
     Ok(tile)
@@ -246,7 +260,8 @@ fn unchanged_region<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -
     let region = layout.regions.iter_mut().find(|r| r.id == id);
     let region = region.ok_or_else(|| Problem::not_found(format!("region {id}")))?;
     if region.changed > author.from && region.changed < now {
-        let detail = format!("was arranged anew in version {}, after yours ({})", region.changed, author.from);
+        let detail =
+            format!("was arranged anew in version {}, after yours ({})", region.changed, author.from);
         return Err(Problem::conflict(format!("region {id}"), detail).code("changed"));
     }
     Ok(region)
@@ -285,11 +300,17 @@ fn place(region: &mut Region, tile: &str) -> Result<()> {
     let at = region.tiles.iter().find(|t| t.id == tile).and_then(|t| t.at);
     if let Some([column, row, width, height]) = at {
         if !arrangement.is_grid() {
-            return Err(Problem::invalid(format!("region {}", region.id), "is a preset; only tiles of a grid have places of their own"));
+            return Err(Problem::invalid(
+                format!("region {}", region.id),
+                "is a preset; only tiles of a grid have places of their own",
+            ));
         }
         let outside = column.saturating_add(width) > columns || row.saturating_add(height) > rows;
         if width == 0 || height == 0 || outside {
-            return Err(Problem::invalid(format!("tile {tile}"), format!("does not lie within {columns}x{rows} cells")));
+            return Err(Problem::invalid(
+                format!("tile {tile}"),
+                format!("does not lie within {columns}x{rows} cells"),
+            ));
         }
     }
     if let Some((a, b)) = region.overlap() {
@@ -299,14 +320,18 @@ fn place(region: &mut Region, tile: &str) -> Result<()> {
     let before = cameras(region);
     region.trim();
     if cameras(region) < before {
-        return Err(Problem::invalid(format!("tile {tile}"), "leaves no room for all cameras of the region; empty some tiles first"));
+        return Err(Problem::invalid(
+            format!("tile {tile}"),
+            "leaves no room for all cameras of the region; empty some tiles first",
+        ));
     }
     Ok(())
 }
 
 fn span(layout: &mut Layout, screens: &[String], arrangement: &str) -> Result<()> {
     Arrangement::parse(arrangement)?;
-    let unknown = screens.iter().find(|id| !layout.regions.iter().any(|r| r.id == **id && r.screens.len() == 1));
+    let unknown =
+        screens.iter().find(|id| !layout.regions.iter().any(|r| r.id == **id && r.screens.len() == 1));
     if let Some(id) = unknown {
         return Err(Problem::not_found(format!("screen {id}")));
     }
@@ -318,7 +343,10 @@ fn span(layout: &mut Layout, screens: &[String], arrangement: &str) -> Result<()
     }
     let id = format!("span-{}", screens.join("-"));
     if layout.regions.iter().any(|r| r.screens.len() > 1 && r.screens.iter().any(|s| screens.contains(s))) {
-        return Err(Problem::conflict(id, "lies over a screen that has a span already; take that one away first"));
+        return Err(Problem::conflict(
+            id,
+            "lies over a screen that has a span already; take that one away first",
+        ));
     }
     let mut region = super::layout::empty(&id, arrangement);
     (region.screens, region.changed) = (screens.to_vec(), layout.version);

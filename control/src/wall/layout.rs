@@ -4,9 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vitrail_engine::fit::{FitMode, Region as Part};
-use vitrail_engine::scene::{
-    LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish,
-};
+use vitrail_engine::scene::{LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
 use crate::{Problem, Result, Utc};
 
@@ -126,7 +124,10 @@ impl Arrangement {
     pub fn parse(text: &str) -> Result<Arrangement> {
         let wrong = || {
             let names: Vec<&str> = Preset::ALL.iter().map(|p| p.name()).collect();
-            let detail = format!("{text:?} is no arrangement; write CxR (up to {MAX_SIDE}x{MAX_SIDE}) or one of {}", names.join(", "));
+            let detail = format!(
+                "{text:?} is no arrangement; write CxR (up to {MAX_SIDE}x{MAX_SIDE}) or one of {}",
+                names.join(", ")
+            );
             Problem::invalid("arrangement", detail)
         };
         if let Some(preset) = Preset::ALL.into_iter().find(|p| p.name() == text) {
@@ -158,7 +159,8 @@ impl Arrangement {
 impl Layout {
     /// The first wish: what the wall file says, as far as it can be said in regions of screens.
     pub fn of_scene(scene: &Scene, at: Utc) -> Layout {
-        let mut regions: Vec<Region> = scene.screens.iter().map(|screen| empty(screen.id.as_str(), "2x2")).collect();
+        let mut regions: Vec<Region> =
+            scene.screens.iter().map(|screen| empty(screen.id.as_str(), "2x2")).collect();
         for wish in &scene.regions {
             let arrangement = match wish.layout {
                 LayoutWish::Grid { columns, rows } => format!("{columns}x{rows}"),
@@ -169,7 +171,11 @@ impl Layout {
                 Over::Screen(id) => vec![id.to_string()],
                 Over::Screens(ids) => ids.iter().map(ToString::to_string).collect(),
             };
-            let id = if let [one] = screens.as_slice() { one.clone() } else { format!("span-{}", screens.join("-")) };
+            let id = if let [one] = screens.as_slice() {
+                one.clone()
+            } else {
+                format!("span-{}", screens.join("-"))
+            };
             let mut region = Region { screens, ..empty(&id, &arrangement) };
             for (index, tile) in wish.tiles.iter().enumerate() {
                 let at = match tile.at {
@@ -180,7 +186,15 @@ impl Layout {
                 let camera = tile.camera.as_ref().map(ToString::to_string);
                 let whole = tile.crop == Part::WHOLE;
                 let crop = (!whole).then_some([tile.crop.x, tile.crop.y, tile.crop.width, tile.crop.height]);
-                let fresh = Tile { id, camera, at, pinned: tile.pinned, fit: tile.fit.into(), crop, ..Tile::default() };
+                let fresh = Tile {
+                    id,
+                    camera,
+                    at,
+                    pinned: tile.pinned,
+                    fit: tile.fit.into(),
+                    crop,
+                    ..Tile::default()
+                };
                 match region.tiles.get_mut(index) {
                     Some(tile) => *tile = fresh,
                     None => region.tiles.push(fresh),
@@ -211,7 +225,12 @@ impl Layout {
         let of = |region: &Region| {
             let cameras = region.visible().filter_map(|tile| tile.camera.clone()).collect::<Vec<_>>();
             let screens = region.screens.clone();
-            screens.into_iter().flat_map(move |screen| cameras.clone().into_iter().map(move |camera| (screen.clone(), camera))).collect::<Vec<_>>()
+            screens
+                .into_iter()
+                .flat_map(move |screen| {
+                    cameras.clone().into_iter().map(move |camera| (screen.clone(), camera))
+                })
+                .collect::<Vec<_>>()
         };
         self.regions.iter().flat_map(of).collect()
     }
@@ -246,7 +265,10 @@ impl Region {
         if arrangement.is_grid() {
             // What has a place of its own takes its cells.
             for tile in &mut self.tiles {
-                if tile.at.is_some_and(|[c, r, w, h]| c.saturating_add(w) > columns || r.saturating_add(h) > rows) {
+                if tile
+                    .at
+                    .is_some_and(|[c, r, w, h]| c.saturating_add(w) > columns || r.saturating_add(h) > rows)
+                {
                     tile.at = None;
                 }
             }
@@ -278,7 +300,8 @@ impl Region {
 
     /// Two tiles with places of their own that lie over each other.
     pub(super) fn overlap(&self) -> Option<(&str, &str)> {
-        let placed: Vec<(&str, [u32; 4])> = self.tiles.iter().filter_map(|t| Some((t.id.as_str(), t.at?))).collect();
+        let placed: Vec<(&str, [u32; 4])> =
+            self.tiles.iter().filter_map(|t| Some((t.id.as_str(), t.at?))).collect();
         let meet = |a: [u32; 4], b: [u32; 4]| {
             a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3]
         };
@@ -308,6 +331,12 @@ impl Region {
             [one] => Over::Screen(one.as_str().into()),
             several => Over::Screens(several.iter().map(|id| id.as_str().into()).collect()),
         };
-        Ok(RegionWish { over, layout: arrangement.wish, gap: 0, margin: 0, tiles: self.visible().map(tile).collect() })
+        Ok(RegionWish {
+            over,
+            layout: arrangement.wish,
+            gap: 0,
+            margin: 0,
+            tiles: self.visible().map(tile).collect(),
+        })
     }
 }

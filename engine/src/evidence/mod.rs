@@ -49,7 +49,7 @@ pub struct Export {
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// Files that were read; at least one.
-    pub sources: Vec<PathBuf>,
+    pub sources: Vec<Source>,
     /// Files or folders that were written; at least one. The manifest lies beside the first, all
     /// others lie somewhere below that place. Every file of a folder is recorded.
     pub outputs: Vec<PathBuf>,
@@ -63,6 +63,44 @@ pub struct Subject {
     pub range: Range,
     /// What came out: pictures, duration, …
     pub result: Value,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it held when it was read, where the job made sure of it; else it is read for its sum when the
+    /// manifest is written.
+    pub held: Option<Fingerprint>,
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Source {
+        Source { path, held: None }
+    }
+}
+
+/// What a file holds: two of them are equal where not a byte differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(sum::Sum);
+
+impl Fingerprint {
+    /// Reads all of an open file; `None` where `stop` came first. Errors name `path`.
+    ///
+    /// # Errors
+    /// `Io` where it cannot be read, or is written to meanwhile.
+    pub fn of(file: &File, path: &Path, stop: &Shutdown) -> Result<Option<Fingerprint>> {
+        match Reader::new(&mut |_| {}, stop).whole(file, path) {
+            Err(_) if stop.is_cancelled() => Ok(None),
+            read => read.map(|sum| Some(Fingerprint(sum))),
+        }
+    }
+
+    /// SHA-256, 64 digits, lower case.
+    pub fn sha256(&self) -> &str {
+        &self.0.sha256
+    }
 }
 
 /// How far the reading of files is.

@@ -1,12 +1,13 @@
 //! From the files of a job to their entries in the manifest: names and sums.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::Progress;
 use super::manifest::{OutputFile, SourceFile};
 use super::sum::{NotOpened, Sum, open_below, sum};
+use super::{Progress, Source};
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 
 /// A file that goes into the manifest.
@@ -17,23 +18,26 @@ pub(super) struct Found {
     elsewhere: bool,
     /// The folder that `name` counts from, without links.
     folder: PathBuf,
+    /// What it is known to hold.
+    known: Option<Sum>,
 }
 
 /// The files that were read, each once.
-pub(super) fn find_sources(beside: &Path, paths: &[PathBuf]) -> Result<Vec<Found>> {
-    if paths.is_empty() {
+pub(super) fn find_sources(beside: &Path, sources: &[Source]) -> Result<Vec<Found>> {
+    if sources.is_empty() {
         return Err(refuse("evidence", "needs a source that is a file"));
     }
     let folder = canonical(beside)?;
-    let real = paths.iter().map(|path| canonical(path)).collect::<Result<Vec<_>>>()?;
+    let real = sources.iter().map(|source| canonical(&source.path)).collect::<Result<Vec<_>>>()?;
     let outside: Vec<&PathBuf> = real.iter().filter(|path| !path.starts_with(&folder)).collect();
     let common = common_folder(&outside);
     let mut known = HashSet::new();
-    let once = real.iter().filter(|path| known.insert(path.to_path_buf()));
-    let found = once.map(|path| {
+    let once = real.iter().zip(sources).filter(|(path, _)| known.insert(path.to_path_buf()));
+    let found = once.map(|(path, source)| {
         let elsewhere = !path.starts_with(&folder);
         let folder = if elsewhere { &common } else { &folder };
-        Ok(Found { name: name_below(folder, path)?, elsewhere, folder: folder.clone() })
+        let known = source.held.as_ref().map(|held| held.0.clone());
+        Ok(Found { name: name_below(folder, path)?, elsewhere, folder: folder.clone(), known })
     });
     found.collect()
 }
@@ -61,7 +65,7 @@ pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Foun
             names.insert(name);
         }
     }
-    let found = |name| Found { name, elsewhere: false, folder: folder.clone() };
+    let found = |name| Found { name, elsewhere: false, folder: folder.clone(), known: None };
     Ok((names.into_iter().map(found).collect(), folders.into_iter().collect()))
 }
 
@@ -79,11 +83,13 @@ impl<'a> Reader<'a> {
 
     /// What will be read, for the progress.
     pub(super) fn expect<'f>(&mut self, files: impl Iterator<Item = &'f Found>) {
-        self.done.of = files.filter_map(|f| Some(f.folder.join(&f.name).metadata().ok()?.len())).sum();
+        let unknown = files.filter(|f| f.known.is_none());
+        self.done.of = unknown.filter_map(|f| Some(f.folder.join(&f.name).metadata().ok()?.len())).sum();
     }
 
     pub(super) fn source(&mut self, found: Found) -> Result<SourceFile> {
-        let Sum { bytes, sha256 } = self.sum(&found)?;
+        let known = found.known.clone();
+        let Sum { bytes, sha256 } = known.map_or_else(|| self.sum(&found), Ok)?;
         Ok(SourceFile { name: found.name, elsewhere: found.elsewhere, bytes, sha256 })
     }
 
@@ -95,11 +101,17 @@ impl<'a> Reader<'a> {
     /// The sum of a file that must not change meanwhile.
     fn sum(&mut self, found: &Found) -> Result<Sum> {
         let path = found.folder.join(&found.name);
-        let failed = |e| unreadable(&path, e);
         let file = open_below(&found.folder, &found.name).map_err(|why| not_opened(&path, why))?;
+        self.whole(&file, &path)
+    }
+
+    /// The sum of an open file that must not change meanwhile.
+    pub(super) fn whole(&mut self, mut file: &File, path: &Path) -> Result<Sum> {
+        let failed = |e| unreadable(path, e);
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let state = || file.metadata().and_then(|m| Ok((m.len(), m.modified()?))).map_err(failed);
         let before = state()?;
-        let read = sum(&file, &mut |bytes| {
+        let read = sum(file, &mut |bytes| {
             self.done.bytes += bytes;
             (self.progress)(self.done);
             if self.stop.is_cancelled() { Err(io::Error::other("stopped")) } else { Ok(()) }

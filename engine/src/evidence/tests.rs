@@ -43,7 +43,7 @@ fn export(key: &SigningKeyFile) -> Export {
 fn subject(folder: &Path) -> Subject {
     let version = |name: &str, version: &str| Version { name: name.into(), version: version.into() };
     Subject {
-        sources: vec![folder.join(FILES[0]), folder.join(FILES[1])],
+        sources: vec![folder.join(FILES[0]).into(), folder.join(FILES[1]).into()],
         outputs: vec![folder.join("case/gate.mp4"), folder.join("case/ladder")],
         tool: version("vitrail", "0.1.0"),
         libraries: vec![version("libavcodec", "59.37.100"), version("x264", "core 164")],

@@ -3,9 +3,11 @@
 pub mod access_unit;
 pub mod frame;
 pub mod id;
+pub mod sound;
 pub mod video;
 
 pub use access_unit::{AccessUnit, Pts};
 pub use frame::{Chroma, Frame, FrameMeta, Plane};
 pub use id::{CameraId, ScreenId, SourceRef, WallId};
+pub use sound::{SoundCodec, SoundPacket, SoundParameters};
 pub use video::{Codec, Colorimetry, Matrix, Range, Ratio, VideoParameters};

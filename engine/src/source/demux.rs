@@ -244,7 +244,7 @@ fn options(formats: &str) -> ff::Dictionary<'static> {
 fn not_understood(path: &Path, understood: &str) -> Error {
     let message = format!(
         "is no video file that is understood here ({understood}); if it is one, it is damaged at its start \
-         or end"
+         or end, or encrypted"
     );
     Error::new(ErrorKind::Corrupt, path.display().to_string(), message)
 }

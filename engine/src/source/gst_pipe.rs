@@ -2,7 +2,7 @@
 //! units, and the care of a pipeline that must never block a caller.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,9 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use super::nal::Classifier;
 use super::{Run, StreamDescription, UnitSink};
 use crate::base::{Error, ErrorKind, Result, SharedClock};
-use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+use crate::media::{
+    AccessUnit, Codec, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
+};
 
 /// How a raw stream without timestamps or a frame rate is played: 25 pictures per second.
 const ASSUMED_FRAME: Duration = Duration::from_millis(40);
@@ -32,6 +34,23 @@ pub(super) fn element(name: &'static str) -> Result<gst::Element> {
     })
 }
 
+/// Pipelines that are being stopped.
+static STOPPING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// Waits until every pipeline that was dropped has stopped, at most `limit`. A process that ends while one
+/// stops may crash: libraries are torn down under it.
+pub fn settle(limit: Duration) {
+    let stopping = STOPPING.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = STOPPING.1.wait_timeout_while(stopping, limit, |stopping| *stopping > 0);
+}
+
+/// Counts a pipeline more or less.
+fn count_stopping(change: impl Fn(usize) -> usize) {
+    let mut stopping = STOPPING.0.lock().unwrap_or_else(PoisonError::into_inner);
+    *stopping = change(*stopping);
+    STOPPING.1.notify_all();
+}
+
 /// A pipeline that is stopped on a thread of its own when it is dropped: closing a connection can
 /// take seconds (TEARDOWN, a linger on a dead network), and whoever drops it must not wait.
 pub(super) struct Pipeline(pub gst::Pipeline);
@@ -39,14 +58,18 @@ pub(super) struct Pipeline(pub gst::Pipeline);
 impl Drop for Pipeline {
     fn drop(&mut self) {
         let pipeline = self.0.clone();
+        count_stopping(|stopping| stopping + 1);
         let stop = move || {
             let _ = pipeline.set_state(gst::State::Null);
+            drop(pipeline);
+            count_stopping(|stopping| stopping.saturating_sub(1));
         };
         // Not the runtime's blocking pool: a runtime that ends throws away what waits there, and a
         // pipeline that is freed while it plays aborts the process.
         if let Err(error) = std::thread::Builder::new().name("vt-gst-stop".into()).spawn(stop) {
             tracing::error!("cannot start a thread to stop a pipeline: {error}");
             let _ = self.0.set_state(gst::State::Null);
+            count_stopping(|stopping| stopping.saturating_sub(1));
         }
     }
 }
@@ -89,6 +112,7 @@ pub(super) struct Tail {
     /// Units come at their own time (files); else as soon as they are there.
     paced: bool,
     taken: AtomicBool,
+    heard: AtomicBool,
     units: AtomicU64,
     state: Mutex<State>,
 }
@@ -99,6 +123,7 @@ struct State {
     classifier: Option<Classifier>,
     known: Option<VideoParameters>,
     caps: Option<gst::Caps>,
+    sound: Option<SoundParameters>,
     timeline: Timeline,
     started: bool,
 }
@@ -134,6 +159,7 @@ impl Tail {
             clock: run.clock.clone(),
             paced,
             taken: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
             units: AtomicU64::new(0),
             state: Mutex::new(State { description, ..State::default() }),
         })
@@ -166,6 +192,7 @@ impl Tail {
     /// Gets ready for the next pass of a file.
     pub(super) fn start_again(&self) {
         self.taken.store(false, Ordering::SeqCst);
+        self.heard.store(false, Ordering::SeqCst);
         let mut state = self.lock();
         state.timeline.start_again();
         state.caps = None;
@@ -218,6 +245,88 @@ impl Tail {
         let entry = chain[0].static_pad("sink").expect("parsers and sinks have a sink pad");
         pad.link(&entry).map_err(internal)?;
         Ok(())
+    }
+
+    /// What this sound is, where this caller may take it: it is understood, and the first.
+    pub(super) fn take_sound(&self, caps: &gst::StructureRef) -> Option<SoundCodec> {
+        // A parser that has not seen a packet yet offers several versions of AAC, and all layers.
+        let codec = match (caps.name().as_str(), caps.get::<i32>("mpegversion")) {
+            ("audio/mpeg", Ok(1)) => SoundCodec::Mp3,
+            ("audio/mpeg", _) => SoundCodec::Aac,
+            ("audio/x-alaw", _) => SoundCodec::Alaw,
+            ("audio/x-mulaw", _) => SoundCodec::Mulaw,
+            ("audio/x-ac3", _) => SoundCodec::Ac3,
+            ("audio/x-opus", _) => SoundCodec::Opus,
+            _ => return None,
+        };
+        (!self.heard.swap(true, Ordering::SeqCst)).then_some(codec)
+    }
+
+    /// Builds parser and sink of sound behind `pad` and links them.
+    pub(super) fn attach_sound(
+        self: &Arc<Self>,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+        codec: SoundCodec,
+    ) -> Result<()> {
+        // Between the demuxer's one thread and a sink that waits until the pipeline plays, which waits for
+        // the first picture.
+        let queue = element("queue")?;
+        queue.set_property("max-size-time", 0_u64);
+        queue.set_property("max-size-buffers", 0_u32);
+        let mut chain = vec![queue];
+        let (parser, caps) = match codec {
+            SoundCodec::Aac => (Some("aacparse"), "audio/mpeg,mpegversion={2,4},stream-format=raw"),
+            SoundCodec::Mp2 | SoundCodec::Mp3 => {
+                (Some("mpegaudioparse"), "audio/mpeg,mpegversion=1,parsed=true")
+            }
+            SoundCodec::Ac3 => (Some("ac3parse"), "audio/x-ac3"),
+            SoundCodec::Opus => (Some("opusparse"), "audio/x-opus"),
+            SoundCodec::Alaw => (None, "audio/x-alaw"),
+            SoundCodec::Mulaw => (None, "audio/x-mulaw"),
+        };
+        if let Some(name) = parser {
+            chain.push(element(name)?);
+        }
+        // Pictures begin without it, and it comes as fast as it is read.
+        let caps: gst::Caps = caps.parse().map_err(internal)?;
+        let sink = AppSink::builder().caps(&caps).sync(false).async_(false).max_buffers(64).build();
+        sink.set_property("enable-last-sample", false);
+        let tail = self.clone();
+        let callbacks = AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                tail.hand_on_sound(codec, &sample);
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build();
+        sink.set_callbacks(callbacks);
+        chain.push(sink.upcast());
+        pipeline.add_many(&chain).map_err(internal)?;
+        gst::Element::link_many(&chain).map_err(internal)?;
+        for element in chain.iter().rev() {
+            element.sync_state_with_parent().map_err(internal)?;
+        }
+        let entry = chain[0].static_pad("sink").expect("a queue has a sink pad");
+        pad.link(&entry).map(|_| ()).map_err(internal)
+    }
+
+    fn hand_on_sound(&self, codec: SoundCodec, sample: &gst::Sample) {
+        let arrival = self.clock.now();
+        let Some(buffer) = sample.buffer_owned() else { return };
+        let mut state = self.lock();
+        let told = sample.caps().and_then(|caps| caps.structure(0)).map(|s| sound_parameters_of(codec, s));
+        if let Some(told) = told.filter(|told| state.sound.as_ref() != Some(told)) {
+            self.sink.sound_parameters(&told);
+            state.sound = Some(told);
+        }
+        let Some(pts) = buffer.pts().or(buffer.dts()) else { return };
+        let pts = state.timeline.base.saturating_add(signed(pts.nseconds()));
+        drop(state);
+        let duration = buffer.duration().map_or(Duration::ZERO, |d| Duration::from_nanos(d.nseconds()));
+        let Ok(map) = buffer.into_mapped_buffer_readable() else { return };
+        let data = Bytes::from_owner(map);
+        self.sink.sound(SoundPacket { pts: Pts(pts), duration, arrival, captured: None, data });
     }
 
     fn app_sink(self: Arc<Self>, caps: gst::Caps) -> AppSink {
@@ -338,6 +447,22 @@ fn parameters_of(codec: Codec, s: &gst::StructureRef) -> VideoParameters {
         pixel_aspect: ratio(s, "pixel-aspect-ratio").unwrap_or(Ratio::ONE),
         frame_rate: frame_rate(s),
         extradata: codec_data.map(|m| Bytes::copy_from_slice(&m)).unwrap_or_default(),
+    }
+}
+
+fn sound_parameters_of(codec: SoundCodec, s: &gst::StructureRef) -> SoundParameters {
+    let number = |field| s.get::<i32>(field).ok().and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+    let codec = match (codec, s.get::<i32>("layer")) {
+        (SoundCodec::Mp3, Ok(2)) => SoundCodec::Mp2,
+        _ => codec,
+    };
+    let record = s.get::<gst::Buffer>("codec_data").ok().and_then(|b| b.into_mapped_buffer_readable().ok());
+    SoundParameters {
+        codec,
+        rate: number("rate"),
+        channels: number("channels"),
+        extradata: record.map(|m| Bytes::copy_from_slice(&m)).unwrap_or_default(),
+        on_picture_time: true,
     }
 }
 

@@ -95,13 +95,20 @@ fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline>
         }
     });
     let (weak, offered_to) = (pipeline.downgrade(), tail.clone());
-    parse.connect_pad_added(move |parse, pad| offer(&weak.upgrade(), parse, pad, &offered_to));
+    let sound = config.sound;
+    parse.connect_pad_added(move |parse, pad| offer(&weak.upgrade(), parse, pad, &offered_to, sound));
     let tail = Arc::downgrade(tail);
     parse.connect_no_more_pads(move |parse| complain_without_video(parse, &tail));
     Ok(Pipeline(pipeline))
 }
 
-fn offer(pipeline: &Option<gst::Pipeline>, parse: &gst::Element, pad: &gst::Pad, tail: &Arc<Tail>) {
+fn offer(
+    pipeline: &Option<gst::Pipeline>,
+    parse: &gst::Element,
+    pad: &gst::Pad,
+    tail: &Arc<Tail>,
+    sound: bool,
+) {
     let Some(pipeline) = pipeline else { return };
     let Some(caps) = pad.current_caps().or_else(|| Some(pad.query_caps(None))).filter(|c| !c.is_empty())
     else {
@@ -111,25 +118,26 @@ fn offer(pipeline: &Option<gst::Pipeline>, parse: &gst::Element, pad: &gst::Pad,
     let name = structure.name().to_string();
     let taken = tail.take(&name, structure.get::<i32>("mpegversion").ok());
     tail.note_offer(name);
-    let linked = match taken {
-        Some(codec) => tail.attach(pipeline, pad, codec),
-        None => swallow(pipeline, pad),
+    let heard = if sound { tail.take_sound(structure) } else { None };
+    let linked = match (taken, heard) {
+        (Some(codec), _) => tail.attach(pipeline, pad, codec),
+        (None, Some(codec)) => tail.attach_sound(pipeline, pad, codec),
+        (None, None) => {
+            swallow(pad);
+            Ok(())
+        }
     };
     if let Err(error) = linked {
         gst::element_error!(parse, gst::CoreError::Pad, ("{}", error));
     }
 }
 
-/// What is not shown is read and thrown away: an unlinked stream can stop a demuxer.
-fn swallow(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
-    let sink = element("fakesink")?;
-    sink.set_property("sync", false);
-    sink.set_property("async", false);
-    let internal = |e: String| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
-    pipeline.add(&sink).map_err(|e| internal(e.to_string()))?;
-    sink.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
-    let entry = sink.static_pad("sink").expect("a sink has a sink pad");
-    pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
+/// What is not shown is read and thrown away: an unlinked stream can stop a demuxer. Not by a sink: that
+/// would hold the demuxer's one thread until the pipeline plays, which waits for the first picture.
+fn swallow(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, |_, _| {
+        gst::PadProbeReturn::Drop
+    });
 }
 
 fn complain_without_video(parse: &gst::Element, tail: &Weak<Tail>) {

@@ -25,10 +25,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
-use crate::media::{AccessUnit, CameraId, VideoParameters};
+use crate::media::{AccessUnit, CameraId, SoundPacket, SoundParameters, VideoParameters};
 
 pub use demux::{FileDemuxer, FileUnit};
 pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};
+pub use gst_pipe::settle;
 pub use secrets::Secrets;
 pub use uri::{AddressFault, CameraUri, Login, UriKind};
 
@@ -42,6 +43,11 @@ pub trait UnitSink: Send + Sync {
     fn discontinuity(&self);
     /// What was learned while connecting, before the first unit: for probes and reports.
     fn described(&self, _description: &StreamDescription) {}
+    /// What its sound says of itself, before the first packet of it: only where
+    /// [`SourceConfig::sound`] asks for it.
+    fn sound_parameters(&self, _parameters: &SoundParameters) {}
+    /// The next packet of sound.
+    fn sound(&self, _packet: SoundPacket) {}
 }
 
 /// What a source says of itself beside its video parameters.
@@ -115,6 +121,8 @@ pub struct SourceConfig {
     pub login: Option<Login>,
     /// `rtsps://` and `https://`: take a certificate that no authority signed, as most cameras have.
     pub any_certificate: bool,
+    /// Its sound is wanted too, for a recording; walls are silent.
+    pub sound: bool,
     /// Sources of one site share the site's rate of new connections; the host where none is named.
     pub site: Option<String>,
 }
@@ -130,6 +138,7 @@ impl SourceConfig {
             loop_file: true,
             login: None,
             any_certificate: false,
+            sound: false,
             site: None,
         }
     }

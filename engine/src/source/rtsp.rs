@@ -12,13 +12,17 @@ use retina::client::{
     SessionIdPolicy, SessionOptions, SetupOptions, TcpTransportOptions, UdpTransportOptions,
     UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParametersCodec};
+use retina::codec::{
+    AudioFrame, CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParametersCodec, aac,
+};
 use retina::rtcp::ReceivedCompoundPacket;
 
 use super::nal::Classifier;
 use super::{History, Run, SourceConfig, StreamDescription, Transport, explain_status};
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+use crate::media::{
+    AccessUnit, Codec, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
+};
 
 /// How long the end of a run waits for the camera's answer to TEARDOWN.
 const TEARDOWN_WAIT: Duration = Duration::from_millis(500);
@@ -54,8 +58,8 @@ async fn run_session(
     if config.login().is_some() {
         history.login_accepted();
     }
-    let stream = Chosen::among(&session, config, run)?;
-    let session = setup_and_play(session, &stream, config).await.map_err(fail)?;
+    let mut stream = Chosen::among(&session, config, run)?;
+    let session = setup_and_play(session, &mut stream, config).await.map_err(fail)?;
     receive(session, stream, fail, run).await
 }
 
@@ -74,9 +78,10 @@ async fn describe(
     Session::describe(url, options).await
 }
 
-/// The stream that is played: the first one with H.264 or H.265.
+/// The stream that is played: the first one with H.264 or H.265; and its sound, where that is wanted.
 struct Chosen {
     index: usize,
+    sound: Option<(usize, SoundCodec)>,
     codec: Codec,
     /// From the SDP's `a=framerate`.
     frame_rate: Option<Ratio>,
@@ -92,13 +97,17 @@ impl Chosen {
                 ("video", "h265") => Codec::H265,
                 _ => return None,
             };
-            Some(Chosen { index, codec, frame_rate: s.framerate().and_then(ratio_of) })
+            Some(Chosen { index, sound: None, codec, frame_rate: s.framerate().and_then(ratio_of) })
         });
-        let Some(chosen) = chosen else {
+        let Some(mut chosen) = chosen else {
             let offered: Vec<String> = streams.iter().map(name).collect();
             let message = format!("offers no H.264 or H.265 video, only: {}", offered.join(", "));
             return Err(Error::new(ErrorKind::Unsupported, run.camera.to_string(), message));
         };
+        if config.sound {
+            let heard = |(index, s): (usize, &retina::client::Stream)| Some((index, sound_codec(s)?));
+            chosen.sound = streams.iter().enumerate().find_map(heard);
+        }
         let first = &streams[chosen.index];
         let others = streams.iter().enumerate().filter(|(i, _)| *i != chosen.index).map(|(_, s)| name(s));
         let profile = match first.parameters() {
@@ -120,18 +129,36 @@ impl Chosen {
     }
 }
 
+/// G.711 and AAC: what cameras send.
+fn sound_codec(stream: &retina::client::Stream) -> Option<SoundCodec> {
+    match (stream.media(), stream.encoding_name()) {
+        ("audio", "mpeg4-generic") => Some(SoundCodec::Aac),
+        ("audio", "pcma") => Some(SoundCodec::Alaw),
+        ("audio", "pcmu") => Some(SoundCodec::Mulaw),
+        _ => None,
+    }
+}
+
 async fn setup_and_play(
     mut session: Session<Described>,
-    stream: &Chosen,
+    stream: &mut Chosen,
     config: &SourceConfig,
 ) -> Result<Demuxed, retina::Error> {
-    let transport = match config.transport {
+    let transport = || match config.transport {
         Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
         Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
     };
-    let options = SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
-    session.setup(stream.index, options).await?;
-    // One stream needs no common zero; cameras exist that send a wrong `rtptime`, and sender
+    let format = FrameFormat { aac_framing: aac::Framing::Raw, ..FrameFormat::SIMPLE };
+    let options = || SetupOptions::default().transport(transport()).frame_format(format);
+    session.setup(stream.index, options()).await?;
+    if let Some((index, _)) = stream.sound
+        && let Err(error) = session.setup(index, options()).await
+    {
+        // Pictures without sound are more than none.
+        tracing::warn!("the camera does not send its sound ({:?})", error.status_code());
+        stream.sound = None;
+    }
+    // No common zero: sound says where it belongs by sender reports or its arrival; cameras exist that send a wrong `rtptime`, and sender
     // reports under another SSRC than their packets. No limit on jumps: the timeline may jump.
     let play = PlayOptions::default()
         .initial_timestamp(InitialTimestampPolicy::Ignore)
@@ -147,6 +174,7 @@ async fn receive(
 ) -> Result<()> {
     let mut reader = Reader::new(&stream);
     reader.announce(&session, run);
+    let mut listener = stream.sound.and_then(|sound| Listener::new(sound, &session, run));
     let mut damage = None;
     let mut damaged_packets = 0;
     while let Some(item) = session.next().await {
@@ -158,7 +186,15 @@ async fn receive(
                 damaged_packets = 0;
                 reader.hand_on(frame, run);
             }
-            Ok(CodecItem::Rtcp(packet)) => reader.clock.learn(&packet),
+            Ok(CodecItem::AudioFrame(frame)) => {
+                if let Some(listener) = listener.as_ref().filter(|l| l.index == frame.stream_id()) {
+                    listener.hand_on(&frame, run);
+                }
+            }
+            Ok(CodecItem::Rtcp(packet)) => match &mut listener {
+                Some(listener) if listener.index == packet.stream_id() => listener.clock.learn(&packet),
+                _ => reader.clock.learn(&packet),
+            },
             Ok(_) => {}
             Err(error) if is_damaged_packet(&error) && damaged_packets < DAMAGE_LIMIT => {
                 damaged_packets += 1;
@@ -172,6 +208,45 @@ async fn receive(
         Some(error) => fail(error),
         None => Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream"),
     })
+}
+
+/// Turns retina's frames of sound into packets.
+struct Listener {
+    index: usize,
+    clock: CaptureClock,
+}
+
+impl Listener {
+    /// `None` where the description does not tell what a decoder must know.
+    fn new((index, codec): (usize, SoundCodec), session: &Demuxed, run: &Run<'_>) -> Option<Listener> {
+        let Some(ParametersRef::Audio(told)) = session.streams().get(index)?.parameters() else {
+            return None;
+        };
+        let extradata = match codec {
+            SoundCodec::Aac => Bytes::copy_from_slice(told.extra_data()),
+            _ => Bytes::new(),
+        };
+        run.sink.sound_parameters(&SoundParameters {
+            codec,
+            rate: told.clock_rate(),
+            channels: u32::from(told.channels().get()),
+            extradata,
+            on_picture_time: false,
+        });
+        Some(Listener { index, clock: CaptureClock::default() })
+    }
+
+    fn hand_on(&self, frame: &AudioFrame, run: &Run<'_>) {
+        let timestamp = frame.timestamp();
+        let length = nanos(i64::from(frame.frame_length().get()), timestamp.clock_rate());
+        run.sink.sound(SoundPacket {
+            pts: Pts(nanos(timestamp.elapsed(), timestamp.clock_rate())),
+            duration: Duration::from_nanos(u64::try_from(length).unwrap_or(0)),
+            arrival: run.clock.now(),
+            captured: self.clock.captured(timestamp),
+            data: Bytes::copy_from_slice(frame.data()),
+        });
+    }
 }
 
 /// Turns retina's frames into access units.

@@ -10,7 +10,7 @@ use gstreamer::prelude::*;
 use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
 use super::{History, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::Codec;
+use crate::media::{Codec, SoundCodec};
 
 /// GStreamer's own error says no more than that nothing could be opened.
 const DISTRUSTED: &str = "has a certificate of no authority that this machine trusts; install that authority's \
@@ -71,7 +71,7 @@ fn build(config: &SourceConfig, tail: &Arc<Tail>, distrusted: &Arc<AtomicBool>) 
         distrusted.store(true, Ordering::SeqCst);
         Some(false.to_value())
     });
-    choose_first_video(&source, tail);
+    choose_streams(&source, tail, config.sound);
     let (weak, tail) = (pipeline.downgrade(), tail.clone());
     source.connect_pad_added(move |source, pad| {
         let Some(pipeline) = weak.upgrade() else { return };
@@ -85,16 +85,19 @@ fn build(config: &SourceConfig, tail: &Arc<Tail>, distrusted: &Arc<AtomicBool>) 
     Ok(Pipeline(pipeline))
 }
 
-/// Only the first H.264 or H.265 stream is set up: no audio is asked for.
-fn choose_first_video(source: &gst::Element, tail: &Arc<Tail>) {
+/// Only the first H.264 or H.265 stream is set up, and no sound unless it is wanted.
+fn choose_streams(source: &gst::Element, tail: &Arc<Tail>, sound: bool) {
     let tail = tail.clone();
     let chosen = AtomicBool::new(false);
+    let heard = AtomicBool::new(!sound);
     source.connect("select-stream", false, move |args| {
         let caps = args.get(2).and_then(|v| v.get::<gst::Caps>().ok());
         let encoding = caps.as_ref().and_then(|c| encoding_of(c.structure(0)?));
         let media = caps.as_ref().and_then(|c| c.structure(0)?.get::<String>("media").ok());
         let name = format!("{} {}", media.as_deref().unwrap_or("?"), encoding.as_deref().unwrap_or("?"));
-        let wanted = encoding.as_deref().and_then(codec_of).is_some() && !chosen.swap(true, Ordering::SeqCst);
+        let (video, sound) = (encoding.as_deref().and_then(codec_of), encoding.as_deref().and_then(sound_of));
+        let wanted = (video.is_some() && !chosen.swap(true, Ordering::SeqCst))
+            || (sound.is_some() && !heard.swap(true, Ordering::SeqCst));
         tail.note_offer(name.to_ascii_lowercase());
         Some(wanted.to_value())
     });
@@ -112,10 +115,23 @@ fn codec_of(encoding: &str) -> Option<Codec> {
     }
 }
 
+/// The depayloader of sound that cameras send, and what comes of it.
+fn sound_of(encoding: &str) -> Option<(&'static str, SoundCodec)> {
+    match encoding {
+        "MPEG4-GENERIC" => Some(("rtpmp4gdepay", SoundCodec::Aac)),
+        "PCMA" => Some(("rtppcmadepay", SoundCodec::Alaw)),
+        "PCMU" => Some(("rtppcmudepay", SoundCodec::Mulaw)),
+        _ => None,
+    }
+}
+
 fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, tail: &Arc<Tail>) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-    let codec = caps.structure(0).and_then(encoding_of).as_deref().and_then(codec_of);
-    let Some(codec) = codec else { return Ok(()) };
+    let encoding = caps.structure(0).and_then(encoding_of);
+    if let Some((depay, codec)) = encoding.as_deref().and_then(sound_of) {
+        return attach_sound(pipeline, pad, tail, depay, codec);
+    }
+    let Some(codec) = encoding.as_deref().and_then(codec_of) else { return Ok(()) };
     // Length-prefixed and whole, as the RTP marker says: in a byte stream the parser would cut a
     // picture of several slices in two where a camera repeats its parameter sets between them.
     let (depay, name, whole) = match codec {
@@ -137,6 +153,24 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, tail: &Arc<Tail>) -> Result<
     for element in [&filter, &depay] {
         element.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
     }
+    pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
+}
+
+fn attach_sound(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    tail: &Arc<Tail>,
+    depay: &'static str,
+    codec: SoundCodec,
+) -> Result<()> {
+    let internal = |e: String| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
+    let depay = element(depay)?;
+    pipeline.add(&depay).map_err(|e| internal(e.to_string()))?;
+    let (entry, exit) = (depay.static_pad("sink"), depay.static_pad("src"));
+    let (entry, exit) =
+        (entry.expect("a depayloader has a sink pad"), exit.expect("a depayloader has a source pad"));
+    tail.attach_sound(pipeline, &exit, codec)?;
+    depay.sync_state_with_parent().map_err(|e| internal(e.to_string()))?;
     pad.link(&entry).map(|_| ()).map_err(|e| internal(e.to_string()))
 }
 

@@ -462,6 +462,15 @@ fn mpeg_ts_over_srt_and_udp() {
     assert_eq!(recorded.parameters.last().map(|p| (p.codec, p.width)), Some((Codec::H264, 320)));
     assert!(recorded.units.len() >= 30 && recorded.descriptions[0].carried_by == "SRT");
 
+    // With sound, which nobody asked for.
+    let port = free_port();
+    let with_sound =
+        TS.replace("mpegtsmux", "mux. audiotestsrc is-live=true ! avenc_aac ! aacparse ! mpegtsmux name=mux");
+    let launch =
+        format!("{with_sound} srtsink uri=srt://127.0.0.1:{port}?mode=listener wait-for-connection=false");
+    let recorded = received_from(&launch, &format!("srt://127.0.0.1:{port}?mode=caller&latency=20"));
+    assert!(recorded.units.len() >= 30, "{} units", recorded.units.len());
+
     let port = free_port();
     let recorded = received_from(
         &format!("{TS} udpsink host=127.0.0.1 port={port}"),

@@ -1,5 +1,5 @@
-//! Records a stream as it comes, for a job to work on: from its first key frame on, no picture touched.
-//! Sound is not recorded: sources carry pictures.
+//! Records a stream as it comes, for a job to work on: from its first key frame on, neither pictures nor
+//! sound touched.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,26 +7,32 @@ use std::time::Duration;
 
 use ffmpeg_next as ff;
 
+use super::capture_sound::{RecordedSound, SoundTape, StreamClock};
 use super::join::times;
 use super::package::{Packager, Track, VideoTrack};
 use super::reader::ticks;
 use super::record::{Record, RecordReader, RecordWriter};
 use super::spec::Target;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
-use crate::media::{AccessUnit, CameraId, Codec, VideoParameters};
+use crate::media::{AccessUnit, CameraId, Codec, SoundPacket, SoundParameters, VideoParameters};
 use crate::source::nal::nal_units;
-use crate::source::{Authority, Source, SourceConfig, UnitSink};
+use crate::source::{Authority, Source, SourceConfig, UnitSink, settle};
 
 /// Ticks of a second: those of RTP video (RFC 6184, clause 8.2.1).
 const BASE: (i64, i64) = (1, 90_000);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a connection may take to be closed.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// What was recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Captured {
     /// Pictures.
     pub pictures: u64,
+    /// Packets of sound; none where the source is silent or its sound is not understood.
+    pub sound: u64,
     /// Pictures before which packets were lost.
     pub lost: u64,
     /// From the first to the last.
@@ -48,7 +54,8 @@ pub fn capture(
 ) -> Result<Option<Captured>> {
     let address = config.uri.to_string();
     let records = to.with_extension("seg");
-    let recorder = Arc::new(Recorder { inside: Mutex::new(Inside::new(&records)?) });
+    let tape = SoundTape::new(SoundTape::place(to));
+    let recorder = Arc::new(Recorder { inside: Mutex::new(Inside::new(&records, tape)?) });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -57,7 +64,7 @@ pub fn capture(
     let grant = Authority::owner().grant(&camera);
     let ended = stop.child_token();
     let patience = config.patience.connect + config.patience.silence;
-    let source = Source::new(config);
+    let source = Source::new(SourceConfig { sound: true, ..config });
     let enough = async {
         let begun = clock.now();
         loop {
@@ -78,30 +85,18 @@ pub fn capture(
             result = enough => result,
         }
     });
-    if stop.is_cancelled() {
-        return Ok(None);
-    }
+    drop(runtime);
+    settle(SETTLE);
     let mut inside = recorder.lock();
-    if let Some(failure) = inside.failure.take() {
-        return Err(failure);
-    }
-    let captured = inside.captured();
-    if captured.length < length {
-        result?;
-        let message = format!("gave {:.1} s of pictures and no more", captured.length.as_secs_f64());
-        return Err(Error::new(ErrorKind::Unreachable, address, message));
-    }
-    let parameters = inside.parameters.clone();
-    let sets = inside.sets.clone();
-    if let Some(writer) = inside.writer.take() {
-        writer.commit()?;
-    }
-    drop(inside);
-    let packed = parameters
-        .ok_or_else(|| Error::new(ErrorKind::Unreachable, address, "never said what it sends"))
-        .and_then(|parameters| package(&records, &parameters, &sets, to));
+    let packed = match stop.is_cancelled() {
+        true => Ok(None),
+        false => inside.finish(&address, length, result, &records, to).map(Some),
+    };
+    // What still comes goes nowhere.
+    (inside.writer, inside.sound) = (None, None);
     let _ = std::fs::remove_file(&records);
-    packed.map(|()| Some(captured))
+    let _ = std::fs::remove_file(SoundTape::place(to));
+    packed
 }
 
 struct Recorder {
@@ -113,6 +108,8 @@ struct Inside {
     parameters: Option<VideoParameters>,
     /// Parameter sets in Annex B.
     sets: Vec<u8>,
+    sound: Option<SoundTape>,
+    clock: StreamClock,
     first: Option<i64>,
     last: i64,
     pictures: u64,
@@ -127,9 +124,11 @@ impl Recorder {
 }
 
 impl Inside {
-    fn new(records: &Path) -> Result<Inside> {
+    fn new(records: &Path, sound: SoundTape) -> Result<Inside> {
         Ok(Inside {
             writer: Some(RecordWriter::create(records, &[])?),
+            sound: Some(sound),
+            clock: StreamClock::default(),
             parameters: None,
             sets: Vec::new(),
             first: None,
@@ -146,10 +145,44 @@ impl Inside {
     }
 
     fn captured(&self) -> Captured {
-        Captured { pictures: self.pictures, lost: self.lost, length: self.length() }
+        let sound = self.sound.as_ref().map_or(0, SoundTape::packets);
+        Captured { pictures: self.pictures, sound, lost: self.lost, length: self.length() }
+    }
+
+    /// Puts what was recorded into its container.
+    fn finish(
+        &mut self,
+        address: &str,
+        length: Duration,
+        result: Result<()>,
+        records: &Path,
+        to: &Path,
+    ) -> Result<Captured> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let captured = self.captured();
+        if captured.length < length {
+            result?;
+            let message = format!("gave {:.1} s of pictures and no more", captured.length.as_secs_f64());
+            return Err(Error::new(ErrorKind::Unreachable, address.to_owned(), message));
+        }
+        if let Some(writer) = self.writer.take() {
+            writer.commit()?;
+        }
+        let Some(parameters) = &self.parameters else {
+            return Err(Error::new(ErrorKind::Unreachable, address.to_owned(), "never said what it sends"));
+        };
+        let sound = match &mut self.sound {
+            Some(sound) => sound.finish(self.clock, self.first.unwrap_or(0), self.last)?,
+            None => None,
+        };
+        package(records, parameters, &self.sets, sound, to)?;
+        Ok(captured)
     }
 
     fn take(&mut self, unit: &AccessUnit) -> Result<()> {
+        self.clock.note(unit.pts.0, unit.arrival, unit.captured);
         if self.first.is_none() {
             if !unit.random_access {
                 return Ok(());
@@ -200,6 +233,20 @@ impl UnitSink for Recorder {
     }
 
     fn discontinuity(&self) {}
+
+    fn sound_parameters(&self, parameters: &SoundParameters) {
+        let mut inside = self.lock();
+        if let Some(Err(error)) = inside.sound.as_mut().map(|sound| sound.describe(parameters)) {
+            inside.failure.get_or_insert(error);
+        }
+    }
+
+    fn sound(&self, packet: SoundPacket) {
+        let mut inside = self.lock();
+        if let Some(Err(error)) = inside.sound.as_mut().map(|sound| sound.take(&packet)) {
+            inside.failure.get_or_insert(error);
+        }
+    }
 }
 
 /// The parameter sets of a unit, in Annex B.
@@ -221,7 +268,13 @@ fn parameter_sets(codec: Codec, unit: &[u8]) -> Vec<u8> {
     sets
 }
 
-fn package(records: &Path, parameters: &VideoParameters, sets: &[u8], to: &Path) -> Result<()> {
+fn package(
+    records: &Path,
+    parameters: &VideoParameters,
+    sets: &[u8],
+    mut sound: Option<RecordedSound>,
+    to: &Path,
+) -> Result<()> {
     let id = match parameters.codec {
         Codec::H264 => ff::codec::Id::H264,
         Codec::H265 => ff::codec::Id::HEVC,
@@ -245,16 +298,34 @@ fn package(records: &Path, parameters: &VideoParameters, sets: &[u8], to: &Path)
     let usual = parameters.frame_rate.map_or(3600, |rate| (90_000.0 / rate.as_f64()).round() as i64);
     let mut places = times(&shown, usual.max(1)).into_iter();
     let target = Target::File(to.to_owned());
-    let mut packager = Packager::create(&target, to, &[track], None)?;
+    let audio = sound.as_ref().map(|sound| sound.track.clone());
+    let mut packager = Packager::create(&target, to, &[track], audio.as_ref())?;
     let mut reader = RecordReader::open(records)?;
+    let mut heard = next_heard(&mut sound)?;
     while let Some(record) = reader.next()? {
         let mut packet = record.packet();
         let (dts, duration) = places.next().unwrap_or((record.pts, usual));
         packet.set_dts(Some(dts));
         packet.set_duration(duration);
+        let due = dts as f64 * BASE.0 as f64 / BASE.1 as f64;
+        while let Some((_, packet)) = heard.take_if(|(at, _)| *at <= due) {
+            packager.write(Track::Audio, packet)?;
+            heard = next_heard(&mut sound)?;
+        }
         packager.write(Track::Video(0), packet)?;
     }
+    while let Some((_, packet)) = heard.take() {
+        packager.write(Track::Audio, packet)?;
+        heard = next_heard(&mut sound)?;
+    }
     packager.finish()
+}
+
+/// The next packet of sound and its time in seconds.
+fn next_heard(sound: &mut Option<RecordedSound>) -> Result<Option<(f64, ff::Packet)>> {
+    let Some(sound) = sound else { return Ok(None) };
+    let tick = f64::from(sound.track.time_base);
+    Ok(sound.next()?.map(|packet| (packet.pts().unwrap_or(0) as f64 * tick, packet)))
 }
 
 #[cfg(test)]

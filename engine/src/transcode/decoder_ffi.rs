@@ -5,6 +5,34 @@ use ffmpeg_next as ff;
 
 use crate::base::{Error, ErrorKind, Result};
 
+/// Parameters of a stream of sound that no container has described.
+///
+/// # Errors
+/// `Internal` where memory is short.
+pub(super) fn sound_parameters(
+    codec: ff::codec::Id,
+    rate: i32,
+    channels: u32,
+    extradata: &[u8],
+) -> Result<ff::codec::Parameters> {
+    let mut sound = parameters(codec, (0, 0), extradata)?;
+    sound.set_medium(ff::media::Type::Audio);
+    let channels = i32::try_from(channels).unwrap_or(1);
+    // SAFETY: the pointer is valid and owned by `sound`, whose channel layout is empty so far.
+    unsafe {
+        let raw = &mut *sound.as_mut_ptr();
+        raw.sample_rate = rate;
+        ff::ffi::av_channel_layout_default(&raw mut raw.ch_layout, channels);
+        if matches!(codec, ff::codec::Id::PCM_ALAW | ff::codec::Id::PCM_MULAW) {
+            // G.711: a byte is a sample.
+            raw.bits_per_coded_sample = 8;
+            raw.block_align = channels;
+            raw.bit_rate = i64::from(rate) * i64::from(channels) * 8;
+        }
+    }
+    Ok(sound)
+}
+
 /// Width and height in pixels; zeros where unknown.
 pub(super) fn size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: the pointer is valid while `parameters` is borrowed; plain fields are read.

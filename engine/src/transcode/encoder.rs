@@ -172,7 +172,10 @@ impl PictureEncoder {
         let codec = codec::encoder::find_by_name(name)
             .ok_or_else(|| Error::new(ErrorKind::Missing, name, "libavcodec has no such encoder"))?;
         let mut context = codec::Context::new_with_codec(codec);
-        context.set_flags(codec::Flags::GLOBAL_HEADER);
+        // Setting flags puts away those that libavcodec has for x264, as FFmpeg uses it: a group of
+        // pictures that can be decoded by itself.
+        let closed = if name == "libx264" { codec::Flags::CLOSED_GOP } else { codec::Flags::empty() };
+        context.set_flags(codec::Flags::GLOBAL_HEADER | closed);
         let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::None };
         context.set_threading(threading::Config { count: threads.max(1), ..threading::Config::kind(kind) });
         context.set_time_base(ratio(timing.time_base));

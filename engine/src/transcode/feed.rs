@@ -1,11 +1,11 @@
 //! Reads a source once, in order, and hands each worker the units of its segment.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ffmpeg_next as ff;
 
+use super::held::HeldSource;
 use super::reader::{Read, Reader};
 use super::scan::Footage;
 use crate::base::Result;
@@ -15,7 +15,7 @@ const HELD: u64 = 128 << 20;
 
 /// A source that is read by the workers in turn.
 pub(super) struct Feed {
-    path: PathBuf,
+    source: Arc<HeldSource>,
     nth: usize,
     inside: Mutex<Inside>,
 }
@@ -36,8 +36,13 @@ pub(super) enum Units<'a> {
 }
 
 impl Feed {
-    pub fn new(path: PathBuf, nth: usize) -> Feed {
-        Feed { path, nth, inside: Mutex::default() }
+    pub fn new(source: Arc<HeldSource>, nth: usize) -> Feed {
+        Feed { source, nth, inside: Mutex::default() }
+    }
+
+    /// What is read.
+    pub fn source(&self) -> &HeldSource {
+        &self.source
     }
 
     /// The units of a range, with their times; waits while another worker reads. Ranges are asked for in
@@ -50,7 +55,7 @@ impl Feed {
     ) -> Result<Units<'a>> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if inside.reader.is_none() || range.start < inside.first {
-            let reader = Reader::open(&self.path, self.nth)?;
+            let reader = self.source.reader(self.nth)?;
             *inside = Inside { reader: Some(reader), ..Inside::default() };
         }
         while inside.first < range.start {

@@ -9,10 +9,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::feed::Feed;
+use super::held::HeldSource;
 use super::join::{self, SoundFile};
 use super::package::{self, Container};
 use super::plan::{self, Plan};
-use super::reader::{Read, Reader, nanos, ticks};
+use super::reader::{Read, nanos, ticks};
 use super::record::{Record, RecordWriter, is_whole};
 use super::report::{Evidence, JobPlan, JobReport, PlannedRendition, QueueOptions};
 use super::scan::{Footage, scan};
@@ -55,16 +56,25 @@ pub(super) fn prepare(
     if let Some(evidence) = &options.evidence {
         evidence::check_ready(&export(evidence, spec)?, spec.target.path())?;
     }
-    let Some(planned) = look(spec, share, stop)? else { return Ok(None) };
+    let source = Arc::new(HeldSource::open(&spec.input)?);
+    let evidence = match options.evidence {
+        Some(_) => match source.fingerprint(stop)? {
+            Some(fingerprint) => Some(fingerprint),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    let Some(planned) = look(spec, source, share, stop)? else { return Ok(None) };
     let Looked { footage, decoded, edited, plan, encoders, notes, feed } = planned;
-    let identity = identity(spec, &footage, &plan, &encoders)?;
+    let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
+    let identity = identity(spec, &footage, &plan, &encoders, sum)?;
     let work = Work::open(&spec.target, &identity, options.fresh)?;
     let done: Vec<bool> =
         (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
     let mut report = describe(&plan, &encoders, &footage);
     report.resumed_segments = done.iter().filter(|done| **done).count();
     report.warnings.extend(notes);
-    let task = Task { spec: spec.clone(), footage, decoded, edited, plan, encoders, feed, work };
+    let task = Task { spec: spec.clone(), footage, decoded, edited, plan, encoders, feed, work, evidence };
     Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
 }
 
@@ -80,13 +90,18 @@ pub(super) struct Looked {
 }
 
 /// Reads the source and plans, without touching the target; `None` where `stop` came first.
-pub(super) fn look(spec: &TranscodeSpec, share: usize, stop: &Shutdown) -> Result<Option<Looked>> {
-    let Some(footage) = scan(&spec.input, spec.video_stream, stop)? else { return Ok(None) };
+pub(super) fn look(
+    spec: &TranscodeSpec,
+    source: Arc<HeldSource>,
+    share: usize,
+    stop: &Shutdown,
+) -> Result<Option<Looked>> {
+    let Some(footage) = scan(&source, spec.video_stream, stop)? else { return Ok(None) };
     if let Some(cut) = footage.cut.as_ref().filter(|_| !spec.salvage) {
         let message = format!("{cut}: a part is missing; add --salvage to keep what is there");
         return Err(Error::new(ErrorKind::Corrupt, spec.input.display().to_string(), message));
     }
-    let feed = Feed::new(spec.input.clone(), spec.video_stream);
+    let feed = Feed::new(source, spec.video_stream);
     let decoded = first_picture(&footage, &feed)?;
     let turn = footage.turn.unwrap_or(0);
     let base = ff::Rational(footage.time_base.0 as i32, footage.time_base.1 as i32);
@@ -141,7 +156,13 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.
-fn identity(spec: &TranscodeSpec, footage: &Footage, plan: &Plan, encoders: &[&str]) -> Result<String> {
+fn identity(
+    spec: &TranscodeSpec,
+    footage: &Footage,
+    plan: &Plan,
+    encoders: &[&str],
+    sum: Option<&str>,
+) -> Result<String> {
     let unwritten = |e: serde_json::Error| {
         Error::new(ErrorKind::Internal, "plan", "cannot be written as JSON").caused_by(e)
     };
@@ -155,7 +176,7 @@ fn identity(spec: &TranscodeSpec, footage: &Footage, plan: &Plan, encoders: &[&s
         "vitrail": env!("CARGO_PKG_VERSION"),
         "libraries": libraries(),
         "spec": spec,
-        "source": { "bytes": footage.bytes, "modified_ns": footage.modified, "ends": ends(footage)? },
+        "source": { "bytes": footage.bytes, "modified_ns": footage.modified, "ends": ends(footage)?, "sha256": sum },
         "encoders": encoders,
         "renditions": plan.renditions.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>(),
         "sound": format!("{:?}", plan.sound),
@@ -241,6 +262,8 @@ pub(super) fn make_segment(
     stop: &Shutdown,
     advanced: &dyn Fn(i64),
 ) -> Result<Option<SegmentOutcome>> {
+    // Soon, where it is of no use to go on.
+    task.feed.source().check()?;
     let segment = &task.plan.segments[index];
     match task.plan.copy {
         Some(_) => copy::run(task, segment, stop, advanced),
@@ -261,7 +284,7 @@ pub(super) fn make_sound(task: &Task, stop: &Shutdown) -> Result<bool> {
         Some(record) => file.write(&record),
         None => Ok(()),
     };
-    let mut reader = Reader::open(&task.footage.path, task.spec.video_stream)?;
+    let mut reader = task.feed.source().reader(task.spec.video_stream)?;
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(false);
@@ -333,6 +356,12 @@ pub(super) fn complete(
     if stop.is_cancelled() {
         return Ok(None);
     }
+    let source = task.feed.source();
+    match &task.evidence {
+        Some(before) if !source.check_whole(before, stop)? => return Ok(None),
+        Some(_) => {}
+        None => source.check()?,
+    }
     let bytes = size_of(&hidden);
     take_name(&hidden, task.spec.target.path(), task.spec.overwrite)?;
     let pictures = checked.video.first().map_or(0, |track| track.packets);
@@ -376,7 +405,7 @@ fn attest(task: &Task, evidence: &Evidence, report: &JobReport, clock: &SharedCl
         .map_err(|e| Error::new(ErrorKind::Internal, "options", "cannot be written as JSON").caused_by(e))?;
     let encoders = task.encoders.iter().map(|name| version("encoder", (*name).to_owned()));
     let subject = evidence::Subject {
-        sources: vec![task.footage.path.clone()],
+        sources: vec![evidence::Source { path: task.footage.path.clone(), held: task.evidence.clone() }],
         outputs: vec![task.spec.target.path().to_owned()],
         tool: version("vitrail", env!("CARGO_PKG_VERSION").to_owned()),
         libraries: libraries().into_iter().map(|(name, v)| version(name, v)).chain(encoders).collect(),

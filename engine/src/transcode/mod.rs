@@ -4,12 +4,16 @@
 //! `docs/design/transcode.md` draws the way and says why it is so.
 
 pub mod capture;
+mod capture_sound;
+#[cfg(test)]
+mod capture_tests;
 mod copy;
 mod decoder;
 mod decoder_ffi;
 pub mod edit;
 mod encoder;
 mod feed;
+mod held;
 mod job;
 mod join;
 pub mod package;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub use super::report::*;
 
+use super::held::HeldSource;
 use super::job;
 use super::sample;
 use super::segment::{SegmentOutcome, Task};
@@ -52,7 +53,8 @@ pub fn run_all(
 pub fn plan_only(job: &TranscodeSpec, options: &QueueOptions, stop: &Shutdown) -> Result<JobPlan> {
     let workers = options.workers.unwrap_or_else(cpu::cores).max(1);
     let interrupted = || Error::new(ErrorKind::Io, job.input.display().to_string(), "interrupted");
-    let looked = job::look(job, workers, stop)?.ok_or_else(interrupted)?;
+    let source = Arc::new(HeldSource::open(&job.input)?);
+    let looked = job::look(job, source, workers, stop)?.ok_or_else(interrupted)?;
     let mut plan = job::plan_of(&looked);
     plan.predicted = sample::predict(job, looked, workers, stop)?;
     Ok(plan)

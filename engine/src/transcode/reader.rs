@@ -15,6 +15,9 @@ const FORMATS: &str =
     "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,ogg,ivf,obu,mxf,nut,yuv4mpegpipe";
 const UNDERSTOOD: &str = "MP4, MOV, MKV, WebM, TS, PS, AVI, FLV, ASF, OGG, MXF, raw H.264, H.265 or MPEG-4";
 
+const PLAYLIST: &str = "is a playlist and holds no pictures; name the files that it lists, decrypted where \
+                        they are encrypted";
+
 /// A packet of a source.
 pub(super) enum Read {
     /// A coded picture; its times are moved onto the source's one clock.
@@ -40,6 +43,7 @@ pub(super) struct Reader {
     bases: [(i64, i64); 2],
     timeline: Timeline,
     next: u64,
+    encrypted: bool,
     broken: Option<String>,
 }
 
@@ -49,7 +53,10 @@ impl Reader {
     /// # Errors
     /// As [`open_file`]; `Unsupported` where it has no video, `Config` where it has fewer streams.
     pub fn open(path: &Path, nth: usize) -> Result<Reader> {
-        let input = open_file(path, FORMATS, UNDERSTOOD)?;
+        let input = open_file(path, FORMATS, UNDERSTOOD).map_err(|error| match is_playlist(path) {
+            true => Error::new(ErrorKind::Unsupported, path.display().to_string(), PLAYLIST),
+            false => error,
+        })?;
         let subject = || path.display().to_string();
         let cover = ff::format::stream::Disposition::ATTACHED_PIC;
         let videos: Vec<usize> = input
@@ -75,6 +82,7 @@ impl Reader {
             bases,
             timeline: Timeline::new(jumping),
             next: 0,
+            encrypted: false,
             broken: None,
             input,
         })
@@ -127,6 +135,11 @@ impl Reader {
         self.timeline.jumps()
     }
 
+    /// Pictures so far are encrypted. What a decoder makes of them may even look like a picture.
+    pub fn encrypted(&self) -> bool {
+        self.encrypted
+    }
+
     /// Why reading ended before the end, if it did.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
@@ -138,6 +151,7 @@ impl Reader {
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() == self.video => {
+                    self.encrypted |= packet.side_data().any(|s| s.kind() == SideData::EncryptionInfo);
                     // A place-holder of AVI for a picture that did not change.
                     if packet.size() == 0 {
                         continue;
@@ -177,6 +191,14 @@ impl Reader {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// RFC 8216, section 4.3.1.1.
+fn is_playlist(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut begin = [0; 7];
+    std::fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut begin).is_ok())
+        && begin == *b"#EXTM3U"
 }
 
 /// Numerator and denominator, both positive.

@@ -42,7 +42,8 @@ pub(super) fn predict(
     let work = Work::open(&Target::File(folder.join("sample.mp4")), "samples", true);
     let result = work.and_then(|work| {
         let Looked { footage, decoded, edited, plan, encoders, feed, .. } = looked;
-        let task = Task { spec: spec.clone(), footage, decoded, edited, plan, encoders, feed, work };
+        let task =
+            Task { spec: spec.clone(), footage, decoded, edited, plan, encoders, feed, work, evidence: None };
         let samples = samples(&task);
         let mut seen = Vec::new();
         for sample in &samples {

@@ -1,11 +1,12 @@
 //! Reads a source once without decoding it: what it holds, where it can be cut, what is wrong with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose, SharedParameters};
+use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::media::Ratio;
@@ -14,6 +15,8 @@ use crate::media::Ratio;
 const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 /// A source that ends this much before it says it does was cut.
 const CUT: i64 = 1_000_000_000;
+/// A source tells no times where more than one picture in so many has the time of another one.
+const MOST_SHARE_IN: usize = 4;
 /// Containers whose stated duration was written when they were whole.
 const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
 
@@ -95,16 +98,18 @@ impl Footage {
 ///
 /// # Errors
 /// What [`Reader::open`] says; `Corrupt` where no picture in it can be decoded from.
-pub(super) fn scan(path: &Path, nth: usize, stop: &Shutdown) -> Result<Option<Footage>> {
-    let subject = || path.display().to_string();
-    let found = std::fs::metadata(path)
-        .map_err(|e| Error::new(ErrorKind::Io, subject(), "cannot be read; check the path").caused_by(e))?;
-    let mut reader = Reader::open(path, nth)?;
-    let mut footage = describe(&reader, &found)?;
+pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<Option<Footage>> {
+    let subject = || source.path().display().to_string();
+    let mut reader = source.reader(nth)?;
+    let mut footage = describe(&reader, source.known())?;
     let mut units = Units::default();
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(None);
+        }
+        if reader.encrypted() {
+            let message = "is encrypted; decrypt it first, no key can be given here";
+            return Err(Error::new(ErrorKind::Unsupported, subject(), message));
         }
         match read {
             Read::Unit(unit) => units.add(&unit.packet),
@@ -120,11 +125,24 @@ pub(super) fn scan(path: &Path, nth: usize, stop: &Shutdown) -> Result<Option<Fo
             "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?";
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
-    if units.untimed {
-        let Some(order) = display_order(path, nth, &footage, stop)? else { return Ok(None) };
+    let sharing = units.sharing();
+    if units.untimed || sharing > units.times.len() / MOST_SHARE_IN {
+        let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
         units.count(&order, first.0);
         footage.counted = true;
         footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
+    }
+    if sharing > 0 && !footage.counted {
+        let order = if units.ascend() {
+            (0..units.times.len() as u64).collect()
+        } else {
+            let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
+            order
+        };
+        units.part(&order);
+        footage
+            .notes
+            .push(format!("{sharing} of its pictures have another one's time; they are kept a tick apart"));
     }
     footage.take(units, &reader);
     if footage.pictures(0, i64::MAX) == 0 {
@@ -164,6 +182,37 @@ impl Units {
             self.last = Some((time, packet.duration()));
         }
         self.times.push(time);
+    }
+
+    /// How many have the time of another one.
+    fn sharing(&self) -> usize {
+        let mut times: Vec<i64> = self.times.iter().flatten().copied().collect();
+        let all = times.len();
+        times.sort_unstable();
+        times.dedup();
+        all - times.len()
+    }
+
+    /// No picture is shown before one that is decoded before it.
+    fn ascend(&self) -> bool {
+        self.times.iter().flatten().is_sorted()
+    }
+
+    /// Moves pictures of one and the same time a tick apart, in the order in which they are shown: each
+    /// of them was recorded, and a time that is taken would lose it.
+    fn part(&mut self, order: &[u64]) {
+        let mut newest = None;
+        for unit in order {
+            let Some(Some(time)) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit))
+            else {
+                continue;
+            };
+            *time = newest.map_or(*time, |newest: i64| (newest + 1).max(*time));
+            newest = Some(*time);
+        }
+        if let (Some((last, _)), Some(newest)) = (&mut self.last, newest) {
+            *last = newest.max(*last);
+        }
     }
 
     /// Gives pictures the times that their order says; units without a picture have none.
@@ -229,8 +278,13 @@ fn rate(rate: ff::Rational) -> Option<Ratio> {
 
 /// The numbers of the units in the order in which their pictures are shown: found by decoding, for
 /// sources that do not tell times. `None` where `stop` came first.
-fn display_order(path: &Path, nth: usize, footage: &Footage, stop: &Shutdown) -> Result<Option<Vec<u64>>> {
-    let mut reader = Reader::open(path, nth)?;
+fn display_order(
+    source: &HeldSource,
+    nth: usize,
+    footage: &Footage,
+    stop: &Shutdown,
+) -> Result<Option<Vec<u64>>> {
+    let mut reader = source.reader(nth)?;
     let base = ff::Rational(1, 1);
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Proof)?;
     let mut order = Vec::new();

@@ -15,6 +15,7 @@ use super::scan::Footage;
 use super::spec::TranscodeSpec;
 use super::work::Work;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
+use crate::evidence::Fingerprint;
 
 /// A job, as its segments see it.
 pub(super) struct Task {
@@ -28,6 +29,8 @@ pub(super) struct Task {
     pub encoders: Vec<&'static str>,
     pub feed: Feed,
     pub work: Work,
+    /// What the source held before anything was read of it, where evidence is made.
+    pub evidence: Option<Fingerprint>,
 }
 
 /// What came of a segment.

@@ -475,6 +475,8 @@ struct Decoding {
     tested: Tested,
     /// Pictures after the first key frame that are shown before it: they may refer to what is not here.
     leading: u64,
+    /// Pictures that came out, but not as they were.
+    corrupt: u64,
     key_pts: Option<i64>,
     packets: u64,
     is_video: bool,
@@ -483,11 +485,22 @@ struct Decoding {
 impl Decoding {
     fn open(parameters: &ff::codec::Parameters) -> Decoding {
         let decoder = ff::decoder::find(parameters.id()).and_then(|codec| {
-            let context = ff::codec::Context::from_parameters(parameters.clone()).ok()?;
+            let mut context = ff::codec::Context::from_parameters(parameters.clone()).ok()?;
+            // Where a picture is held back because it refers to what is not here, as the leading ones of
+            // an open group do, libavcodec takes the end of the stream for reached and drops what follows.
+            context.set_flags(ff::codec::Flags::OUTPUT_CORRUPT);
             context.decoder().open_as(codec).ok()
         });
         let is_video = parameters.medium() == ff::media::Type::Video;
-        Decoding { decoder, tested: Tested::default(), leading: 0, key_pts: None, packets: 0, is_video }
+        Decoding {
+            decoder,
+            tested: Tested::default(),
+            leading: 0,
+            corrupt: 0,
+            key_pts: None,
+            packets: 0,
+            is_video,
+        }
     }
 
     fn push(&mut self, packet: &ff::Packet) {
@@ -510,7 +523,7 @@ impl Decoding {
             match decoder.receive_frame(&mut frame) {
                 Ok(()) if self.is_video && (frame.is_corrupt() || frame.has_decode_errors()) => {
                     self.tested.frames += 1;
-                    self.tested.failed += 1;
+                    self.corrupt += 1;
                 }
                 Ok(()) => self.tested.frames += 1,
                 Err(ff::Error::Eof) => return,
@@ -530,8 +543,9 @@ impl Decoding {
         self.receive();
         if self.is_video {
             let complete = self.packets - self.leading.min(self.packets);
-            let missing = complete.saturating_sub(self.tested.frames);
-            self.tested.failed = self.tested.failed.saturating_sub(self.leading).max(missing);
+            let good = self.tested.frames.saturating_sub(self.corrupt);
+            let failed = (self.tested.failed + self.corrupt).saturating_sub(self.leading);
+            self.tested.failed = failed.max(complete.saturating_sub(good));
         }
         self.tested
     }
