@@ -1,7 +1,7 @@
 // What is known of the chosen tile, and what can be done with it.
 import { duration, t, word } from '../../i18n';
 import { tileIn } from '../../layout/conflict';
-import { may } from '../../state/session';
+import { may, personName } from '../../state/session';
 import { layout, screen, tile } from '../../state/wall';
 import { zoneName } from '../../state/registry';
 import { Mark } from '../../ui/bits';
@@ -43,7 +43,7 @@ export function TilePanel() {
             <dd>{now.effort ? word('effort', now.effort) : '–'}{now.degraded && <Mark tone="old" icon="old">{t('wall.degraded')}</Mark>}</dd>
             <dt>EN 62676-4</dt>
             <dd>{levelText(now)}</dd>
-            {wish?.by && (<><dt>{t('wall.by')}</dt><dd>{wish.by}</dd></>)}
+            {wish?.by && (<><dt>{t('wall.by')}</dt><dd>{personName(wish.by)}</dd></>)}
           </dl>
         </>
       )}
