@@ -18,7 +18,10 @@ fn login(name: &str, password: &str) -> Option<Value> {
 #[tokio::test]
 async fn the_first_administrator_is_made_once_with_the_terminals_token() {
     let bench = Bench::new();
-    assert_eq!(bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json(), json!({ "needed": true }));
+    assert_eq!(
+        bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json(),
+        json!({ "needed": true, "sign_on": false })
+    );
     let old = bench.shared.people.setup_token().unwrap().unwrap();
     let token = bench.shared.people.setup_token().unwrap().unwrap();
     assert!(!bench.is_stored(&token), "only its hash is stored");
@@ -38,7 +41,10 @@ async fn the_first_administrator_is_made_once_with_the_terminals_token() {
     let again = bench.ask("POST", "/api/v1/setup", &As::Nobody, set_up(&token)).await;
     assert_eq!(again.code(), (409, "set-up".into()));
     assert!(bench.shared.people.setup_token().unwrap().is_none());
-    assert_eq!(bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json(), json!({ "needed": false }));
+    assert_eq!(
+        bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json(),
+        json!({ "needed": false, "sign_on": false })
+    );
     assert_eq!(bench.records("account.added")[0]["by"]["via"], "setup token");
 }
 

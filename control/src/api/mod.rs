@@ -12,8 +12,10 @@ pub mod layouts;
 pub mod live;
 pub mod login;
 pub mod metrics;
+pub mod oidc;
 pub mod openapi;
 pub mod page;
+mod registry;
 pub mod setup;
 pub mod tokens;
 pub mod tours;
@@ -115,10 +117,12 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(audit::routes())
         .merge(setup::routes())
         .merge(login::routes())
+        .merge(oidc::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
         .merge(agreements::routes())
         .merge(incidents::routes())
+        .merge(registry::routes())
         .merge(openapi::routes())
         .merge(live::routes())
         .merge(wall::routes())
