@@ -3,7 +3,7 @@ import { duration, t, word } from '../../i18n';
 import { tileIn } from '../../layout/conflict';
 import { may, personName } from '../../state/session';
 import { layout, screen, tile } from '../../state/wall';
-import { zoneName } from '../../state/registry';
+import { byId, zoneName } from '../../state/registry';
 import { Mark } from '../../ui/bits';
 import { Icon } from '../../ui/icons';
 import { spotlit, tileAction } from './actions';
@@ -56,7 +56,7 @@ export function TilePanel() {
           <Act icon="zoom" keyName="Z" text={t('wall.zoom')} run={act('zoom')} disabled={!now.camera} on={zooming.value === now.id} />
           <Act icon="close" keyName="Del" text={t('wall.clear')} run={act('clear')} disabled={!now.camera} />
           {may('export') && <Act icon="snapshot" keyName="C" text={t('wall.snapshot')} run={act('snapshot')} disabled={!now.camera} />}
-          {may('move-camera') && <Act icon="camera" keyName="M" text={t('wall.move')} run={act('move')} disabled={!now.camera} />}
+          {may('move-camera') && byId.value.get(now.camera ?? '')?.onvif && <Act icon="camera" keyName="M" text={t('wall.move')} run={act('move')} disabled={!now.camera} />}
         </div>
       )}
       {zooming.value === now.id && (
