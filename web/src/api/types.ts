@@ -37,9 +37,6 @@ export interface Camera {
   transport: string; onvif: string | null; credentials?: boolean; version: number;
 }
 
-/** One row of `GET /cameras/map`: id, name, latitude, longitude, zone and, where known, site. */
-export type MapRow = [id: string, name: string, latitude: number | null, longitude: number | null, zone: string | null, site?: string | null];
-
 /** Why something may not be seen: the word is translated, the text is the server's. */
 export interface Refusal { code: string; text: string }
 

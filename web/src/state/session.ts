@@ -14,6 +14,9 @@ export const ended = signal(false);
 /** Set where the server cannot be reached at the start. */
 export const unreachable = signal(false);
 
+/** What a person is called, by account id, as far as it may be known here. */
+export const personName = (id: string | null | undefined) => (!id ? '' : id === me.value?.account ? me.value.name : id === 'system' ? 'Vitrail' : id);
+
 const permissions = computed(() => new Set(me.value?.permissions ?? []));
 export const may = (permission: Permission) => permissions.value.has(permission);
 

@@ -6,6 +6,7 @@ import { number, t, word } from '../../i18n';
 import { change, question, send } from '../../state/commands';
 import { attempt, say } from '../../state/notices';
 import { byId, rows, search } from '../../state/registry';
+import { personName } from '../../state/session';
 import { screen, screens, tileId } from '../../state/wall';
 import { Dialog } from '../../ui/dialog';
 import { Check, Choice, Field, Form } from '../../ui/form';
@@ -85,7 +86,7 @@ function Questions() {
           {asked.differences.slice(0, 20).map((d) => (
             <li key={`${d.subject} ${d.what}`}>
               <b>{d.subject}</b>: {t(`conflict.${d.what}`, { from: d.what === 'camera' ? cameraName(d.from) || '–' : d.from || '–', to: d.what === 'camera' ? cameraName(d.to) || '–' : d.to || '–' })}
-              {d.by && <span class="sub"> ({d.by})</span>}
+              {d.by && <span class="sub"> ({personName(d.by)})</span>}
             </li>
           ))}
         </ul>
