@@ -1,5 +1,7 @@
 //! `vitrail wall`: a live wall from a file, or from URIs on the command line.
 
+mod controlled;
+
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use crate::terminal::{self, Terminal};
   vitrail wall --grid 2x2 --out rtsp://127.0.0.1:8600/wall rtsp://10.0.0.11/main rtsp://10.0.0.12/main
   vitrail wall --size 3840x2160 --fps 12.5 --out wall.mkv --out 'srt://:9000?mode=listener' rtsp://…
 
+With a table [control] in the wall file its operators work in a browser: see docs/guide/controller.md.
 Watch an RTSP output with:  ffplay -fflags nobuffer rtsp://127.0.0.1:8600/wall
 Keep passwords out of the command line: put them into a secrets file, see docs/ref/sources.md.")]
 pub struct Args {
@@ -89,6 +92,16 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
             spec.cameras.len()
         );
     }
+    if spec.control.is_some() {
+        return controlled::run(
+            spec,
+            args.limit,
+            args.report.as_deref(),
+            snapshot.as_deref(),
+            terminal,
+            &shutdown,
+        );
+    }
     let hung_up = terminal::flag_on_hangup()?;
     let authority = Authority::owner();
     let mut sources = Watcher::new(spec.sources());
@@ -120,14 +133,16 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
     status.finish_and_clear();
     save_snapshot(&wall, snapshot.as_deref());
     let report = wall.stop();
-    println!("{}", summary(&report));
-    if let Some(path) = &args.report {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| {
-            Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e)
-        })?;
-        write_whole(path, text.as_bytes())?;
-    }
-    Ok(())
+    print_report(&report, args.report.as_deref())
+}
+
+/// What came of a wall: on the terminal, and as a file where one is named.
+fn print_report(report: &WallReport, path: Option<&std::path::Path>) -> Result<()> {
+    println!("{}", summary(report));
+    let Some(path) = path else { return Ok(()) };
+    let failed = |e| Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e);
+    let text = serde_json::to_string_pretty(report).map_err(failed)?;
+    write_whole(path, text.as_bytes())
 }
 
 /// Follows a wall file, inventory or secrets file that changed. What is wrong with it is said, and
@@ -198,7 +213,7 @@ fn as_address(input: &str) -> String {
 }
 
 /// A snapshot that cannot be written is no reason to end a wall.
-fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) {
+pub(super) fn save_snapshot(wall: &Wall, path: Option<&std::path::Path>) {
     // Compressing a picture costs more than drawing a second of the wall.
     let Some(path) = path else { return };
     let Some(png) = wall.snapshot() else { return };

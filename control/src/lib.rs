@@ -5,11 +5,14 @@
 pub mod api;
 pub mod audit;
 pub mod base;
+pub mod controller;
 pub mod db;
 pub mod live;
 pub mod people;
 pub mod registry;
 pub mod rights;
+pub mod server;
 pub mod wall;
 
 pub use base::{Problem, Result, Utc};
+pub use controller::Controller;

@@ -1,12 +1,28 @@
 //! What happened, who did it, when, why and on what basis: append-only, hash-chained, signed, and
 //! verifiable without the machine that wrote it. Never holds a frame or a credential.
 
+mod body;
+pub mod chain;
+mod checkpoint;
+mod export;
+mod health;
+mod inspect;
+pub mod kinds;
 mod ledger;
+pub mod query;
+mod store;
+pub mod verify;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use chain::Head;
+pub use export::Export;
+pub use health::{LogTrouble, Trouble};
 pub use ledger::{Ledger, Record};
+pub use query::Query;
+
+pub(crate) use health::Health;
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -20,10 +20,14 @@ pub enum Kind {
     Refused,
     /// 404: there is no such thing.
     NotFound,
+    /// 405: not with this method; `Allow` names those that go.
+    WrongMethod,
     /// 409: what is there now speaks against it: another one was quicker, a state that does not allow it.
     Conflict,
     /// 413: more than is taken.
     TooLarge,
+    /// 415: not in this format; `Content-Type` says which one was sent.
+    WrongFormat,
     /// 422: it is understood, and wrong in itself.
     Invalid,
     /// 428: say with If-Match what it was made from.
@@ -46,8 +50,10 @@ impl Kind {
             Kind::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Kind::Refused => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::WrongFormat => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::NeedsVersion => StatusCode::PRECONDITION_REQUIRED,
             Kind::TooOften => StatusCode::TOO_MANY_REQUESTS,
@@ -75,7 +81,8 @@ pub struct Problem {
     pub code: Option<String>,
     /// More, by kind: the present state after a conflict, the fields that are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub more: Option<serde_json::Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub more: Option<Box<serde_json::Value>>,
     /// Seconds after which to try again.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -121,7 +128,7 @@ impl Problem {
     }
     /// With more for programs.
     pub fn more(mut self, more: serde_json::Value) -> Problem {
-        self.more = Some(more);
+        self.more = Some(Box::new(more));
         self
     }
     /// To be tried again after so many seconds.

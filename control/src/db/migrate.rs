@@ -14,6 +14,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/05-walls.sql"),
 ];
 
+/// The form of a database that every step has made.
+pub(crate) const FORM: i64 = STEPS.len() as i64;
+
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let done: usize = connection
         .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?

@@ -1,1 +1,540 @@
-//! The conductor: it alone drives the engine's wall, and keeps what operators want it to show.
+//! The conductor: it alone drives the engine's wall, and keeps what operators want it to show. Every
+//! showing is on record before it is seen, and ends on record after it is dark.
+
+pub mod alarms;
+mod bus;
+pub mod change;
+mod gate;
+pub mod layout;
+pub mod level;
+pub mod saved;
+mod settle;
+pub mod state;
+pub mod tours;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vitrail_engine::base::mailbox::Empty;
+use vitrail_engine::base::thread::Worker;
+use vitrail_engine::base::{Mailbox, Overflow};
+use vitrail_engine::config::{CameraSpec, WallSpec};
+use vitrail_engine::effort::Admission;
+use vitrail_engine::media::{CameraId, Frame, ScreenId};
+use vitrail_engine::output::OutputSpec;
+use vitrail_engine::wall::{Wall, WallReport};
+
+use crate::audit::{Actor, Event};
+use crate::db::Database;
+use crate::people::Language;
+use crate::rights::{self, Refusal, Showing};
+use crate::{Problem, Result, Utc};
+
+pub use alarms::{Alarm, Alarms, Rule};
+pub use bus::{Bus, News};
+pub use change::{Author, Change};
+pub use gate::{Gate, Wanted};
+pub use layout::Layout;
+pub use level::Edition;
+pub use state::WallState;
+pub use tours::{Tour, Tours};
+
+/// How often the conductor looks by itself whether something ends or begins.
+const BEAT: Duration = Duration::from_millis(200);
+/// Layouts that can be undone.
+const UNDO: usize = 100;
+
+/// Where the cameras come from: the registry, with their logins.
+pub type Specs = Box<dyn Fn() -> Result<Vec<CameraSpec>> + Send + Sync>;
+
+/// What a conductor needs to know.
+pub struct Settings {
+    /// The wall: its screens, outputs, encoder and limits; its cameras and tiles are only the first wish.
+    pub wall: WallSpec,
+    /// The unit for which its screens show.
+    pub unit: String,
+    /// Edition of EN 62676-4.
+    pub edition: Edition,
+    /// Language of placards.
+    pub language: Language,
+}
+
+/// Drives one wall.
+pub struct Conductor {
+    db: Arc<Database>,
+    policy: Arc<rights::Policy>,
+    gate: Arc<Gate>,
+    bus: Bus,
+    specs: Specs,
+    settings: Settings,
+    engine: Mutex<Option<Wall>>,
+    desk: Mutex<Desk>,
+    alarms: Alarms,
+    tours: Tours,
+    cameras_changed: AtomicBool,
+    wake: Mailbox<()>,
+    beat: Mutex<Option<Worker>>,
+}
+
+/// What is wanted now. Its lock is taken before the engine's.
+struct Desk {
+    layout: Layout,
+    undo: Vec<Layout>,
+    redo: Vec<Layout>,
+    /// (screen, camera) whose showing is on record.
+    showings: BTreeSet<(String, String)>,
+    cameras: HashMap<String, Arc<CameraSpec>>,
+    /// The cameras that the engine knows.
+    open: HashSet<CameraId>,
+    /// Why the log cannot be written.
+    log_trouble: Option<String>,
+    /// Cameras whose refusal is on record, so that it is recorded once.
+    refused: BTreeSet<(String, String)>,
+    news_at: Utc,
+}
+
+impl Conductor {
+    /// Starts the engine's wall behind the gate, and the conductor's own thread. The wall shows what it
+    /// showed last, as far as that is still allowed.
+    ///
+    /// # Errors
+    /// Where the wall cannot be started or the database not be read.
+    pub fn start(
+        db: Arc<Database>,
+        policy: Arc<rights::Policy>,
+        settings: Settings,
+        specs: Specs,
+    ) -> Result<Arc<Conductor>> {
+        let records = keeps_pictures(&settings.wall)?;
+        let gate = Gate::new(policy.clone(), settings.unit.clone(), records, settings.language);
+        let cameras = by_id(specs()?);
+        gate.set_cameras(cameras.values().map(|spec| seen(spec)));
+        let id = settings.wall.id.to_string();
+        let kept = saved::newest(&db, &id)?.filter(|layout| fits(layout, &settings.wall));
+        let layout = kept.unwrap_or_else(|| Layout::of_scene(&settings.wall.scene, db.now()));
+        let scene = layout.to_scene(&settings.wall.scene.screens)?;
+        let spec = settle::spec(&settings.wall, scene, &cameras, &layout);
+        let open = spec.cameras.iter().map(|camera| camera.id.clone()).collect();
+        // Nothing is on record yet, so the engine is refused every camera that a tile shows.
+        gate.set_wanted(settle::wanted(&layout), []);
+        let wall = Wall::start(spec, &*gate, db.clock().clone())?;
+        let conductor = Arc::new(Conductor {
+            alarms: Alarms::new(db.clone()),
+            tours: Tours::new(db.clone()),
+            policy,
+            gate,
+            bus: Bus::default(),
+            specs,
+            settings,
+            engine: Mutex::new(Some(wall)),
+            desk: Mutex::new(Desk {
+                layout,
+                undo: Vec::new(),
+                redo: Vec::new(),
+                showings: BTreeSet::new(),
+                cameras,
+                open,
+                log_trouble: None,
+                refused: BTreeSet::new(),
+                news_at: Utc(0),
+            }),
+            cameras_changed: AtomicBool::new(false),
+            wake: Mailbox::new(1, Overflow::DropNewest),
+            beat: Mutex::default(),
+            db,
+        });
+        conductor.listen();
+        conductor.db.record(&Actor::system(), Event { subject: Some(id), ..Event::new("wall.started") })?;
+        let own = conductor.clone();
+        let beat = Worker::spawn("conductor", move || own.conduct())?;
+        *conductor.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(beat);
+        Ok(conductor)
+    }
+
+    /// Follows what is committed elsewhere.
+    fn listen(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        self.db.on_commit(Box::new(move |records| {
+            let Some(conductor) = weak.upgrade() else { return };
+            let of =
+                |kinds: &[&str]| records.iter().any(|r| kinds.iter().any(|k| r.event.kind.starts_with(k)));
+            if of(&["camera.", "zone.", "site.", "registry."]) {
+                conductor.cameras_changed.store(true, Ordering::Relaxed);
+                conductor.wake.send(());
+            }
+            if of(&["agreement.", "incident.", "account."]) {
+                conductor.wake.send(());
+            }
+            for (kind, event) in
+                [("agreement.", "agreement"), ("incident.", "incident"), ("camera.", "registry")]
+            {
+                if let Some(record) = records.iter().find(|r| r.event.kind.starts_with(kind)) {
+                    conductor.bus.tell(event, &record.event);
+                }
+            }
+        }));
+        let weak = Arc::downgrade(self);
+        self.policy.ask_for_showings(Box::new(Asked(weak)));
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine<T>(&self, f: impl FnOnce(&mut Wall) -> T) -> Result<T> {
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = || Problem::new(crate::base::Kind::Unavailable, "wall", "has ended");
+        engine.as_mut().map(f).ok_or_else(stopped)
+    }
+
+    /// The conductor's own thread: what begins and ends by itself.
+    fn conduct(self: Arc<Self>) {
+        let mut due = Utc(0);
+        loop {
+            let left = u64::try_from(due.0.saturating_sub(self.db.now().0)).unwrap_or(0);
+            let wait = BEAT.min(Duration::from_millis(left.max(1)));
+            if self.wake.receive(wait) == Err(Empty::Closed) {
+                return;
+            }
+            due = self.policy.tick().unwrap_or_else(|problem| {
+                tracing::error!("{problem}");
+                self.db.now()
+            });
+            // By the clock alone rights end too.
+            self.gate.enforce();
+            self.beat();
+        }
+    }
+
+    fn beat(&self) {
+        if self.cameras_changed.swap(false, Ordering::Relaxed)
+            && let Err(problem) = self.follow_cameras()
+        {
+            tracing::error!("the registry was not followed: {problem}");
+            self.cameras_changed.store(true, Ordering::Relaxed);
+        }
+        let mut desk = self.desk();
+        if let Err(problem) = self.settle(&mut desk, &Actor::system(), None, Vec::new()) {
+            tracing::debug!("{problem}");
+        }
+        drop(desk);
+        self.step_tours();
+        let now = self.db.now();
+        let mut desk = self.desk();
+        let tell = now.0 - desk.news_at.0 >= 1000;
+        if tell {
+            desk.news_at = now;
+        }
+        drop(desk);
+        if tell && let Ok(state) = self.state() {
+            self.bus.tell("wall", &state);
+        }
+    }
+
+    /// The layout as it is wanted now.
+    pub fn layout(&self) -> Layout {
+        self.desk().layout.clone()
+    }
+
+    /// News for everybody who looks.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The gate between rights and pixels.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// The alarms of the wall.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// The tours of the wall.
+    pub fn tours(&self) -> &Tours {
+        &self.tours
+    }
+
+    /// What it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes the layout: all of `changes` or none.
+    ///
+    /// # Errors
+    /// Those of [`change::apply`]; NotFound for a camera that the registry does not have; Unavailable
+    /// where the log cannot be written: then nothing new is shown.
+    pub fn change(&self, by: &Actor, from: u64, changes: &[Change]) -> Result<Layout> {
+        let mut desk = self.desk();
+        let author = Author { account: &by.account, at: self.db.now(), from };
+        let next = change::apply(&desk.layout, changes, &author)?;
+        known_cameras(&desk, changes)?;
+        self.replace(&mut desk, by, next, json_of(changes))?;
+        Ok(desk.layout.clone())
+    }
+
+    /// What would come of changes: fits, fits degraded, or does not fit.
+    ///
+    /// # Errors
+    /// As [`Conductor::change`].
+    pub fn admit(&self, by: &Actor, changes: &[Change]) -> Result<Admission> {
+        let desk = self.desk();
+        let author = Author { account: &by.account, at: self.db.now(), from: desk.layout.version };
+        let next = change::apply(&desk.layout, changes, &author)?;
+        known_cameras(&desk, changes)?;
+        self.admit_layout(&next)
+    }
+
+    /// The same for a whole layout.
+    ///
+    /// # Errors
+    /// Where it is wrong in itself.
+    pub fn admit_layout(&self, layout: &Layout) -> Result<Admission> {
+        let scene = layout.to_scene(&self.settings.wall.scene.screens)?;
+        Ok(self.engine(|wall| wall.admit(&scene))??)
+    }
+
+    /// Puts the wall under an incident, or under none: then it shows nothing. Whoever does it answers for
+    /// the cameras that nobody has put there yet.
+    ///
+    /// # Errors
+    /// NotFound where there is no such open incident.
+    pub fn set_incident(&self, by: &Actor, incident: Option<String>) -> Result<Layout> {
+        if let Some(id) = &incident
+            && self.policy.rights().incident(id).is_none()
+        {
+            return Err(Problem::not_found(format!("open incident {id}")));
+        }
+        let mut desk = self.desk();
+        let mut next = self.successor(&desk, by);
+        next.incident.clone_from(&incident);
+        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
+            let nobody = tile.by.as_deref().is_none_or(|by| by == "system");
+            if nobody {
+                tile.by = Some(by.account.clone());
+            }
+        }
+        let details = serde_json::json!({ "before": desk.layout.incident });
+        self.replace(&mut desk, by, next, details)?;
+        Ok(desk.layout.clone())
+    }
+
+    /// Takes back the last change, or with `forward` the last taking back.
+    ///
+    /// # Errors
+    /// Conflict where there is nothing to take back.
+    pub fn undo(&self, by: &Actor, forward: bool) -> Result<Layout> {
+        let mut desk = self.desk();
+        let from = if forward { desk.redo.last() } else { desk.undo.last() }.cloned();
+        let from = from.ok_or_else(|| {
+            Problem::conflict(
+                "layout",
+                if forward { "there is nothing to do again" } else { "there is nothing to take back" },
+            )
+        })?;
+        let mut next = self.successor(&desk, by);
+        next.regions = settle::touched(&from.regions, next.version);
+        let (now, version) = (desk.layout.clone(), next.version);
+        self.commit(
+            &mut desk,
+            by,
+            next,
+            serde_json::json!({ "taken_back": now.version, "forward": forward }),
+        )?;
+        debug_assert_eq!(desk.layout.version, version);
+        if forward {
+            desk.redo.pop();
+            desk.undo.push(now);
+        } else {
+            desk.undo.pop();
+            desk.redo.push(now);
+        }
+        Ok(desk.layout.clone())
+    }
+
+    /// Goes over to saved regions as a whole.
+    ///
+    /// # Errors
+    /// Where they are for other screens, or the log cannot be written.
+    pub fn apply_regions(
+        &self,
+        by: &Actor,
+        regions: &[layout::Region],
+        why: serde_json::Value,
+    ) -> Result<Layout> {
+        let mut desk = self.desk();
+        let mut next = self.successor(&desk, by);
+        next.regions = settle::touched(regions, next.version);
+        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
+            tile.by = Some(by.account.clone());
+        }
+        if !fits(&next, &self.settings.wall) {
+            return Err(Problem::invalid("layout", "is for other screens than this wall has"));
+        }
+        self.replace(&mut desk, by, next, why)?;
+        Ok(desk.layout.clone())
+    }
+
+    fn successor(&self, desk: &Desk, by: &Actor) -> Layout {
+        Layout {
+            version: desk.layout.version + 1,
+            by: by.account.clone(),
+            at: self.db.now(),
+            ..desk.layout.clone()
+        }
+    }
+
+    /// Commits a layout that can be undone.
+    fn replace(&self, desk: &mut Desk, by: &Actor, next: Layout, details: serde_json::Value) -> Result<()> {
+        let before = desk.layout.clone();
+        self.commit(desk, by, next, details)?;
+        desk.undo.push(before);
+        if desk.undo.len() > UNDO {
+            desk.undo.remove(0);
+        }
+        desk.redo.clear();
+        Ok(())
+    }
+
+    fn commit(&self, desk: &mut Desk, by: &Actor, next: Layout, details: serde_json::Value) -> Result<()> {
+        let event = Event {
+            subject: Some(self.settings.wall.id.to_string()),
+            incident: next.incident.clone(),
+            details: serde_json::json!({ "version": next.version, "changes": details }),
+            ..Event::new("layout.changed")
+        };
+        self.settle(desk, by, Some(next), vec![event])?;
+        self.bus.tell("layout", &desk.layout);
+        Ok(())
+    }
+
+    /// Why the log cannot be written now; `None` while all is well.
+    pub fn log_trouble(&self) -> Option<String> {
+        self.desk().log_trouble.clone()
+    }
+
+    /// The whole report, for monitoring.
+    ///
+    /// # Errors
+    /// Unavailable where the wall has ended.
+    pub fn report(&self) -> Result<WallReport> {
+        self.engine(|wall| wall.report())
+    }
+
+    /// What the engine has of the wall, for those who need more.
+    ///
+    /// # Errors
+    /// Unavailable where the wall has ended.
+    pub fn with_wall<T>(&self, f: impl FnOnce(&Wall) -> T) -> Result<T> {
+        self.engine(|wall| f(wall))
+    }
+
+    /// Why a tile is dark, by camera.
+    pub fn refusal(&self, camera: &str) -> Option<Refusal> {
+        self.gate.refusal(camera)
+    }
+
+    /// What is known of a camera.
+    pub fn camera(&self, id: &str) -> Option<Arc<CameraSpec>> {
+        self.desk().cameras.get(id).cloned()
+    }
+
+    /// Ends the wall: everything that was shown ends on record, files are finished.
+    pub fn stop(&self) -> Option<WallReport> {
+        self.wake.close();
+        drop(self.beat.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut desk = self.desk();
+        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let report = engine.map(Wall::stop);
+        let mut events: Vec<Event> = desk
+            .showings
+            .iter()
+            .map(|s| settle::ended(s, &self.gate, &desk.layout, "the wall ends"))
+            .collect();
+        events.push(Event { subject: Some(self.settings.wall.id.to_string()), ..Event::new("wall.stopped") });
+        let recorded = self.db.change(&Actor::system(), |_, into| {
+            into.extend(events);
+            Ok(())
+        });
+        if let Err(problem) = recorded {
+            tracing::error!("the end of what was shown could not be put on record: {problem}");
+        }
+        desk.showings.clear();
+        report
+    }
+}
+
+impl crate::live::Screens for Conductor {
+    fn tap(
+        &self,
+        screen: &str,
+        sink: Arc<dyn vitrail_engine::encode::EncodedSink>,
+    ) -> Option<vitrail_engine::output::Tap> {
+        self.with_wall(|wall| wall.tap(&ScreenId::from(screen), sink)).ok().flatten()
+    }
+
+    fn canvas(&self, screen: &str) -> Option<Frame> {
+        self.with_wall(|wall| wall.canvas(&ScreenId::from(screen))).ok().flatten()
+    }
+
+    fn still(&self, camera: &str, width: u32) -> Result<Option<Frame>> {
+        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), width))?;
+        // Without the wall's lock.
+        Ok(decode()?)
+    }
+}
+
+/// Answers what an incident would end.
+struct Asked(std::sync::Weak<Conductor>);
+
+impl rights::Showings for Asked {
+    fn under(&self, incident: &str) -> Vec<Showing> {
+        self.0.upgrade().map(|conductor| conductor.showings_under(incident)).unwrap_or_default()
+    }
+}
+
+/// True where an output of the wall keeps pictures: then every showing on it is a recording.
+fn keeps_pictures(wall: &WallSpec) -> Result<bool> {
+    for output in wall.outputs.iter().flat_map(|screen| &screen.outputs) {
+        let spec: OutputSpec = output.expose().parse()?;
+        if matches!(spec, OutputSpec::File { .. } | OutputSpec::Hls { .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn by_id(specs: Vec<CameraSpec>) -> HashMap<String, Arc<CameraSpec>> {
+    specs.into_iter().map(|spec| (spec.id.to_string(), Arc::new(spec))).collect()
+}
+
+fn seen(spec: &CameraSpec) -> rights::Seen {
+    rights::Seen { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
+}
+
+fn json_of(changes: &[Change]) -> serde_json::Value {
+    serde_json::to_value(changes).unwrap_or_default()
+}
+
+fn known_cameras(desk: &Desk, changes: &[Change]) -> Result<()> {
+    for change in changes {
+        if let Change::Show { camera, .. } = change
+            && !desk.cameras.contains_key(camera)
+        {
+            return Err(Problem::not_found(format!("camera {camera}")));
+        }
+    }
+    Ok(())
+}
+
+/// True where a layout is for the screens of this wall.
+fn fits(layout: &Layout, wall: &WallSpec) -> bool {
+    let screens: Vec<&str> = wall.scene.screens.iter().map(|s| s.id.as_str()).collect();
+    let own = layout.regions.iter().filter(|r| r.screens.len() == 1).count();
+    own == screens.len()
+        && layout.regions.iter().flat_map(|r| &r.screens).all(|s| screens.contains(&s.as_str()))
+}

@@ -15,9 +15,10 @@ use super::read::{At, join};
 use super::report::{ConfigErrors, Place, Problem, Report, quoted};
 use super::scene::check_scene;
 use super::tiles::Choice;
-use super::wall::{CameraSpec, EncoderSpec, LimitSpec, OverlaySpec, WallSpec};
+use super::wall::{CameraSpec, ControlSpec, EncoderSpec, LimitSpec, OverlaySpec, WallSpec};
 use super::wire::{
-    CameraTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile, WallTable,
+    CameraTable, ControlTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile,
+    WallTable,
 };
 use crate::composite::Yuv;
 use crate::effort::EffortSettings;
@@ -164,7 +165,8 @@ fn check(
 ) -> Result<WallSpec, ConfigErrors> {
     let report_ref = &mut report;
     let inventories = file.wall.inventory.as_ref().map_or(&[][..], |list| &list.value.0);
-    if file.cameras.is_empty() && inventories.is_empty() && report_ref.is_clean() {
+    let registry = file.control.is_some();
+    if file.cameras.is_empty() && inventories.is_empty() && !registry && report_ref.is_clean() {
         let remedy = "add a table [[camera]] with its uri, or name an inventory under [wall]";
         report_ref.add_with(&(0..0), "camera", "no camera", remedy);
     }
@@ -199,6 +201,7 @@ fn check(
         effort: check_effort(&file.effort, report_ref),
         limits: check_limits(&file.limits, report_ref),
         secrets: path_of(&file.wall.secrets, "wall.secrets", report_ref),
+        control: file.control.as_ref().map(|table| check_control(table, folder, report_ref)),
         snapshot: path_of(&file.wall.snapshot, "wall.snapshot", report_ref),
         warnings,
         file: None,
@@ -432,6 +435,56 @@ fn check_effort(table: &EffortTable, report: &mut Report<'_>) -> EffortSettings 
         refresh_limit: within(&table.refresh_limit, "effort.refresh_limit", 5_000, 1_000..=60_000, report),
         budget: f64::from(per_cent) / 100.0,
         ..usual
+    }
+}
+
+fn check_control(table: &ControlTable, folder: &Path, report: &mut Report<'_>) -> ControlSpec {
+    let text = |value: &Option<At<String>>| value.as_ref().map(|v| v.value.clone()).filter(|v| !v.is_empty());
+    let path = |value: &Option<At<String>>| text(value).map(|path| folder.join(path));
+    let listen = text(&table.listen).unwrap_or_else(|| "127.0.0.1:8700".into());
+    let listen = listen.parse().unwrap_or_else(|_| {
+        let span = table.listen.as_ref().map_or(0..0, |v| v.span.clone());
+        report.add_with(
+            &span,
+            "control.listen",
+            "is no address",
+            "write it like \"127.0.0.1:8700\" or \"[::]:8700\"",
+        );
+        std::net::SocketAddr::from(([127, 0, 0, 1], 0))
+    });
+    let certificate = match (path(&table.certificate), path(&table.key)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            report.add(&table.here, "control", "certificate and key belong together");
+            None
+        }
+    };
+    let en62676 = match text(&table.en62676).as_deref() {
+        None | Some("2015") => 2015,
+        Some("2025") => 2025,
+        Some(_) => {
+            let span = table.en62676.as_ref().map_or(0..0, |v| v.span.clone());
+            report.add(&span, "control.en62676", "is no edition that is known: 2015 or 2025");
+            2015
+        }
+    };
+    ControlSpec {
+        listen,
+        database: path(&table.database).unwrap_or_else(|| folder.join("vitrail.db")),
+        unit: text(&table.unit).unwrap_or_else(|| "control-room".into()),
+        credentials_key: text(&table.credentials_key),
+        tls: value_or(&table.tls, false),
+        certificate,
+        names: table
+            .names
+            .as_ref()
+            .map(|n| n.value.0.iter().map(|v| v.value.clone()).collect())
+            .unwrap_or_default(),
+        origin: text(&table.origin),
+        checkpoints: path(&table.checkpoints),
+        en62676,
+        oidc: path(&table.oidc),
     }
 }
 

@@ -28,8 +28,8 @@ pub use job::{Container, EvidenceSpec, Existing, Given, JOB_TABLES, JobSpec, Tas
 pub use leaf::duration;
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{
-    CameraSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, Position, ScreenOutputs, StreamFacts,
-    UriText, WallSpec,
+    CameraSpec, ControlSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, Position, ScreenOutputs,
+    StreamFacts, UriText, WallSpec,
 };
 pub use watch::Watcher;
 pub use wire::{Key, PROFILE_TABLES, TABLES, Table};

@@ -47,6 +47,8 @@ pub struct WallSpec {
     pub limits: LimitSpec,
     /// A file with the logins of cameras.
     pub secrets: Option<PathBuf>,
+    /// The wall controller, where there is one.
+    pub control: Option<ControlSpec>,
     /// A PNG of the first screen, written at the end.
     pub snapshot: Option<PathBuf>,
     /// What is wrong and did not refuse the wall: bad rows of inventories (those cameras are left
@@ -111,6 +113,33 @@ impl WallSpec {
             gop: (gop as u32).max(1),
         }
     }
+}
+
+/// How the wall controller is served. The engine only carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSpec {
+    /// Address and port.
+    pub listen: std::net::SocketAddr,
+    /// The database.
+    pub database: PathBuf,
+    /// The unit for which the screens show.
+    pub unit: String,
+    /// Where the key of the cameras' logins comes from: `file:PATH` or `env:NAME`.
+    pub credentials_key: Option<String>,
+    /// TLS with a certificate that is made.
+    pub tls: bool,
+    /// TLS with this certificate and key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Further names for the certificate that is made.
+    pub names: Vec<String>,
+    /// The origin by which browsers come.
+    pub origin: Option<String>,
+    /// Where signed heads of the audit log go too.
+    pub checkpoints: Option<PathBuf>,
+    /// Edition of EN 62676-4: 2015 or 2025.
+    pub en62676: u16,
+    /// What is set for sign-on by an identity provider.
+    pub oidc: Option<PathBuf>,
 }
 
 /// One camera.

@@ -343,6 +343,36 @@ wire! {
         /// How long a connected camera may be silent before it is called again, 500ms to 120s.
         silence: Duration = "\"5s\"";
     }
+
+    /// The wall controller: registry, agreements, incidents, audit, API and page. Without this table the
+    /// wall is its owner's alone. Paths are seen from the wall file's folder.
+    ControlTable "[control]" {
+        /// Address and port of API and page. Elsewhere than on loopback only with TLS.
+        listen: String = "\"127.0.0.1:8700\"";
+        /// The database, made at the first start; the key of the audit log lies beside it.
+        database: String = "\"vitrail.db\"";
+        /// The unit for which the screens show: agreements name it.
+        unit: String = "\"control-room\"";
+        /// The key under which logins of cameras are kept: `file:PATH` (made at the first start), or
+        /// `env:NAME`.
+        credentials_key: String = "`file:` and the database's name with `.credentials`";
+        /// Serves over TLS with a certificate that is made at the first start.
+        tls: bool = "false";
+        /// Serves over TLS with this certificate and chain (PEM); with `key`.
+        certificate: String = "";
+        /// The private key of `certificate` (PEM).
+        key: String = "";
+        /// Further names of this machine, for the certificate that is made.
+        names: OneOrMore = "";
+        /// The origin by which browsers come, where a proxy is before it, such as `https://wall.example`.
+        origin: String = "";
+        /// Signed heads of the audit log are written here too: a file on another medium.
+        checkpoints: String = "";
+        /// Edition of EN 62676-4 by which pictures are rated: `2015`, or `2025`.
+        en62676: String = "\"2015\"";
+        /// Sign-on by an identity provider: a file, see docs/ref/api.md.
+        oidc: String = "";
+    }
 }
 
 /// All of a wall file.
@@ -357,6 +387,7 @@ pub(super) struct WallFile {
     pub overlay: OverlayTable,
     pub effort: EffortTable,
     pub limits: LimitsTable,
+    pub control: Option<ControlTable>,
 }
 
 impl WallFile {
@@ -374,10 +405,11 @@ impl WallFile {
                 "overlay" => file.overlay = section(value, "overlay", report).unwrap_or_default(),
                 "effort" => file.effort = section(value, "effort", report).unwrap_or_default(),
                 "limits" => file.limits = section(value, "limits", report).unwrap_or_default(),
+                "control" => file.control = section(value, "control", report),
                 other => {
                     let known = [
                         "wall", "camera", "screen", "region", "tile", "encoder", "overlay", "effort",
-                        "limits",
+                        "limits", "control",
                     ];
                     unknown_key(&key.span(), "", other, &known, report);
                 }

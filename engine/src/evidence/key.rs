@@ -58,18 +58,19 @@ impl PublicKey {
     }
 
     /// True where `signature` is this key's over exactly these bytes.
-    pub(super) fn signed(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
+    pub fn signed(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         // The strict form refuses signatures that other bytes or weak keys could share.
         self.0.verify_strict(bytes, &Signature::from_bytes(signature)).is_ok()
     }
 
     /// The DER of the key in base64: the one line of its PEM file.
-    pub(super) fn base64(&self) -> String {
+    pub fn base64(&self) -> String {
         let mut text = [0; 64];
         Base64::encode(&self.der(), &mut text).map(str::to_owned).unwrap_or_default()
     }
 
-    pub(super) fn from_base64(text: &str) -> Option<PublicKey> {
+    /// Reads what [`PublicKey::base64`] writes.
+    pub fn from_base64(text: &str) -> Option<PublicKey> {
         let mut der = [0; PUBLIC_DER.len() + KEY];
         let der = Base64::decode(text, &mut der).ok()?;
         let key: &[u8; KEY] = der.strip_prefix(&PUBLIC_DER)?.try_into().ok()?;
@@ -156,7 +157,9 @@ impl SigningKeyFile {
         PublicKey(self.key.verifying_key())
     }
 
-    pub(super) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+    /// Signs exactly these bytes (pure Ed25519). What is signed must begin with words that say what it is, so
+    /// that no other thing that the same key signs can be passed off as it.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
         self.key.sign(bytes).to_bytes()
     }
 }

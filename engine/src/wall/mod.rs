@@ -251,6 +251,21 @@ impl Wall {
         }
     }
 
+    /// What is counted of one camera; `None` where it is not open.
+    pub fn camera_report(&self, id: &CameraId) -> Option<CameraReport> {
+        Some(self.cameras().get(id)?.report(self.clock.now()))
+    }
+
+    /// What is counted of the screens, in their order.
+    pub fn screen_reports(&self) -> Vec<ScreenReport> {
+        self.screens.iter().map(Screen::report).collect()
+    }
+
+    /// The governor's last decision.
+    pub fn governor_report(&self) -> GovernorReport {
+        self.govern.report()
+    }
+
     /// Ends cleanly: cameras are told, files are finished. Returns the last report.
     pub fn stop(mut self) -> WallReport {
         self.govern.stop();

@@ -18,13 +18,24 @@ impl Wall {
     /// # Errors
     /// Where it cannot be decoded.
     pub fn still(&self, camera: &CameraId, width: u32) -> Result<Option<Frame>> {
-        let cameras = self.cameras();
-        let Some(camera) = cameras.get(camera) else { return Ok(None) };
-        let Some((unit, parameters)) = camera.newest_key_unit() else { return Ok(None) };
-        let frame = decode_alone(&unit, &parameters)?;
-        let still = at_width(&frame, width, &camera.masks());
-        // It may have been withdrawn while this was decoded.
-        Ok(Some(still).filter(|_| camera.refusal().is_none()))
+        self.still_later(camera, width)()
+    }
+
+    /// The same, decoded where the answer is called: milliseconds of work that need no wall.
+    pub fn still_later(
+        &self,
+        camera: &CameraId,
+        width: u32,
+    ) -> impl FnOnce() -> Result<Option<Frame>> + Send + use<> {
+        let camera = self.cameras().get(camera).cloned();
+        move || {
+            let Some(camera) = camera else { return Ok(None) };
+            let Some((unit, parameters)) = camera.newest_key_unit() else { return Ok(None) };
+            let frame = decode_alone(&unit, &parameters)?;
+            let still = at_width(&frame, width, &camera.masks());
+            // It may have been withdrawn while this was decoded.
+            Ok(Some(still).filter(|_| camera.refusal().is_none()))
+        }
     }
 }
 

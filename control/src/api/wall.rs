@@ -1,0 +1,402 @@
+//! What the wall shows, and changes to it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use vitrail_engine::composite::snapshot;
+use vitrail_engine::effort::Admission;
+use vitrail_engine::media::Frame;
+
+use super::{Shared, blocking};
+use crate::audit::Event;
+use crate::people::{Caller, Permission};
+use crate::rights::{Action, Asker, Refusal};
+use crate::wall::{Change, Conductor, Layout, WallState};
+use crate::{Problem, Result};
+
+/// Changes to a layout, and the version that they were made from.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// The version of the layout that the caller saw.
+    pub version: u64,
+    /// All of them are made, or none.
+    pub changes: Vec<Change>,
+}
+
+/// Changes that are only tried.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// The changes.
+    pub changes: Vec<Change>,
+}
+
+/// The layout after a change.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Changed {
+    /// What is wanted now.
+    pub layout: Layout,
+    /// Tiles whose camera may not be shown, and why.
+    pub refused: Vec<RefusedTile>,
+}
+
+/// A tile whose camera may not be shown.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedTile {
+    /// The tile.
+    pub tile: String,
+    /// The camera.
+    pub camera: String,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// What would come of changes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "admission", rename_all = "kebab-case")]
+pub enum Admitted {
+    /// Every tile gets what it deserves.
+    Fits {
+        /// CPU seconds a second that are left.
+        spare: f64,
+    },
+    /// It fits, but these cameras get less than they deserve.
+    Degraded {
+        /// The cameras, and how far below.
+        cameras: Vec<DegradedCamera>,
+    },
+    /// It does not fit.
+    DoesNotFit {
+        /// CPU seconds a second that are missing.
+        missing: f64,
+        /// Cameras that would show nothing.
+        paused: Vec<String>,
+    },
+}
+
+/// A camera that gets less than its tile deserves.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DegradedCamera {
+    /// The camera.
+    pub camera: String,
+    /// How far below, as a word.
+    pub step: String,
+}
+
+/// Under which incident a wall shows.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnderIncident {
+    /// Its id; null: under none, and then nothing is shown.
+    pub incident: Option<String>,
+}
+
+/// Why a picture is taken.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// In the words of whoever takes it.
+    pub reason: String,
+}
+
+pub(super) fn changed(conductor: &Conductor, layout: Layout) -> Changed {
+    let refused = |tile: &crate::wall::layout::Tile| {
+        let camera = tile.camera.clone()?;
+        let refusal = conductor.refusal(&camera)?;
+        Some(RefusedTile { tile: tile.id.clone(), camera, refusal })
+    };
+    Changed { refused: layout.tiles().filter_map(refused).collect(), layout }
+}
+
+pub(super) fn admitted(admission: Admission) -> Admitted {
+    match admission {
+        Admission::Fits { spare } => Admitted::Fits { spare },
+        Admission::Degraded { cameras } => Admitted::Degraded {
+            cameras: cameras
+                .into_iter()
+                .map(|(camera, step)| DegradedCamera {
+                    camera: camera.to_string(),
+                    step: format!("{step:?}"),
+                })
+                .collect(),
+        },
+        Admission::DoesNotFit { missing, paused } => {
+            Admitted::DoesNotFit { missing, paused: paused.iter().map(ToString::to_string).collect() }
+        }
+    }
+}
+
+/// What the wall shows now: screens, tiles, machine, alarms, tours.
+#[utoipa::path(get, path = "/wall", operation_id = "wall_state", tag = "wall",
+    extensions(("x-permission" = json!("view-wall"))),
+    responses((status = 200, description = "State", body = WallState)))]
+async fn wall_state(State(shared): State<Shared>, caller: Caller) -> Result<Json<WallState>> {
+    caller.require(Permission::ViewWall)?;
+    let conductor = shared.wall()?.clone();
+    Ok(Json(blocking(move || conductor.state()).await?))
+}
+
+/// What is wanted: the layout with its version.
+#[utoipa::path(get, path = "/wall/layout", operation_id = "wall_layout", tag = "wall",
+    extensions(("x-permission" = json!("view-wall"))),
+    responses((status = 200, description = "Layout; `ETag` is its version", body = Layout)))]
+async fn wall_layout(State(shared): State<Shared>, caller: Caller) -> Result<Response> {
+    caller.require(Permission::ViewWall)?;
+    let layout = shared.wall()?.layout();
+    let tag = format!("\"{}\"", layout.version);
+    Ok(([(header::ETAG, tag)], Json(layout)).into_response())
+}
+
+/// Change the layout: all of the changes or none.
+#[utoipa::path(post, path = "/wall/changes", operation_id = "change_wall", tag = "wall",
+    extensions(("x-permission" = json!("operate-wall"))),
+    request_body = Changes,
+    responses(
+        (status = 200, description = "Changed", body = Changed),
+        (status = 404, description = "No such tile, region or camera", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody else changed it meanwhile (`more.layout`), or it is locked", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A change is wrong in itself", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The audit log cannot be written: nothing new is shown", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn change_wall(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(changes): Json<Changes>,
+) -> Result<Json<Changed>> {
+    caller.require(Permission::OperateWall)?;
+    let conductor = shared.wall()?.clone();
+    let change = move || {
+        let layout = conductor.change(&caller.actor, changes.version, &changes.changes)?;
+        Ok(changed(&conductor, layout))
+    };
+    Ok(Json(blocking(change).await?))
+}
+
+/// Try changes without making them: do they fit this machine?
+#[utoipa::path(post, path = "/wall/admit", operation_id = "admit_changes", tag = "wall",
+    extensions(("x-permission" = json!("operate-wall"))),
+    request_body = Trial,
+    responses(
+        (status = 200, description = "What would come of them", body = Admitted),
+        (status = 404, description = "No such tile, region or camera", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A tile is locked", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A change is wrong in itself", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn admit_changes(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(trial): Json<Trial>,
+) -> Result<Json<Admitted>> {
+    caller.require(Permission::OperateWall)?;
+    let conductor = shared.wall()?.clone();
+    Ok(Json(blocking(move || Ok(admitted(conductor.admit(&caller.actor, &trial.changes)?))).await?))
+}
+
+/// Take the last change back.
+#[utoipa::path(post, path = "/wall/undo", operation_id = "undo", tag = "wall",
+    extensions(("x-permission" = json!("operate-wall"))),
+    responses(
+        (status = 200, description = "Taken back", body = Changed),
+        (status = 409, description = "There is nothing to take back", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn undo(State(shared): State<Shared>, caller: Caller) -> Result<Json<Changed>> {
+    take_back(shared, caller, false).await
+}
+
+/// Make what was taken back again.
+#[utoipa::path(post, path = "/wall/redo", operation_id = "redo", tag = "wall",
+    extensions(("x-permission" = json!("operate-wall"))),
+    responses(
+        (status = 200, description = "Made again", body = Changed),
+        (status = 409, description = "There is nothing to make again", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn redo(State(shared): State<Shared>, caller: Caller) -> Result<Json<Changed>> {
+    take_back(shared, caller, true).await
+}
+
+async fn take_back(shared: Shared, caller: Caller, forward: bool) -> Result<Json<Changed>> {
+    caller.require(Permission::OperateWall)?;
+    let conductor = shared.wall()?.clone();
+    let step = move || {
+        let layout = conductor.undo(&caller.actor, forward)?;
+        Ok(changed(&conductor, layout))
+    };
+    Ok(Json(blocking(step).await?))
+}
+
+/// Put the wall under an incident; every showing stands on it.
+#[utoipa::path(put, path = "/wall/incident", operation_id = "set_wall_incident", tag = "wall",
+    extensions(("x-permission" = json!("operate-wall"))),
+    request_body = UnderIncident,
+    responses(
+        (status = 200, description = "Set", body = Changed),
+        (status = 404, description = "No such open incident", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn set_incident(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(under): Json<UnderIncident>,
+) -> Result<Json<Changed>> {
+    caller.require(Permission::OperateWall)?;
+    let conductor = shared.wall()?.clone();
+    let set = move || {
+        let layout = conductor.set_incident(&caller.actor, under.incident)?;
+        Ok(changed(&conductor, layout))
+    };
+    Ok(Json(blocking(set).await?))
+}
+
+/// A picture of a whole screen, on record; every camera on it must be granted for export.
+#[utoipa::path(post, path = "/wall/screens/{screen}/snapshot", operation_id = "snapshot_screen", tag = "wall",
+    extensions(("x-permission" = json!("export"))),
+    params(("screen" = String, Path, description = "Screen")),
+    request_body = Reason,
+    responses(
+        (status = 200, description = "PNG", body = Vec<u8>, content_type = "image/png"),
+        (status = 403, description = "A camera on it may not be exported: `more.refused`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such screen, or no picture yet", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Without a reason", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn snapshot_screen(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(screen): Path<String>,
+    Json(why): Json<Reason>,
+) -> Result<Response> {
+    caller.require(Permission::Export)?;
+    let png = blocking(move || {
+        let conductor = shared.wall()?;
+        let frame = crate::live::Screens::canvas(&**conductor, &screen);
+        let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))?;
+        let layout = conductor.layout();
+        let cameras: Vec<String> =
+            layout.showings().into_iter().filter(|(s, _)| *s == screen).map(|(_, c)| c).collect();
+        take_out(&shared, &caller, &why.reason, &screen, None, &cameras, &frame)
+    });
+    Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
+}
+
+/// A picture of what one tile shows, at the size of the camera's newest key frame, on record.
+#[utoipa::path(post, path = "/wall/tiles/{tile}/snapshot", operation_id = "snapshot_tile", tag = "wall",
+    extensions(("x-permission" = json!("export"))),
+    params(("tile" = String, Path, description = "Tile")),
+    request_body = Reason,
+    responses(
+        (status = 200, description = "PNG", body = Vec<u8>, content_type = "image/png"),
+        (status = 403, description = "The camera may not be exported", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such tile, or no picture", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Without a reason", body = Problem, content_type = "application/problem+json"),
+    ))]
+async fn snapshot_tile(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(tile): Path<String>,
+    Json(why): Json<Reason>,
+) -> Result<Response> {
+    caller.require(Permission::Export)?;
+    let png = blocking(move || {
+        let conductor = shared.wall()?;
+        let layout = conductor.layout();
+        let found = layout
+            .tiles()
+            .find(|t| t.id == tile)
+            .ok_or_else(|| Problem::not_found(format!("tile {tile}")))?;
+        let camera =
+            found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
+        let region = layout.regions.iter().find(|r| r.tiles.iter().any(|t| t.id == tile));
+        let screen = region.and_then(|r| r.screens.first()).cloned().unwrap_or_default();
+        let frame = crate::live::Screens::still(&**conductor, &camera, 8192)?;
+        let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of camera {camera}")))?;
+        take_out(&shared, &caller, &why.reason, &screen, Some(&tile), &[camera], &frame)
+    });
+    Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
+}
+
+/// A picture leaves the platform: every camera in it must be granted for export, and it goes on record
+/// with its sum before anybody gets it.
+fn take_out(
+    shared: &Shared,
+    caller: &Caller,
+    reason: &str,
+    screen: &str,
+    tile: Option<&str>,
+    cameras: &[String],
+    frame: &Frame,
+) -> Result<Vec<u8>> {
+    use sha2::{Digest, Sha256};
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > 2000 {
+        return Err(Problem::invalid("reason", "say in up to 2000 bytes why the picture is taken"));
+    }
+    let conductor = shared.wall()?;
+    let incident = conductor.layout().incident;
+    let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
+    let mut events = Vec::new();
+    let mut refused = Vec::new();
+    for camera in cameras {
+        // A dark tile shows no picture of it.
+        if conductor.gate().permit(camera).is_none() {
+            continue;
+        }
+        let Some(seen) = conductor.gate().seen(camera) else { continue };
+        match shared.rights.decide(&asker, incident.as_deref(), &seen, Action::Export) {
+            Ok(permit) => events.push(Event {
+                camera: Some(camera.clone()),
+                screen: Some(screen.to_owned()),
+                zone: seen.zone,
+                incident: Some(permit.incident),
+                agreement: Some(permit.agreement),
+                basis: Some(permit.basis),
+                reason: Some(reason.to_owned()),
+                subject: tile.map(str::to_owned),
+                ..Event::new("snapshot.taken")
+            }),
+            Err(refusal) => refused.push(serde_json::json!({ "camera": camera, "refusal": refusal })),
+        }
+    }
+    if let Some(first) = refused.first() {
+        let text = first["refusal"]["text"].as_str().unwrap_or_default().to_owned();
+        let code = first["refusal"]["code"].as_str().unwrap_or_default().to_owned();
+        return Err(Problem::refused("snapshot", text)
+            .code(code)
+            .more(serde_json::json!({ "refused": refused })));
+    }
+    let png = snapshot::to_png(frame)?;
+    let sum: String = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
+    if events.is_empty() {
+        events.push(Event {
+            screen: Some(screen.to_owned()),
+            reason: Some(reason.to_owned()),
+            ..Event::new("snapshot.taken")
+        });
+    }
+    for event in &mut events {
+        event.details =
+            serde_json::json!({ "sha256": sum, "width": frame.width(), "height": frame.height() });
+    }
+    shared.db.change(&caller.actor, |_, into| {
+        into.append(&mut events);
+        Ok(())
+    })?;
+    Ok(png)
+}
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(wall_state))
+        .routes(routes!(wall_layout))
+        .routes(routes!(change_wall))
+        .routes(routes!(admit_changes))
+        .routes(routes!(undo))
+        .routes(routes!(redo))
+        .routes(routes!(set_incident))
+        .routes(routes!(snapshot_screen))
+        .routes(routes!(snapshot_tile))
+}

@@ -1,0 +1,198 @@
+//! The policy that the engine asks: which cameras may be open now, on what basis, and what ends them.
+//! Guards invariant 4 (no grant, no connection) and that nothing is shown that is not on record.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vitrail_engine::media::CameraId;
+use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
+
+use crate::people::Language;
+use crate::rights::{self, Action, Asker, Permit, Refusal, Seen, decide_standby};
+
+/// Who wants to see what: the cameras that are in tiles, each with those who put it there, and the
+/// incident under which they did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The incident of the wall.
+    pub incident: Option<String>,
+    /// By camera: the accounts.
+    pub shown: BTreeMap<String, Vec<String>>,
+}
+
+/// The gate between rights and pixels.
+pub struct Gate {
+    authority: Authority,
+    policy: Arc<rights::Policy>,
+    /// The unit for which the room's screens show.
+    unit: String,
+    /// Outputs of the wall keep pictures: every showing is a recording.
+    records: bool,
+    language: Language,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    cameras: HashMap<String, Seen>,
+    wanted: Wanted,
+    /// Cameras whose showing is on record.
+    on_record: std::collections::BTreeSet<String>,
+    granted: HashMap<String, (Withdrawal, Permit)>,
+    refused: HashMap<String, Refusal>,
+}
+
+impl Gate {
+    /// A gate that lets nothing through until it is told what is wanted.
+    pub fn new(policy: Arc<rights::Policy>, unit: String, records: bool, language: Language) -> Arc<Gate> {
+        let gate = Arc::new(Gate {
+            authority: Authority::owner(),
+            policy: policy.clone(),
+            unit,
+            records,
+            language,
+            state: Mutex::default(),
+        });
+        // A revocation reaches the pixels on the thread that commits it.
+        let weak = Arc::downgrade(&gate);
+        policy.on_change(Box::new(move |_| {
+            if let Some(gate) = weak.upgrade() {
+                gate.enforce();
+            }
+        }));
+        gate
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cameras that there are, with what rights depend on.
+    pub fn set_cameras(&self, cameras: impl IntoIterator<Item = Seen>) {
+        self.lock().cameras = cameras.into_iter().map(|seen| (seen.camera.clone(), seen)).collect();
+        self.enforce();
+    }
+
+    /// What is wanted from now on, and which of the showings are on record.
+    pub fn set_wanted(&self, wanted: Wanted, on_record: impl IntoIterator<Item = String>) {
+        let mut state = self.lock();
+        state.wanted = wanted;
+        state.on_record = on_record.into_iter().collect();
+        drop(state);
+        self.enforce();
+    }
+
+    /// What the policy says of a camera, where this were wanted.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, wanted: &Wanted, camera: &str) -> Result<Permit, Refusal> {
+        self.judge_in(&self.lock(), wanted, camera)
+    }
+
+    fn judge_in(&self, state: &State, wanted: &Wanted, camera: &str) -> Result<Permit, Refusal> {
+        let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
+        let seen = state.cameras.get(camera).cloned().unwrap_or_else(unknown);
+        let rights = self.policy.rights();
+        let Some(askers) = wanted.shown.get(camera) else {
+            return decide_standby(&rights, &self.unit, &seen, self.policy.now());
+        };
+        let mut refusal = None;
+        for account in askers {
+            match self.decide(&rights, account, wanted.incident.as_deref(), &seen) {
+                Ok(permit) => return Ok(permit),
+                Err(reason) => refusal = refusal.or(Some(reason)),
+            }
+        }
+        // Nobody asked: nobody may.
+        Err(refusal.unwrap_or_else(|| rights::Because::of(rights::Code::Account).into()))
+    }
+
+    fn decide(
+        &self,
+        rights: &rights::Rights,
+        account: &str,
+        incident: Option<&str>,
+        seen: &Seen,
+    ) -> Result<Permit, Refusal> {
+        let facts = rights.account(account);
+        let role = facts.map_or(crate::people::Role::Auditor, |facts| facts.role);
+        let unit = facts.map_or_else(String::new, |facts| facts.unit.clone());
+        let asker = Asker { account: account.to_owned(), role, unit };
+        let now = self.policy.now();
+        let live = rights::decide(rights, &asker, incident, seen, Action::Live, now)?;
+        if !self.records {
+            return Ok(live);
+        }
+        let record = rights::decide(rights, &asker, incident, seen, Action::Record, now)?;
+        Ok(Permit { until: live.until.min(record.until), ..record })
+    }
+
+    /// Judges everything that is open anew and withdraws what may not be any more, at once.
+    pub fn enforce(&self) {
+        let mut state = self.lock();
+        let mut over = Vec::new();
+        for (camera, (withdrawal, _)) in &state.granted {
+            let judged = self.judge_in(&state, &state.wanted, camera);
+            if let Err(refusal) = judged {
+                withdrawal.withdraw(&refusal.say(self.language));
+                over.push((camera.clone(), refusal));
+            }
+        }
+        for (camera, refusal) in over {
+            state.granted.remove(&camera);
+            state.refused.insert(camera, refusal);
+        }
+    }
+
+    /// True where some refused camera would be let through now.
+    pub fn has_news(&self) -> bool {
+        let state = self.lock();
+        state.refused.keys().any(|camera| self.judge_in(&state, &state.wanted, camera).is_ok())
+    }
+
+    /// Why a camera is dark; `None` where it is not, or was never asked for.
+    pub fn refusal(&self, camera: &str) -> Option<Refusal> {
+        self.lock().refused.get(camera).cloned()
+    }
+
+    /// On what basis a camera is open.
+    pub fn permit(&self, camera: &str) -> Option<Permit> {
+        self.lock().granted.get(camera).map(|(_, permit)| permit.clone())
+    }
+
+    /// How many cameras are open.
+    pub fn open(&self) -> usize {
+        self.lock().granted.len()
+    }
+
+    /// What is known of a camera's rights: its zone and tags.
+    pub fn seen(&self, camera: &str) -> Option<Seen> {
+        self.lock().cameras.get(camera).cloned()
+    }
+}
+
+impl source::Policy for Gate {
+    fn grant(&self, camera: &CameraId) -> Result<Grant, source::Refusal> {
+        let mut state = self.lock();
+        let id = camera.as_str();
+        let mut judged = self.judge_in(&state, &state.wanted, id);
+        if state.wanted.shown.contains_key(id) && !state.on_record.contains(id) {
+            judged = judged.and_then(|_| Err(Refusal::log()));
+        }
+        match judged {
+            Ok(permit) => {
+                let (grant, withdrawal) = self.authority.issue(camera, &permit.basis);
+                state.refused.remove(id);
+                state.granted.insert(id.to_owned(), (withdrawal, permit));
+                Ok(grant)
+            }
+            Err(refusal) => {
+                let text = refusal.say(self.language);
+                state.granted.remove(id);
+                state.refused.insert(id.to_owned(), refusal);
+                Err(source::Refusal(text.into()))
+            }
+        }
+    }
+}

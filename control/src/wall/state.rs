@@ -1,0 +1,251 @@
+//! What the walls show now, for the page and for programs.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use vitrail_engine::media::CameraId;
+use vitrail_engine::wall::CameraReport;
+
+use super::layout::Tile;
+use super::level::{level, px_per_m};
+use super::{Alarm, Conductor};
+use crate::Result;
+use crate::rights::Refusal;
+use crate::wall::tours::TourState;
+
+/// A whole wall, now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct WallState {
+    /// Its id.
+    pub wall: String,
+    /// The unit for which it shows.
+    pub unit: String,
+    /// The incident under which it shows.
+    pub incident: Option<String>,
+    /// False where the audit log cannot be written: nothing new is shown.
+    pub log_ok: bool,
+    /// Why.
+    pub log_trouble: Option<String>,
+    /// Version of the layout.
+    pub version: u64,
+    /// Each screen.
+    pub screens: Vec<ScreenState>,
+    /// The machine's budget.
+    pub machine: Machine,
+    /// Cameras by state.
+    pub cameras: Counts,
+    /// Alarms that nobody has acknowledged.
+    pub alarms: Vec<Alarm>,
+    /// Tours.
+    pub tours: Vec<TourState>,
+}
+
+/// A screen, now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ScreenState {
+    /// Its id.
+    pub id: String,
+    /// Left edge on the plane of the wall, in pixels.
+    pub x: u32,
+    /// Upper edge.
+    pub y: u32,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Pictures a second, measured.
+    pub fps: f64,
+    /// Pictures missed since the start.
+    pub missed: u64,
+    /// Viewers of its outputs.
+    pub viewers: u32,
+    /// What is wrong with its encoder.
+    pub trouble: Option<String>,
+    /// Its tiles; later ones lie over earlier ones.
+    pub tiles: Vec<TileState>,
+}
+
+/// A tile, or the part of a span that lies on this screen.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TileState {
+    /// Its id.
+    pub id: String,
+    /// `[x, y, width, height]` on the screen, in pixels.
+    pub rect: [u32; 4],
+    /// Its camera.
+    pub camera: Option<String>,
+    /// The camera's name.
+    pub name: Option<String>,
+    /// The camera's zone.
+    pub zone: Option<String>,
+    /// `live`, `waiting`, `stalled`, `frozen`, `undecodable`, `offline`, `refused`, `standby`, `empty`.
+    pub state: String,
+    /// Why it is not live, in words.
+    pub reason: Option<String>,
+    /// Why it may not be seen.
+    pub refusal: Option<Refusal>,
+    /// Age of the picture in milliseconds.
+    pub age_ms: Option<f64>,
+    /// Which of the camera's streams is used.
+    pub profile: Option<String>,
+    /// How much of it is decoded.
+    pub effort: Option<String>,
+    /// Less than the tile deserves, because the machine has no more.
+    pub degraded: bool,
+    /// It degrades last.
+    pub pinned: bool,
+    /// It takes no change.
+    pub locked: bool,
+    /// An alarm of its camera is not acknowledged.
+    pub alarm: bool,
+    /// It fills its region for now.
+    pub spotlight: bool,
+    /// Pixels per metre of the scene, where the scene's width is known.
+    pub px_per_m: Option<f64>,
+    /// What that supports, by EN 62676-4.
+    pub level: Option<String>,
+}
+
+/// The machine's budget, in CPU seconds a second.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Machine {
+    /// Cores.
+    pub cores: f64,
+    /// Used by this process.
+    pub used: f64,
+    /// Used by others.
+    pub others: f64,
+    /// What decoding and fitting may use.
+    pub decoding_available: f64,
+    /// What they need.
+    pub decoding_demand: f64,
+    /// What they would need if nothing degraded.
+    pub decoding_deserved: f64,
+}
+
+/// Cameras by state.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Counts {
+    /// In the registry.
+    pub known: usize,
+    /// Connected, seen or not.
+    pub open: usize,
+    /// In a tile, and live.
+    pub live: usize,
+    /// In a tile, and not live.
+    pub dark: usize,
+}
+
+impl Conductor {
+    /// What the wall shows now.
+    ///
+    /// # Errors
+    /// Unavailable where the wall has ended, or the database cannot be read.
+    pub fn state(&self) -> Result<WallState> {
+        let desk = self.desk();
+        let (wish, trouble) = (desk.layout.clone(), desk.log_trouble.clone());
+        let known = desk.cameras.len();
+        let by_id: HashMap<&str, &Tile> = wish.tiles().map(|tile| (tile.id.as_str(), tile)).collect();
+        let cameras: HashMap<String, _> = wish
+            .tiles()
+            .filter_map(|tile| tile.camera.as_ref())
+            .filter_map(|id| Some((id.clone(), desk.cameras.get(id)?.clone())))
+            .collect();
+        drop(desk);
+        let (layout, screens, machine, reports) = self.engine(|wall| {
+            let report = |id: &String| Some((id.clone(), wall.camera_report(&CameraId::from(id.as_str()))?));
+            let reports: HashMap<String, CameraReport> = cameras.keys().filter_map(report).collect();
+            (wall.layout(), wall.screen_reports(), wall.governor_report(), reports)
+        })?;
+        let alarms = self.alarms.open()?;
+        let spotlights: Vec<&str> = wish.regions.iter().filter_map(|r| r.spotlight.as_deref()).collect();
+        let tile_state = |tile: &vitrail_engine::scene::Tile| {
+            let wished = by_id.get(tile.id.as_str()).copied();
+            let camera = wished.and_then(|t| t.camera.clone());
+            let spec = camera.as_ref().and_then(|id| cameras.get(id));
+            let report = camera.as_ref().and_then(|id| reports.get(id));
+            let rect = [tile.rect.x, tile.rect.y, tile.rect.width, tile.rect.height];
+            let state = match (&camera, report) {
+                (None, _) => "empty".to_owned(),
+                (Some(_), Some(report)) => report.state.clone(),
+                (Some(_), None) => "offline".to_owned(),
+            };
+            let density = spec.and_then(|s| s.scene_width_m).and_then(|metres| {
+                let crop = wished.and_then(|t| t.crop).map_or(1.0, |crop| f64::from(crop[2]));
+                let source = report.map_or(0.0, |r| f64::from(r.width));
+                px_per_m(metres, crop, f64::from(tile.spec.width), source)
+            });
+            TileState {
+                id: tile.id.clone(),
+                rect,
+                name: spec.map(|s| s.name.clone()),
+                zone: spec.and_then(|s| s.zone.clone()),
+                reason: report.and_then(|r| r.reason.clone()),
+                refusal: camera.as_ref().filter(|_| state == "refused").and_then(|id| self.gate.refusal(id)),
+                age_ms: report.and_then(|r| r.age_ms),
+                profile: report.map(|r| r.profile.clone()),
+                effort: report.and_then(|r| Some(serde_json::to_value(r.effort).ok()?.as_str()?.to_owned())),
+                degraded: report.is_some_and(|r| r.degraded),
+                pinned: tile.pinned,
+                locked: wished.is_some_and(|t| t.locked),
+                alarm: camera.as_ref().is_some_and(|id| alarms.iter().any(|a| a.camera == *id)),
+                spotlight: spotlights.contains(&tile.id.as_str()),
+                level: density.and_then(|d| level(self.settings.edition, d)).map(str::to_owned),
+                px_per_m: density,
+                camera,
+                state,
+            }
+        };
+        let places = &self.settings.wall.scene.screens;
+        let screens: Vec<ScreenState> = layout
+            .screens
+            .iter()
+            .zip(&screens)
+            .zip(places)
+            .map(|((screen, report), place)| ScreenState {
+                id: screen.id.to_string(),
+                x: place.rect.x,
+                y: place.rect.y,
+                width: screen.width,
+                height: screen.height,
+                fps: report.fps,
+                missed: report.missed,
+                viewers: report.outputs.iter().filter_map(|o| o.viewers).sum(),
+                trouble: report.encoder_error.clone(),
+                tiles: screen.tiles.iter().map(tile_state).collect(),
+            })
+            .collect();
+        let counts = |live: bool| {
+            let mut cameras: Vec<&str> = screens
+                .iter()
+                .flat_map(|s| &s.tiles)
+                .filter(|t| (t.state == "live") == live)
+                .filter_map(|t| t.camera.as_deref())
+                .collect();
+            cameras.sort_unstable();
+            cameras.dedup();
+            cameras.len()
+        };
+        Ok(WallState {
+            wall: self.settings.wall.id.to_string(),
+            unit: self.settings.unit.clone(),
+            incident: wish.incident.clone(),
+            log_ok: trouble.is_none(),
+            log_trouble: trouble,
+            version: wish.version,
+            cameras: Counts { known, open: self.gate.open(), live: counts(true), dark: counts(false) },
+            machine: Machine {
+                cores: machine.cores,
+                used: machine.own,
+                others: machine.others,
+                decoding_available: machine.available,
+                decoding_demand: machine.demand,
+                decoding_deserved: machine.deserved,
+            },
+            alarms,
+            tours: self.tours.states()?,
+            screens,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+// Who is logged in, and what that person may do.
+import { computed, signal } from '@preact/signals';
+import { get, onLoggedOut, post, Problem, useCsrf } from '../api/client';
+import type { Me, Permission } from '../api/types';
+import { setLanguage, startLanguage } from '../i18n';
+
+export interface Setup { needed: boolean; oidc: string | null }
+
+/** `undefined`: not asked yet; `null`: nobody. */
+export const me = signal<Me | null | undefined>(undefined);
+export const setup = signal<Setup>({ needed: false, oidc: null });
+/** True where a login ended while the page was in use. */
+export const ended = signal(false);
+/** Set where the server cannot be reached at the start. */
+export const unreachable = signal(false);
+
+const permissions = computed(() => new Set(me.value?.permissions ?? []));
+export const may = (permission: Permission) => permissions.value.has(permission);
+
+onLoggedOut(() => {
+  if (me.value) ended.value = true;
+  me.value = null;
+});
+
+export async function start(): Promise<void> {
+  unreachable.value = false;
+  try {
+    await readMe();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 401) {
+      unreachable.value = true;
+      return;
+    }
+    await readSetup();
+    me.value = null;
+  }
+}
+
+async function readSetup() {
+  const answer = await get<{ needed?: boolean; oidc?: boolean | string | { name?: string } | null }>('/setup').catch(() => null);
+  const oidc = answer?.oidc;
+  setup.value = {
+    needed: answer?.needed === true,
+    oidc: !oidc ? null : typeof oidc === 'string' ? oidc : typeof oidc === 'object' ? (oidc.name ?? 'OpenID Connect') : 'OpenID Connect',
+  };
+}
+
+async function readMe() {
+  const answer = await get<Me>('/me');
+  useCsrf(answer.csrf);
+  await (answer.language ? setLanguage(answer.language) : startLanguage());
+  ended.value = false;
+  me.value = answer;
+}
+
+export async function login(name: string, password: string): Promise<void> {
+  await post('/login', { name, password });
+  await readMe();
+}
+
+export async function firstStart(token: string, name: string, password: string): Promise<void> {
+  await post('/setup', { token, name, password });
+  setup.value = { ...setup.value, needed: false };
+  await login(name, password);
+}
+
+export async function logout(): Promise<void> {
+  await post('/logout').catch(() => {});
+  me.value = null;
+  ended.value = false;
+  await readSetup();
+}

@@ -1,0 +1,71 @@
+// A picture that is fetched again and again while somebody can see it, and says when it is old.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { exchange, Problem } from '../api/client';
+
+export interface PictureState { url: string | null; at: number; problem: Problem | null }
+
+/** True while the element is in view and the page is not hidden. */
+function useVisible(ref: { current: Element | null }): boolean {
+  const [visible, setVisible] = useState(false);
+  useEffect(() => {
+    let inView = false;
+    const settle = () => setVisible(inView && document.visibilityState !== 'hidden');
+    const observer = new IntersectionObserver((entries) => {
+      inView = entries.some((entry) => entry.isIntersecting);
+      settle();
+    });
+    if (ref.current) observer.observe(ref.current);
+    document.addEventListener('visibilitychange', settle);
+    return () => {
+      observer.disconnect();
+      document.removeEventListener('visibilitychange', settle);
+    };
+  }, []);
+  return visible;
+}
+
+/**
+ * Fetches `path` every `every` ms (0: once) while `ref` is in view, one request at a time, beginning after
+ * `delay` ms so that what only scrolls past asks for nothing.
+ */
+export function usePicture(ref: { current: Element | null }, path: string | null, every: number, delay = 0): PictureState {
+  const [state, setState] = useState<PictureState>({ url: null, at: 0, problem: null });
+  const visible = useVisible(ref);
+  const held = useRef<string | null>(null);
+  useEffect(() => () => {
+    if (held.current) URL.revokeObjectURL(held.current);
+  }, []);
+  useEffect(() => {
+    if (held.current) URL.revokeObjectURL(held.current);
+    held.current = null;
+    setState({ url: null, at: 0, problem: null });
+  }, [path]);
+  useEffect(() => {
+    if (!path || !visible) return;
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout>;
+    const fetchOne = async () => {
+      const began = Date.now();
+      try {
+        const response = await exchange('GET', path, { signal: stop.signal, cache: 'no-store' });
+        const url = URL.createObjectURL(await response.blob());
+        if (held.current) URL.revokeObjectURL(held.current);
+        held.current = url;
+        setState({ url, at: Date.now(), problem: null });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (held.current) URL.revokeObjectURL(held.current);
+        held.current = null;
+        // A picture that may not be seen any more goes at once.
+        setState({ url: null, at: Date.now(), problem: error instanceof Problem ? error : new Problem(0, 'picture', String(error)) });
+      }
+      if (every > 0 && !stop.signal.aborted) timer = setTimeout(fetchOne, Math.max(100, every - (Date.now() - began)));
+    };
+    timer = setTimeout(fetchOne, delay);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [path, visible, every]);
+  return state;
+}

@@ -1,0 +1,154 @@
+// The cameras where they stand. No map pictures are loaded from anywhere: zones are the hulls of their cameras,
+// with a graticule and a scale.
+import L from 'leaflet';
+import 'leaflet/dist/leaflet.css';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import Supercluster from 'supercluster';
+import { t } from '../../i18n';
+import { hull } from '../../layout/geometry';
+import { zoneName, type Row } from '../../state/registry';
+import { shownOn } from '../../state/wall';
+import { may } from '../../state/session';
+import { startDrag } from '../wall/hand';
+
+const DEEPEST = 18;
+
+export function CameraMap({ list, take, chosen }: { list: Row[]; take: (row: Row) => void; chosen: string | null }) {
+  const box = useRef<HTMLDivElement>(null);
+  const map = useRef<L.Map | null>(null);
+  const fitted = useRef(false);
+  const marks = useRef<L.LayerGroup | null>(null);
+  const ground = useRef<L.LayerGroup | null>(null);
+  const placed = useMemo(() => list.filter((row) => row.latitude !== null && row.longitude !== null), [list]);
+  const clusters = useMemo(() => {
+    const index = new Supercluster<{ row: Row }>({ radius: 46, maxZoom: DEEPEST - 1 });
+    index.load(placed.map((row) => ({ type: 'Feature', properties: { row }, geometry: { type: 'Point', coordinates: [row.longitude!, row.latitude!] } })));
+    return index;
+  }, [placed]);
+  const here = useRef({ clusters, take, chosen });
+  here.current = { clusters, take, chosen };
+
+  useEffect(() => {
+    if (!box.current) return;
+    const made = L.map(box.current, { attributionControl: false, zoomControl: true, maxZoom: DEEPEST, minZoom: 3, zoomSnap: 0.5, fadeAnimation: false, zoomAnimation: false, markerZoomAnimation: false });
+    made.setView([50.85, 4.35], 11);
+    L.control.scale({ imperial: false }).addTo(made);
+    ground.current = L.layerGroup().addTo(made);
+    marks.current = L.layerGroup().addTo(made);
+    const lines = L.layerGroup().addTo(made);
+    const draw = () => {
+      drawGraticule(made, lines);
+      drawMarks(made, marks.current!, here.current);
+    };
+    made.on('moveend', draw);
+    map.current = made;
+    const observer = new ResizeObserver(() => made.invalidateSize({ animate: false }));
+    observer.observe(box.current);
+    draw();
+    return () => {
+      observer.disconnect();
+      made.remove();
+      map.current = null;
+    };
+  }, []);
+
+  useEffect(() => {
+    const made = map.current;
+    if (!made || !ground.current || !marks.current) return;
+    drawZones(ground.current, placed);
+    if (!fitted.current && placed.length > 0) {
+      fitted.current = true;
+      made.fitBounds(L.latLngBounds(placed.map((row) => [row.latitude!, row.longitude!])).pad(0.08), { animate: false });
+    }
+    drawMarks(made, marks.current, here.current);
+  }, [placed, chosen, shownOn.value]);
+
+  return (
+    <div class="map-box">
+      <div ref={box} class="map" role="region" aria-label={t('cameras.map')} />
+      {placed.length < list.length && <p class="sub">{t('cameras.withoutPlace', { count: list.length - placed.length })}</p>}
+    </div>
+  );
+}
+
+function drawZones(group: L.LayerGroup, placed: Row[]) {
+  group.clearLayers();
+  const zones = new Map<string, Row[]>();
+  for (const row of placed) {
+    if (!row.zone) continue;
+    const members = zones.get(row.zone);
+    if (members) members.push(row);
+    else zones.set(row.zone, [row]);
+  }
+  for (const [zone, members] of zones) {
+    const edge = hull(members.map((row) => [row.longitude!, row.latitude!]));
+    if (edge.length < 3) continue;
+    L.polygon(edge.map(([lng, lat]) => [lat, lng]), { className: 'zone-hull', interactive: false, weight: 1.5, fillOpacity: 0.1 })
+      .bindTooltip(zoneName(zone), { permanent: true, direction: 'center', className: 'zone-label' })
+      .addTo(group);
+  }
+}
+
+/** Lines of latitude and longitude, about 90 pixels apart. */
+function drawGraticule(map: L.Map, group: L.LayerGroup) {
+  group.clearLayers();
+  const bounds = map.getBounds();
+  const span = bounds.getEast() - bounds.getWest();
+  const steps = [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
+  const step = steps.find((s) => span / s >= map.getSize().x / 140) ?? 0.001;
+  const digits = Math.max(0, -Math.floor(Math.log10(step)));
+  const style = { className: 'graticule', interactive: false, weight: 1 };
+  const label = (at: [number, number], text: string) =>
+    L.marker(at, { interactive: false, keyboard: false, icon: L.divIcon({ className: 'graticule-label', html: text, iconSize: [60, 14], iconAnchor: [-3, 7] }) }).addTo(group);
+  for (let x = Math.ceil(bounds.getWest() / step) * step; x <= bounds.getEast(); x += step) {
+    L.polyline([[bounds.getSouth(), x], [bounds.getNorth(), x]], style).addTo(group);
+    label([bounds.getNorth() - (bounds.getNorth() - bounds.getSouth()) * 0.03, x], `${x.toFixed(digits)}°`);
+  }
+  for (let y = Math.ceil(bounds.getSouth() / step) * step; y <= bounds.getNorth(); y += step) {
+    L.polyline([[y, bounds.getWest()], [y, bounds.getEast()]], style).addTo(group);
+    label([y, bounds.getWest()], `${y.toFixed(digits)}°`);
+  }
+}
+
+function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: { clusters: Supercluster<{ row: Row }>; take: (row: Row) => void; chosen: string | null }) {
+  group.clearLayers();
+  const bounds = map.getBounds().pad(0.1);
+  const found = clusters.getClusters([bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()], Math.round(map.getZoom()));
+  for (const feature of found) {
+    const [lng, lat] = feature.geometry.coordinates as [number, number];
+    const inside = feature.properties as { cluster?: boolean; cluster_id?: number; point_count?: number; row?: Row };
+    const row = inside.row;
+    const size = row ? 22 : 30 + Math.min(22, Math.round(Math.log2(inside.point_count ?? 2) * 3));
+    const onWall = row && shownOn.value.has(row.id);
+    const marker = L.marker([lat, lng], {
+      keyboard: true,
+      alt: row ? row.name : t('cameras.cluster', { count: inside.point_count }),
+      title: row ? row.name : undefined,
+      icon: L.divIcon({
+        className: row ? `camera-mark ${onWall ? 'on-wall' : ''} ${row.id === chosen ? 'chosen' : ''}` : 'cluster-mark',
+        html: row ? '' : String(inside.point_count),
+        iconSize: [size, size],
+      }),
+    }).addTo(group);
+    const element = marker.getElement();
+    if (!element) continue;
+    element.setAttribute('role', 'button');
+    element.setAttribute('aria-label', row ? row.name : t('cameras.cluster', { count: inside.point_count }));
+    L.DomEvent.disableClickPropagation(element);
+    const act = () => (row ? take(row) : map.setView([lat, lng], Math.min(DEEPEST, clusters.getClusterExpansionZoom(inside.cluster_id!)), { animate: false }));
+    element.addEventListener('click', act);
+    element.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      event.stopPropagation();
+      act();
+    });
+    if (row) {
+      element.dataset.cameraMark = row.id;
+      element.addEventListener('pointerdown', (event) => {
+        event.stopPropagation();
+        if (may('operate-wall')) startDrag(event, { kind: 'camera', camera: row.id, name: row.name });
+      });
+    }
+  }
+}
