@@ -40,6 +40,11 @@ impl Terminal {
         terminal
     }
 
+    /// Columns of a line.
+    pub fn columns(&self) -> usize {
+        usize::from(console::Term::stderr().size().1)
+    }
+
     /// Lets the last log lines out.
     pub fn finish(&self) {
         self.lines.close();
