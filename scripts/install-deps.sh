@@ -17,7 +17,15 @@ packages=(
   libvulkan1 mesa-vulkan-drivers
   # independent references and checks in the tests
   ffmpeg valgrind
+  # the browser in which the controller's page is tested
+  chromium
 )
+
+# Node builds the controller's page; one that is there from elsewhere (18 or newer) will do.
+node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p') || true
+if [ "${node_major:-0}" -lt 18 ] || ! command -v npm >/dev/null; then
+  packages+=(nodejs npm)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod oidc;
 pub mod openapi;
 pub mod page;
+mod registry;
 pub mod setup;
 pub mod tokens;
 pub mod tours;
@@ -121,6 +122,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(tokens::routes())
         .merge(agreements::routes())
         .merge(incidents::routes())
+        .merge(registry::routes())
         .merge(openapi::routes())
         .merge(live::routes())
         .merge(wall::routes())

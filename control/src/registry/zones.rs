@@ -135,6 +135,11 @@ impl Registry {
         })
     }
 
+    /// The zone of this id.
+    pub fn zone(&self, id: &str) -> Result<Zone> {
+        self.db.read(|connection| known_zone(connection, id))
+    }
+
     /// Adds a zone: an administrator's work.
     pub fn add_zone(&self, by: &Author, new: &NewZone) -> Result<Zone> {
         by.require_all("zones")?;
@@ -208,6 +213,11 @@ impl Registry {
             let sites = statement.query_map(params![after.unwrap_or_default(), zone, limit], site)?;
             Ok(sites.collect::<rusqlite::Result<_>>()?)
         })
+    }
+
+    /// The site of this id.
+    pub fn site(&self, id: &str) -> Result<Site> {
+        self.db.read(|connection| known_site(connection, id))
     }
 
     /// Adds a site.

@@ -13,10 +13,8 @@ use crate::{Result, Utc};
 /// # Errors
 /// Those of the database, and a record that cannot be understood: half of the rights is none.
 pub(super) fn load(connection: &Connection, now: Utc) -> Result<Rights> {
-    let snapshot = connection.unchecked_transaction()?;
-    let rights = Rights::new(agreements(&snapshot)?, open_incidents(&snapshot, now)?, accounts(&snapshot)?);
-    snapshot.finish()?;
-    Ok(rights)
+    // Called within one transaction, so that the three are of one moment.
+    Ok(Rights::new(agreements(connection)?, open_incidents(connection, now)?, accounts(connection)?))
 }
 
 fn agreements(connection: &Connection) -> Result<Vec<AgreementFacts>> {

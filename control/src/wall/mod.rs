@@ -228,6 +228,9 @@ impl Conductor {
             desk.news_at = now;
         }
         drop(desk);
+        if tell {
+            self.db.tend();
+        }
         if tell && let Ok(state) = self.state() {
             self.bus.tell("wall", &state);
         }

@@ -61,7 +61,7 @@ export async function login(name: string, password: string): Promise<void> {
 export async function firstStart(token: string, name: string, password: string): Promise<void> {
   await post('/setup', { token, name, password });
   setup.value = { ...setup.value, needed: false };
-  await login(name, password);
+  await readMe();
 }
 
 export async function logout(): Promise<void> {

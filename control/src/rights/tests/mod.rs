@@ -1,6 +1,7 @@
 //! Tests of the room against real databases, and of the policy against an oracle.
 
 mod api;
+mod docs;
 mod figure;
 mod incidents;
 mod life;
