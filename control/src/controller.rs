@@ -54,6 +54,7 @@ impl Controller {
             unit: spec.unit.clone(),
             secure: spec.tls || spec.certificate.is_some(),
             origin: spec.origin.clone(),
+            oidc: spec.oidc.as_deref().map(crate::people::oidc::Settings::read).transpose()?,
             ..PeopleSettings::default()
         };
         let control = Control::new(db.clone(), people)?.with_registry(registry.clone());
