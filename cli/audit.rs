@@ -256,7 +256,10 @@ fn text(findings: &Findings) -> String {
         let whose = if findings.key_given { "" } else { " (a key that came with the log)" };
         line("signed with", &format!("{id}{whose}"));
     }
-    line("signatures", &format!("{} in the log, {} elsewhere", findings.signatures, findings.file_signatures));
+    line(
+        "signatures",
+        &format!("{} in the log, {} elsewhere", findings.signatures, findings.file_signatures),
+    );
     for note in &findings.notes {
         line("note", note);
     }
@@ -293,9 +296,11 @@ fn verdict(verdict: Verdict) -> &'static str {
 fn conclusion(findings: &Findings) -> String {
     match findings.verdict {
         Verdict::Verified => "signed with a key given; every record is as it was written".into(),
-        Verdict::Unattributed => "every record fits; but not known who signed: anyone could have made this log \
+        Verdict::Unattributed => {
+            "every record fits; but not known who signed: anyone could have made this log \
              with a key of their own. Add --key with the public key of the controller"
-            .into(),
+                .into()
+        }
         Verdict::Failed => match findings.trusted.is_empty() {
             true => format!("faults: {}; no record is proven", findings.faults_total),
             false => format!("faults: {}; only the records named as proven are", findings.faults_total),

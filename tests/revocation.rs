@@ -16,7 +16,7 @@ use common::machine::variable;
 use serde_json::json;
 use vitrail_control::audit::Actor;
 use vitrail_control::db::Database;
-use vitrail_control::rights::{agreements, incidents, Terms};
+use vitrail_control::rights::{Terms, agreements, incidents};
 use vitrail_control::wall::Change;
 use vitrail_control::{Controller, Utc};
 use vitrail_engine::base::SystemClock;
@@ -46,7 +46,8 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let clock = SystemClock::shared();
-        let simulator = Simulator::start(Config { cameras: 4, clock: clock.clone(), ..Config::default() }).unwrap();
+        let simulator =
+            Simulator::start(Config { cameras: 4, clock: clock.clone(), ..Config::default() }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut text = format!(
@@ -58,7 +59,9 @@ impl Stage {
         for n in 1..=4u16 {
             let zone = if n < 3 { "north" } else { "south" };
             let uri = simulator.uri(n, Profile::Sub);
-            text += &format!("[[camera]]\nid = \"cam-{n}\"\nname = \"Camera {n}\"\nzone = \"{zone}\"\nuri = \"{uri}\"\n");
+            text += &format!(
+                "[[camera]]\nid = \"cam-{n}\"\nname = \"Camera {n}\"\nzone = \"{zone}\"\nuri = \"{uri}\"\n"
+            );
         }
         let file = folder.path().join("wall.toml");
         std::fs::write(&file, text).unwrap();
@@ -122,7 +125,11 @@ impl Stage {
             if wanted(read) {
                 return;
             }
-            assert!(Instant::now() < limit, "no {what}: {read:?}; {:?}", self.controller.conductor().state().unwrap());
+            assert!(
+                Instant::now() < limit,
+                "no {what}: {read:?}; {:?}",
+                self.controller.conductor().state().unwrap()
+            );
         }
     }
 

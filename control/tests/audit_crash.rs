@@ -99,7 +99,12 @@ fn a_controller_that_is_killed_loses_no_acknowledged_record() {
         child.kill().unwrap();
         child.wait().unwrap();
         // All that it had said before: a line that was cut off acknowledged nothing.
-        newest = lines.map_while(Result::ok).filter_map(|line| acknowledged(&line)).last().unwrap_or(newest).max(newest);
+        newest = lines
+            .map_while(Result::ok)
+            .filter_map(|line| acknowledged(&line))
+            .last()
+            .unwrap_or(newest)
+            .max(newest);
         let check = Check {
             file: folder.path().join("v.db"),
             keys: vec![key.clone()],
@@ -178,15 +183,20 @@ fn parse(call: &str, folder: &str) -> Option<Call> {
             let bytes = unescaped(arguments.split('"').nth(1)?)?;
             let bytes = bytes[..result.parse::<usize>().unwrap()].to_vec();
             let Some(file) = file(arguments) else {
-                return String::from_utf8(bytes).ok().as_deref().and_then(acknowledged).map(Call::Acknowledge);
+                return String::from_utf8(bytes)
+                    .ok()
+                    .as_deref()
+                    .and_then(acknowledged)
+                    .map(Call::Acknowledge);
             };
             let at = (name == "pwrite64").then(|| arguments.rsplit_once(", ").unwrap().1.parse().unwrap());
             Some(Call::Write { file, at, bytes })
         }
         "fsync" | "fdatasync" => Some(Call::Sync { file: file(arguments)? }),
-        "ftruncate" => {
-            Some(Call::Truncate { file: file(arguments)?, length: arguments.rsplit_once(", ")?.1.parse().ok()? })
-        }
+        "ftruncate" => Some(Call::Truncate {
+            file: file(arguments)?,
+            length: arguments.rsplit_once(", ")?.1.parse().ok()?,
+        }),
         "unlink" => {
             let path = String::from_utf8(unescaped(arguments.split('"').nth(1)?)?).ok()?;
             Some(Call::Unlink { file: path.strip_prefix(folder)?.to_owned() })
@@ -248,7 +258,9 @@ impl Replay {
                 now.resize(now.len().max(at + bytes.len()), 0);
                 now[at..at + bytes.len()].copy_from_slice(bytes);
             }
-            Call::Truncate { file, length } => self.files.entry(file.clone()).or_default().now.resize(*length, 0),
+            Call::Truncate { file, length } => {
+                self.files.entry(file.clone()).or_default().now.resize(*length, 0)
+            }
             Call::Sync { file } => {
                 let disk = self.files.entry(file.clone()).or_default();
                 disk.safe.clone_from(&disk.now);
@@ -297,7 +309,13 @@ fn a_power_cut_loses_no_acknowledged_record() {
     // Enough for the write-ahead log to be brought into the database on the way.
     let calls = trace("child", folder.path(), 150);
     let into_database = |call: &&Call| matches!(call, Call::Write { file, .. } if file == "v.db");
-    assert!(calls.iter().rev().skip_while(|call| !matches!(call, Call::Acknowledge(_))).any(|c| into_database(&c)));
+    assert!(
+        calls
+            .iter()
+            .rev()
+            .skip_while(|call| !matches!(call, Call::Acknowledge(_)))
+            .any(|c| into_database(&c))
+    );
     let cuts = cut_everywhere(&calls, |replay, keep| {
         let after = tempfile::tempdir().unwrap();
         for name in ["v.db.key", "v.db.key.pub"] {
@@ -310,7 +328,12 @@ fn a_power_cut_loses_no_acknowledged_record() {
         let findings = db.verify(&mut |_, _| {}).unwrap();
         assert_eq!(findings.verdict, Verdict::Verified, "after {}: {findings:#?}", replay.acknowledged);
         // The start is a record of its own.
-        assert!(findings.last > Some(replay.acknowledged), "{:?} after {}", findings.last, replay.acknowledged);
+        assert!(
+            findings.last > Some(replay.acknowledged),
+            "{:?} after {}",
+            findings.last,
+            replay.acknowledged
+        );
     });
     assert!(cuts >= 300, "{cuts}");
     assert_eq!(key.id(), open(folder.path()).public_key().unwrap().id());

@@ -85,7 +85,9 @@ fn a_record_comes_back_as_it_was_written_and_an_unreadable_one_hides_no_other() 
     db.record(&by, event.clone()).unwrap();
     drop(db);
     let newest = |connection: &rusqlite::Connection| {
-        list(connection, &Query { zone: some("north"), ..Query::default() }, Order::NewestFirst, None, 10).unwrap().0
+        list(connection, &Query { zone: some("north"), ..Query::default() }, Order::NewestFirst, None, 10)
+            .unwrap()
+            .0
     };
     let connection = audit::verify::open(&log.path("v.db")).unwrap();
     let records = newest(&connection);

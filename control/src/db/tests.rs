@@ -244,7 +244,12 @@ fn appends_per_second() {
         .collect();
     let all: Duration = times.iter().sum();
     times.sort();
-    println!("one record a commit: {:.0}/s, p50 {:?}, p99 {:?}", 5000.0 / all.as_secs_f64(), times[2500], times[4950]);
+    println!(
+        "one record a commit: {:.0}/s, p50 {:?}, p99 {:?}",
+        5000.0 / all.as_secs_f64(),
+        times[2500],
+        times[4950]
+    );
     let begun = std::time::Instant::now();
     for _ in 0..100 {
         let many = |_: &Transaction<'_>, events: &mut Vec<Event>| {

@@ -444,8 +444,14 @@ mod tests {
         let place = |tile: &str, at| Change::Place { tile: tile.into(), at: Some(at) };
         let tall = apply(&start(), &[place("left.1", [0, 0, 1, 2])], &by("anna", 1)).unwrap();
         assert_eq!(tall.regions[0].tiles.len(), 3);
-        for (at, what) in [([0, 1, 1, 1], "over another"), ([1, 0, 2, 1], "outside"), ([0, 0, 0, 1], "nothing")] {
-            assert_eq!(apply(&tall, &[place("left.2", at)], &by("anna", 2)).unwrap_err().kind, Kind::Invalid, "{what}");
+        for (at, what) in
+            [([0, 1, 1, 1], "over another"), ([1, 0, 2, 1], "outside"), ([0, 0, 0, 1], "nothing")]
+        {
+            assert_eq!(
+                apply(&tall, &[place("left.2", at)], &by("anna", 2)).unwrap_err().kind,
+                Kind::Invalid,
+                "{what}"
+            );
         }
         let full: Vec<Change> = (1..=4).map(|n| show(&format!("left.{n}"), &n.to_string())).collect();
         let full = apply(&start(), &full, &by("anna", 1)).unwrap();
@@ -456,20 +462,29 @@ mod tests {
     #[test]
     fn spans_lie_over_their_screens_once() {
         let span = Change::Span { screens: vec!["left".into(), "right".into()], arrangement: "1".into() };
-        let layout = apply(&start(), &[span.clone(), show("span-left-right.1", "a")], &by("anna", 1)).unwrap();
+        let layout =
+            apply(&start(), &[span.clone(), show("span-left-right.1", "a")], &by("anna", 1)).unwrap();
         assert_eq!(layout.showings().len(), 2, "one camera on two screens");
         assert!(solve(&layout.to_scene(&screens()).unwrap()).is_ok());
         assert_eq!(apply(&layout, &[span], &by("anna", 2)).unwrap_err().kind, Kind::Conflict);
-        let gone = apply(&layout, &[Change::Unspan { region: "span-left-right".into() }], &by("anna", 2)).unwrap();
+        let gone =
+            apply(&layout, &[Change::Unspan { region: "span-left-right".into() }], &by("anna", 2)).unwrap();
         assert_eq!(gone.regions.len(), 2);
         let own = apply(&gone, &[Change::Unspan { region: "left".into() }], &by("anna", 3));
         assert_eq!(own.unwrap_err().kind, Kind::Invalid);
     }
 
     fn any_change() -> impl Strategy<Value = Change> {
-        let tile = || (prop::sample::select(vec!["left", "right", "span-left-right"]), 1..7u32).prop_map(|(r, n)| format!("{r}.{n}"));
-        let region = || prop::sample::select(vec!["left".to_owned(), "right".into(), "span-left-right".into()]);
-        let arrangement = || prop::sample::select(vec!["1", "2x2", "3x1", "4x4", "1+5", "2+8", "0x1", "x", "33x1"]).prop_map(str::to_owned);
+        let tile = || {
+            (prop::sample::select(vec!["left", "right", "span-left-right"]), 1..7u32)
+                .prop_map(|(r, n)| format!("{r}.{n}"))
+        };
+        let region =
+            || prop::sample::select(vec!["left".to_owned(), "right".into(), "span-left-right".into()]);
+        let arrangement = || {
+            prop::sample::select(vec!["1", "2x2", "3x1", "4x4", "1+5", "2+8", "0x1", "x", "33x1"])
+                .prop_map(str::to_owned)
+        };
         prop_oneof![
             (tile(), "[a-d]").prop_map(|(tile, camera)| Change::Show { tile, camera }),
             tile().prop_map(|tile| Change::Clear { tile }),
@@ -477,11 +492,15 @@ mod tests {
             (tile(), any::<bool>()).prop_map(|(tile, pinned)| Change::Pin { tile, pinned }),
             (tile(), any::<bool>()).prop_map(|(tile, locked)| Change::Lock { tile, locked }),
             (tile(), any::<Option<[f32; 4]>>()).prop_map(|(tile, crop)| Change::Crop { tile, crop }),
-            (region(), arrangement()).prop_map(|(region, arrangement)| Change::Arrange { region, arrangement }),
+            (region(), arrangement())
+                .prop_map(|(region, arrangement)| Change::Arrange { region, arrangement }),
             (tile(), any::<Option<[u32; 4]>>()).prop_map(|(tile, at)| Change::Place { tile, at }),
             (tile(), [0..3u32, 0..3, 0..3, 0..3]).prop_map(|(tile, at)| Change::Place { tile, at: Some(at) }),
             (tile(), any::<bool>()).prop_map(|(tile, on)| Change::Spotlight { tile, on }),
-            arrangement().prop_map(|arrangement| Change::Span { screens: vec!["left".into(), "right".into()], arrangement }),
+            arrangement().prop_map(|arrangement| Change::Span {
+                screens: vec!["left".into(), "right".into()],
+                arrangement
+            }),
             region().prop_map(|region| Change::Unspan { region }),
         ]
     }

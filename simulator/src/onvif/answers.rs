@@ -89,7 +89,8 @@ impl State {
                 true
             }),
             "ContinuousMove" => {
-                let speed = ["PanTilt.x", "PanTilt.y", "Zoom.x"].map(|part| request.number(part).unwrap_or(0.0));
+                let speed =
+                    ["PanTilt.x", "PanTilt.y", "Zoom.x"].map(|part| request.number(part).unwrap_or(0.0));
                 let timeout = request.text("Timeout").and_then(seconds);
                 head(&mut |head| {
                     head.turn(now, speed, timeout);
