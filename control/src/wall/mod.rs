@@ -209,6 +209,7 @@ impl Conductor {
     }
 
     fn beat(&self) {
+        self.db.tend();
         if self.cameras_changed.swap(false, Ordering::Relaxed)
             && let Err(problem) = self.follow_cameras()
         {
