@@ -81,6 +81,8 @@ function Lines({ list, as, searching, take, chosen, big }: { list: Row[]; as: 't
         : treeLines(list, (key) => (usuallyOpen || (searching && key.startsWith('z:'))) !== turn.has(key), t('cameras.noZone')),
     [list, as, turn, searching, usuallyOpen],
   );
+  // After a search, Enter is to take the first camera found, not to close its zone.
+  useEffect(() => setActive(searching ? Math.max(0, lines.findIndex((line) => line.kind === 'camera')) : 0), [list, as]);
   const height = big ? 64 : 52;
   const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 6, getItemKey: (i) => lines[i]?.key ?? i });
   const at = Math.min(active, lines.length - 1);
