@@ -12,7 +12,7 @@ use vitrail_engine::base::files::write_whole;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 use vitrail_simulator::code::MAX_CAMERA;
-use vitrail_simulator::{onvif, Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients};
+use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients, onvif};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,7 +127,8 @@ pub fn run(args: CamerasArgs) -> Result<()> {
         None => None,
         Some(listen) => {
             let rtsp = simulator.reached();
-            let config = onvif::Config { cameras: count, listen, login, rtsp, multicast: true, ..Default::default() };
+            let config =
+                onvif::Config { cameras: count, listen, login, rtsp, multicast: true, ..Default::default() };
             Some(onvif::Devices::start(config)?)
         }
     };

@@ -101,12 +101,18 @@ pub fn run(args: &Args) -> Result<()> {
 fn open(wall: &Path) -> Result<std::sync::Arc<Registry>> {
     let spec = WallSpec::load(wall)?;
     let control = spec.control.as_ref().ok_or_else(|| {
-        Error::new(ErrorKind::Config, wall.display().to_string(), "has no table [control]: there is no registry")
+        Error::new(
+            ErrorKind::Config,
+            wall.display().to_string(),
+            "has no table [control]: there is no registry",
+        )
     })?;
     let (_, registry) = open_registry(control, SystemClock::shared()).map_err(error)?;
     let seeded = registry.seed_from(&spec).map_err(error)?;
     if seeded > 0 {
-        eprintln!("the registry was empty: {seeded} cameras of the wall file and its inventories are in it now");
+        eprintln!(
+            "the registry was empty: {seeded} cameras of the wall file and its inventories are in it now"
+        );
     }
     Ok(registry)
 }
@@ -142,7 +148,11 @@ fn import(registry: &Registry, file: &Path, options: ImportOptions, as_json: boo
     let unreadable = |e| Error::new(ErrorKind::Io, subject.clone(), "cannot be read").caused_by(e);
     let mut text = String::new();
     let limit = MAX_IMPORT as u64 + 1;
-    std::fs::File::open(file).map_err(unreadable)?.take(limit).read_to_string(&mut text).map_err(unreadable)?;
+    std::fs::File::open(file)
+        .map_err(unreadable)?
+        .take(limit)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
     let report = registry.import(&Author::system(), &text, options).map_err(error)?;
     if as_json {
         print(&json_of(&report)?)?;
@@ -176,7 +186,8 @@ fn in_words(report: &ImportReport) -> String {
     )];
     for change in report.changed.iter().take(50) {
         let credentials = if change.credentials == "kept" { "" } else { change.credentials.as_str() };
-        let credentials = if credentials.is_empty() { String::new() } else { format!("; credentials {credentials}") };
+        let credentials =
+            if credentials.is_empty() { String::new() } else { format!("; credentials {credentials}") };
         lines.push(format!("  {}: {}{credentials}", change.id, change.fields.join(", ")));
     }
     if report.changed_count > 50 {

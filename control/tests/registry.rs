@@ -68,8 +68,11 @@ async fn an_inventory_is_taken_found_changed_and_given_out_without_its_passwords
     let stale = patch(&bench, &admin, "gate-1", Some("\"1\""), json!({ "name": "x" })).await;
     assert_eq!((stale.code(), &stale.json()["more"]["version"]), ((409, "version".into()), &json!(2)));
     assert_eq!(bench.records("camera.masks-changed")[0]["event"]["camera"], "gate-1");
-    let wrong = patch(&bench, &admin, "gate-1", Some("\"2\""), json!({ "priority": 300, "latitude": 95 })).await.json();
-    let fields: Vec<&str> = wrong["more"]["fields"].as_array().unwrap().iter().map(|f| f["field"].as_str().unwrap()).collect();
+    let wrong = patch(&bench, &admin, "gate-1", Some("\"2\""), json!({ "priority": 300, "latitude": 95 }))
+        .await
+        .json();
+    let fields: Vec<&str> =
+        wrong["more"]["fields"].as_array().unwrap().iter().map(|f| f["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["latitude", "priority"]);
 
     let set = json!({ "user": "op", "password": "hunter2-new" });
@@ -81,7 +84,8 @@ async fn an_inventory_is_taken_found_changed_and_given_out_without_its_passwords
     for kind in ["csv", "geojson"] {
         let text = bench.ask("GET", &format!("/api/v1/registry/export.{kind}"), &operator, None).await.text;
         assert!(text.contains("ecole-1") && !text.contains("hunter2"), "{text}");
-        let again = import(&bench, &admin, &format!("format={kind}&dry_run=true&remove=true"), &text).await.json();
+        let again =
+            import(&bench, &admin, &format!("format={kind}&dry_run=true&remove=true"), &text).await.json();
         assert_eq!(again["unchanged_count"], 2, "{again}");
     }
     let gone = bench.ask("DELETE", "/api/v1/cameras/ecole-1", &admin, None).await;
@@ -99,18 +103,33 @@ async fn a_zone_authority_keeps_to_its_zones() {
     assert_eq!(mine.status, 200);
     let refused = (403, "zone".to_owned());
     assert_eq!(patch(&bench, &north, "ecole-1", Some("\"1\""), json!({ "name": "x" })).await.code(), refused);
-    assert_eq!(patch(&bench, &north, "gate-1", Some("\"2\""), json!({ "zone": "south" })).await.code(), refused);
-    assert_eq!(bench.ask("PATCH", "/api/v1/zones/south", &north, Some(json!({ "name": "x" }))).await.code(), refused);
-    assert_eq!(bench.ask("PATCH", "/api/v1/zones/north", &north, Some(json!({ "name": "Nord" }))).await.status, 200);
+    assert_eq!(
+        patch(&bench, &north, "gate-1", Some("\"2\""), json!({ "zone": "south" })).await.code(),
+        refused
+    );
+    assert_eq!(
+        bench.ask("PATCH", "/api/v1/zones/south", &north, Some(json!({ "name": "x" }))).await.code(),
+        refused
+    );
+    assert_eq!(
+        bench.ask("PATCH", "/api/v1/zones/north", &north, Some(json!({ "name": "Nord" }))).await.status,
+        200
+    );
     let new = json!({ "id": "new" });
-    assert_eq!(bench.ask("POST", "/api/v1/zones", &north, Some(new.clone())).await.code(), (403, "role".into()));
+    assert_eq!(
+        bench.ask("POST", "/api/v1/zones", &north, Some(new.clone())).await.code(),
+        (403, "role".into())
+    );
     assert_eq!(bench.ask("POST", "/api/v1/zones", &admin, Some(new.clone())).await.status, 201);
     assert_eq!(bench.ask("POST", "/api/v1/zones", &admin, Some(new)).await.code(), (409, "taken".into()));
     assert_eq!(bench.ask("DELETE", "/api/v1/zones/north", &admin, None).await.code(), (409, "in-use".into()));
     let site = json!({ "id": "mast", "zone": "north", "latitude": 50.8, "longitude": 4.3 });
     assert_eq!(bench.ask("POST", "/api/v1/sites", &north, Some(site)).await.status, 201);
     let sites = bench.ask("GET", "/api/v1/sites?zone=north", &north, None).await.json();
-    assert_eq!(sites["items"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect::<Vec<_>>(), ["mast", "yard"]);
+    assert_eq!(
+        sites["items"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["mast", "yard"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +145,8 @@ async fn devices_are_found_and_read_and_nothing_is_asked_unsaid() {
     let body = json!({ "address": devices.address().to_string(), "interface": "127.0.0.1", "seconds": 0.6 });
     let found = bench.ask("POST", all, &admin, Some(body)).await.json();
     assert_eq!(found[0]["addresses"][0], devices.address_of(1));
-    let body = |password: &str| json!({ "address": devices.address_of(1), "user": "viewer", "password": password });
+    let body =
+        |password: &str| json!({ "address": devices.address_of(1), "user": "viewer", "password": password });
     let read = bench.ask("POST", profiles, &admin, Some(body("hunter2"))).await.json();
     assert_eq!((&read["profiles"][0]["width"], &read["profiles"][1]["token"]), (&json!(1280), &json!("sub")));
     let wrong = bench.ask("POST", profiles, &admin, Some(body("hunter2-wrong"))).await;

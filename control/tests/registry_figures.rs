@@ -15,16 +15,25 @@ const CAMERAS: usize = 8_000;
 const ROUNDS: usize = 40;
 
 const STREETS: [&str; 8] = [
-    "Chaussée de Wavre", "Rue de l'École", "Place Sainte-Catherine", "Avenue Louise", "Quai des Péniches",
-    "Boulevard Anspach", "Gare du Midi", "Kanaal Zuid",
+    "Chaussée de Wavre",
+    "Rue de l'École",
+    "Place Sainte-Catherine",
+    "Avenue Louise",
+    "Quai des Péniches",
+    "Boulevard Anspach",
+    "Gare du Midi",
+    "Kanaal Zuid",
 ];
 const ZONES: [&str; 6] = ["north", "south", "east", "west", "centre", "canal"];
 
 fn inventory() -> String {
-    let mut text = String::from("id,name,zone,site,tags,latitude,longitude,scene_width_m,main.uri,main.size,main.fps,main.codec,main.kbps,sub.uri,sub.size,sub.fps,sub.codec,sub.kbps\n");
+    let mut text = String::from(
+        "id,name,zone,site,tags,latitude,longitude,scene_width_m,main.uri,main.size,main.fps,main.codec,main.kbps,sub.uri,sub.size,sub.fps,sub.codec,sub.kbps\n",
+    );
     for n in 0..CAMERAS {
         let (street, zone) = (STREETS[n % STREETS.len()], ZONES[n * ZONES.len() / CAMERAS]);
-        let (host, number) = (format!("10.{}.{}.{}", n / 60_000, n / 250 % 250, n % 250 + 1), n / STREETS.len() + 1);
+        let (host, number) =
+            (format!("10.{}.{}.{}", n / 60_000, n / 250 % 250, n % 250 + 1), n / STREETS.len() + 1);
         let (latitude, longitude) = (50.80 + (n % 97) as f64 * 0.001, 4.30 + (n % 89) as f64 * 0.001);
         let login = format!("op{n}:secret-{n}@");
         writeln!(
@@ -149,12 +158,18 @@ fn full_text(db: &Arc<Database>) {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (n, search): (i64, String) = (row.get(0)?, row.get(2)?);
-            other.execute("INSERT INTO found (rowid, search) VALUES (?1, ?2)", rusqlite::params![n, search])?;
+            other
+                .execute("INSERT INTO found (rowid, search) VALUES (?1, ?2)", rusqlite::params![n, search])?;
         }
         Ok(())
     })
     .unwrap();
-    for (what, query) in [("\"ecole\"", "ecole*"), ("\"cam-07999\"", "\"cam 07999\"*"), ("\"a\"", "a*"), ("\"nowhere\"", "nowhere*")] {
+    for (what, query) in [
+        ("\"ecole\"", "ecole*"),
+        ("\"cam-07999\"", "\"cam 07999\"*"),
+        ("\"a\"", "a*"),
+        ("\"nowhere\"", "nowhere*"),
+    ] {
         let mut statement =
             other.prepare("SELECT rowid FROM found WHERE found MATCH ?1 ORDER BY rowid LIMIT 1001").unwrap();
         repeated(&format!("FTS5 {what}, the rows alone, 1000"), || {

@@ -26,7 +26,12 @@ const DEVICE_SERVICE: &str = "/onvif/device_service";
 
 /// The address of a device service from `10.0.0.3`, `10.0.0.3:8000` or a whole address.
 pub fn address_of(text: &str) -> Result<Url> {
-    let wrong = || Problem::invalid("address", "is no address of a device; write 10.0.0.3, 10.0.0.3:8000 or http://HOST/onvif/device_service");
+    let wrong = || {
+        Problem::invalid(
+            "address",
+            "is no address of a device; write 10.0.0.3, 10.0.0.3:8000 or http://HOST/onvif/device_service",
+        )
+    };
     let text = text.trim();
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}{DEVICE_SERVICE}") };
     let url = Url::parse(&whole).map_err(|_| wrong())?;
@@ -51,7 +56,13 @@ impl Devices {
     ///
     /// # Errors
     /// [`Kind::DeviceSilent`] where it does not answer.
-    pub async fn connect(&self, address: Url, login: Option<Login>, any_certificate: bool, clock: &SharedClock) -> Result<Client> {
+    pub async fn connect(
+        &self,
+        address: Url,
+        login: Option<Login>,
+        any_certificate: bool,
+        clock: &SharedClock,
+    ) -> Result<Client> {
         let cell = if any_certificate { &self.lenient } else { &self.strict };
         let http = match cell.get() {
             Some(http) => http.clone(),
@@ -61,7 +72,16 @@ impl Devices {
             }
         };
         let about = format!("device {}", address.host_str().unwrap_or_default());
-        let mut client = Client { http, address, login, about, ahead_ms: 0, clock: clock.clone(), services: OnceLock::new(), moving: OnceLock::new() };
+        let mut client = Client {
+            http,
+            address,
+            login,
+            about,
+            ahead_ms: 0,
+            clock: clock.clone(),
+            services: OnceLock::new(),
+            moving: OnceLock::new(),
+        };
         client.ask_for_time().await?;
         Ok(client)
     }
@@ -152,8 +172,8 @@ impl Client {
         let body = "<GetSystemDateAndTime xmlns=\"http://www.onvif.org/ver10/device/wsdl\"/>";
         let asked = Utc::now(&self.clock);
         let answer = match self.post(&self.address, soap::envelope(body, None)).await {
-            Ok(text) => soap::body(&text, &self.about),
-            Err(problem) => return Err(problem),
+            Err(problem) if problem.kind == Kind::DeviceSilent => return Err(problem),
+            answer => answer.and_then(|text| soap::body(&text, &self.about)),
         };
         // Some devices want a login for this too: then our clock must do.
         let Ok(answer) = answer else { return Ok(()) };
@@ -175,7 +195,11 @@ impl Client {
             let why = if e.is_timeout() { "does not answer in time" } else { "cannot be reached" };
             Problem::new(Kind::DeviceSilent, self.about.clone(), why).code("device-silent")
         };
-        let request = self.http.post(service.clone()).header("Content-Type", "application/soap+xml; charset=utf-8").body(envelope);
+        let request = self
+            .http
+            .post(service.clone())
+            .header("Content-Type", "application/soap+xml; charset=utf-8")
+            .body(envelope);
         let mut response = request.send().await.map_err(silent)?;
         if response.status() == reqwest::StatusCode::UNAUTHORIZED {
             return Err(soap::login_refused(&self.about));
@@ -183,7 +207,9 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(silent)? {
             if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err(Problem::conflict(self.about.clone(), "the answer is too large").code("device-strange"));
+                return Err(
+                    Problem::conflict(self.about.clone(), "the answer is too large").code("device-strange")
+                );
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -82,7 +82,9 @@ impl Client {
         for profile in &mut profiles {
             profile.uri = self.stream_uri(&profile.token).await.unwrap_or_default();
         }
-        profiles.sort_by_key(|p| std::cmp::Reverse(u64::from(p.width.unwrap_or(0)) * u64::from(p.height.unwrap_or(0))));
+        profiles.sort_by_key(|p| {
+            std::cmp::Reverse(u64::from(p.width.unwrap_or(0)) * u64::from(p.height.unwrap_or(0)))
+        });
         Ok(Streams { onvif: self.address().to_string(), about, profiles })
     }
 
@@ -129,8 +131,13 @@ impl Client {
             text(token)
         );
         let answer = self.ask(&media, &body).await?;
-        let uri = answer.find("MediaUri").and_then(|m| m.text_of("Uri")).and_then(|u| CameraUri::parse(u).ok());
-        Ok(uri.as_ref().and_then(CameraUri::url).filter(|u| u.scheme().starts_with("rtsp")).map(Url::to_string))
+        let uri =
+            answer.find("MediaUri").and_then(|m| m.text_of("Uri")).and_then(|u| CameraUri::parse(u).ok());
+        Ok(uri
+            .as_ref()
+            .and_then(CameraUri::url)
+            .filter(|u| u.scheme().starts_with("rtsp"))
+            .map(Url::to_string))
     }
 }
 

@@ -118,7 +118,9 @@ fn bind(interface: Option<Ipv4Addr>) -> std::io::Result<UdpSocket> {
 
 /// A random UUID, version 4.
 fn message_id() -> String {
-    let n = rand::random::<u128>() & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    const FIXED: u128 = (0xf << 76) | (0x3 << 62);
+    const VERSION: u128 = (0x4 << 76) | (0x2 << 62);
+    let n = (rand::random::<u128>() & !FIXED) | VERSION;
     let hex = format!("{n:032x}");
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
@@ -157,7 +159,8 @@ fn device(element: &Element, from: IpAddr) -> Option<Found> {
     let scope = |kind: &str| {
         words("Scopes").find_map(|s| s.strip_prefix("onvif://www.onvif.org/")?.strip_prefix(kind)).map(plain)
     };
-    let endpoint: String = element.text_of("Address")?.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+    let endpoint: String =
+        element.text_of("Address")?.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
     Some(Found {
         endpoint,
         from: from.to_string(),
@@ -196,7 +199,9 @@ mod tests {
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn answer(id: &str, body: &str) -> String {
-        format!("<e:Envelope xmlns:e='x'><e:Header><w:RelatesTo>{id}</w:RelatesTo></e:Header><e:Body><d:ProbeMatches>{body}</d:ProbeMatches></e:Body></e:Envelope>")
+        format!(
+            "<e:Envelope xmlns:e='x'><e:Header><w:RelatesTo>{id}</w:RelatesTo></e:Header><e:Body><d:ProbeMatches>{body}</d:ProbeMatches></e:Body></e:Envelope>"
+        )
     }
 
     #[test]
@@ -205,7 +210,10 @@ mod tests {
             <d:Scopes>onvif://www.onvif.org/name/Porte%20Nord%C3%A9 onvif://www.onvif.org/hardware/M1</d:Scopes>\
             <d:XAddrs>http://10.0.0.1/onvif/device_service javascript:alert(1) http://[fe80::1]/x</d:XAddrs></d:ProbeMatch>";
         let found = matches(&answer("urn:uuid:q", body), "urn:uuid:q", FROM);
-        assert_eq!((found[0].name.as_deref(), found[0].hardware.as_deref()), (Some("Porte Nordé"), Some("M1")));
+        assert_eq!(
+            (found[0].name.as_deref(), found[0].hardware.as_deref()),
+            (Some("Porte Nordé"), Some("M1"))
+        );
         assert_eq!(found[0].addresses, ["http://10.0.0.1/onvif/device_service", "http://[fe80::1]/x"]);
         assert!(matches(&answer("urn:uuid:other", body), "urn:uuid:q", FROM).is_empty());
         assert!(matches("<a/>", "urn:uuid:q", FROM).is_empty() && matches("", "q", FROM).is_empty());
@@ -214,7 +222,13 @@ mod tests {
     #[test]
     fn ids_are_random_uuids() {
         let (one, two) = (message_id(), message_id());
-        assert!(one != two && one.len() == 45 && one.as_bytes()[23] == b'4' && b"89ab".contains(&one.as_bytes()[28]), "{one}");
+        assert!(
+            one != two
+                && one.len() == 45
+                && one.as_bytes()[23] == b'4'
+                && b"89ab".contains(&one.as_bytes()[28]),
+            "{one}"
+        );
         assert!(xml::parse(&probe(&one)).is_ok());
     }
 

@@ -57,7 +57,9 @@ impl Client {
                  <PanTilt xmlns=\"{SCHEMA}\" x=\"{pan}\" y=\"{tilt}\"/><Zoom xmlns=\"{SCHEMA}\" x=\"{zoom}\"/>\
                  </Velocity><Timeout>PT{LONGEST}S</Timeout></ContinuousMove>"
             ),
-            Move::Stop => format!("<Stop xmlns=\"{PTZ}\">{profile}<PanTilt>true</PanTilt><Zoom>true</Zoom></Stop>"),
+            Move::Stop => {
+                format!("<Stop xmlns=\"{PTZ}\">{profile}<PanTilt>true</PanTilt><Zoom>true</Zoom></Stop>")
+            }
             Move::Preset(preset) => format!(
                 "<GotoPreset xmlns=\"{PTZ}\">{profile}<PresetToken>{}</PresetToken></GotoPreset>",
                 text(preset)
@@ -69,7 +71,8 @@ impl Client {
     /// Its presets.
     pub async fn presets(&self) -> Result<Vec<Preset>> {
         let token = self.moving_profile().await?;
-        let body = format!("<GetPresets xmlns=\"{PTZ}\"><ProfileToken>{}</ProfileToken></GetPresets>", text(&token));
+        let body =
+            format!("<GetPresets xmlns=\"{PTZ}\"><ProfileToken>{}</ProfileToken></GetPresets>", text(&token));
         let answer = self.ask_ptz(&body).await?;
         let presets = answer.find("GetPresetsResponse").into_iter().flat_map(|r| r.all("Preset"));
         let preset = |element: &super::xml::Element| {
@@ -82,12 +85,14 @@ impl Client {
     /// Where it looks; none where it does not say.
     pub async fn position(&self) -> Result<Option<Turn>> {
         let token = self.moving_profile().await?;
-        let body = format!("<GetStatus xmlns=\"{PTZ}\"><ProfileToken>{}</ProfileToken></GetStatus>", text(&token));
+        let body =
+            format!("<GetStatus xmlns=\"{PTZ}\"><ProfileToken>{}</ProfileToken></GetStatus>", text(&token));
         let answer = self.ask_ptz(&body).await?;
         let part = |name: &str, axis: &str| -> Option<f64> {
             answer.find("Position")?.find(name)?.attribute(axis)?.parse().ok().filter(|n: &f64| n.is_finite())
         };
-        let turn = |pan| Some(Turn { pan, tilt: part("PanTilt", "y")?, zoom: part("Zoom", "x").unwrap_or(0.0) });
+        let turn =
+            |pan| Some(Turn { pan, tilt: part("PanTilt", "y")?, zoom: part("Zoom", "x").unwrap_or(0.0) });
         Ok(part("PanTilt", "x").and_then(turn))
     }
 

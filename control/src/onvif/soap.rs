@@ -14,7 +14,8 @@ const NONCE: usize = 16;
 
 /// What a request is made of: its body, and who asks at which time of the device's clock.
 pub(super) fn envelope(body: &str, login: Option<(&Login, Utc)>) -> String {
-    let header = login.map(|(login, now)| security(login, now, &rand::random::<[u8; NONCE]>())).unwrap_or_default();
+    let header =
+        login.map(|(login, now)| security(login, now, &rand::random::<[u8; NONCE]>())).unwrap_or_default();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
          <s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\">{header}<s:Body>{body}</s:Body></s:Envelope>"
@@ -46,9 +47,8 @@ fn password_digest(nonce: &[u8], created: &str, password: &str) -> String {
 
 /// The body of an answer of a device that `about` names; its fault as a problem.
 pub(super) fn body(text: &str, about: &str) -> Result<Element> {
-    let strange = |why: &str| {
-        Problem::conflict(about.to_owned(), format!("the answer {why}")).code("device-strange")
-    };
+    let strange =
+        |why: &str| Problem::conflict(about.to_owned(), format!("the answer {why}")).code("device-strange");
     let mut envelope = xml::parse(text).map_err(strange)?;
     if envelope.name != "Envelope" {
         return Err(strange("is no SOAP"));
@@ -64,7 +64,14 @@ pub(super) fn body(text: &str, about: &str) -> Result<Element> {
 fn refused(fault: &Element, about: &str) -> Problem {
     let subcode = fault.find("Subcode").and_then(|s| s.text_of("Value"));
     let code = subcode.or_else(|| fault.text_of("Value")).unwrap_or_default();
-    let code: String = code.rsplit(':').next().unwrap_or_default().chars().take(64).filter(|c| c.is_alphanumeric()).collect();
+    let code: String = code
+        .rsplit(':')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(64)
+        .filter(|c| c.is_alphanumeric())
+        .collect();
     let reason = fault.text_of("Text").or_else(|| fault.text_of("faultstring")).unwrap_or_default();
     let reason: String = reason.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if ["NotAuthorized", "FailedAuthentication", "InvalidSecurity"].contains(&code.as_str())
@@ -80,7 +87,8 @@ fn refused(fault: &Element, about: &str) -> Problem {
 
 /// The device takes no login, or not this one.
 pub(super) fn login_refused(about: &str) -> Problem {
-    Problem::conflict(about, "the device refuses this login; set the credentials of the camera").code("device-login")
+    Problem::conflict(about, "the device refuses this login; set the credentials of the camera")
+        .code("device-login")
 }
 
 /// A text, for between tags and in attributes.
@@ -104,7 +112,9 @@ mod tests {
     fn an_envelope_shows_no_password_and_escapes_names() {
         let login = Login { user: "a<b".into(), password: "hunter2".into() };
         let text = envelope("<x/>", Some((&login, Utc(0))));
-        assert!(!text.contains("hunter2") && text.contains("a&lt;b") && text.contains("1970-01-01T00:00:00.000Z"));
+        assert!(
+            !text.contains("hunter2") && text.contains("a&lt;b") && text.contains("1970-01-01T00:00:00.000Z")
+        );
         let root = xml::parse(&text).expect("XML");
         assert_eq!(root.text_of("Username"), Some("a<b"));
         assert_ne!(text, envelope("<x/>", Some((&login, Utc(0)))), "a nonce for each request");
@@ -114,7 +124,9 @@ mod tests {
     #[test]
     fn faults_and_strange_answers_are_told() {
         let fault = |code: &str| {
-            format!("<s:Envelope xmlns:s='x'><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>{code}</s:Value></s:Subcode></s:Code><s:Reason><s:Text>No\u{7}</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>")
+            format!(
+                "<s:Envelope xmlns:s='x'><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>{code}</s:Value></s:Subcode></s:Code><s:Reason><s:Text>No\u{7}</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>"
+            )
         };
         let code = |text: &str| body(text, "device 1").expect_err("wrong").code.unwrap_or_default();
         assert_eq!(code(&fault("ter:NotAuthorized")), "device-login");

@@ -39,7 +39,11 @@ impl Bench {
     }
 
     fn locked() -> Bench {
-        Bench::new(Config { cameras: 3, login: vitrail_simulator::Login::parse("viewer:hunter2"), ..Config::default() })
+        Bench::new(Config {
+            cameras: 3,
+            login: vitrail_simulator::Login::parse("viewer:hunter2"),
+            ..Config::default()
+        })
     }
 
     fn connect(&self, camera: u16, login: Option<Login>) -> Result<Client> {
@@ -58,12 +62,18 @@ fn a_device_says_what_it_is_and_which_streams_it_has() {
     let bench = Bench::locked();
     let client = bench.connect(2, login("hunter2")).expect("connected");
     let streams = bench.runtime.block_on(client.streams()).expect("streams");
-    assert_eq!((streams.about.model.as_deref(), streams.about.serial.as_deref()), (Some("Simulator"), Some("00002")));
+    assert_eq!(
+        (streams.about.model.as_deref(), streams.about.serial.as_deref()),
+        (Some("Simulator"), Some("00002"))
+    );
     assert_eq!(streams.onvif, bench.simulated.address_of(2));
     let uris: Vec<Option<&str>> = streams.profiles.iter().map(|p| p.uri.as_deref()).collect();
     assert_eq!(uris, [Some("rtsp://127.0.0.1:8554/cam/2/main"), Some("rtsp://127.0.0.1:8554/cam/2/sub")]);
     let main = &streams.profiles[0];
-    assert_eq!((main.width, main.height, main.frame_rate, main.kbps, main.ptz), (Some(1280), Some(720), Some(25.0), Some(2000), true));
+    assert_eq!(
+        (main.width, main.height, main.frame_rate, main.kbps, main.ptz),
+        (Some(1280), Some(720), Some(25.0), Some(2000), true)
+    );
     assert_eq!(main.codec.as_deref(), Some("h264"));
 }
 
@@ -84,7 +94,11 @@ fn a_wrong_login_is_told_and_a_digest_is_good_once() {
 
 #[test]
 fn a_device_whose_clock_is_wrong_is_understood() {
-    let config = Config { ahead: Duration::from_secs(7200), login: vitrail_simulator::Login::parse("viewer:hunter2"), ..Config::default() };
+    let config = Config {
+        ahead: Duration::from_secs(7200),
+        login: vitrail_simulator::Login::parse("viewer:hunter2"),
+        ..Config::default()
+    };
     let bench = Bench::new(config);
     let client = bench.connect(1, login("hunter2")).expect("connected");
     assert_eq!(client.ahead_ms(), 7_200_000);
@@ -95,7 +109,11 @@ fn a_device_whose_clock_is_wrong_is_understood() {
 fn a_camera_turns_and_keeps_its_place() {
     let bench = Bench::locked();
     let clock: vitrail_engine::base::SharedClock = bench.clock.clone();
-    let device = |password: &str| Device { address: bench.simulated.address_of(2), login: login(password), any_certificate: false };
+    let device = |password: &str| Device {
+        address: bench.simulated.address_of(2),
+        login: login(password),
+        any_certificate: false,
+    };
     let of = |password| bench.runtime.block_on(bench.devices.of_camera("cam-2", device(password), &clock));
     let client = of("hunter2").expect("connected");
     assert!(Arc::ptr_eq(&client, &of("hunter2").expect("kept")));
@@ -132,7 +150,10 @@ fn devices_answer_discovery() {
     let found = bench.runtime.block_on(discover(&how)).expect("asked");
     let addresses: Vec<&str> = found.iter().flat_map(|d| d.addresses.iter().map(String::as_str)).collect();
     assert_eq!(addresses, [bench.simulated.address_of(1), bench.simulated.address_of(2)]);
-    assert_eq!((found[1].name.as_deref(), found[1].hardware.as_deref()), (Some("Simulated camera 2"), Some("Simulator")));
+    assert_eq!(
+        (found[1].name.as_deref(), found[1].hardware.as_deref()),
+        (Some("Simulated camera 2"), Some("Simulator"))
+    );
 }
 
 /// A machine that answers whatever it is asked with these bytes, again and again or once.
@@ -141,7 +162,14 @@ fn hostile(answer: Vec<u8>, endless: bool) -> SocketAddr {
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
-            let _ = socket.read(&mut [0; 4096]);
+            // All of the request: what is left unread would reset the connection before the answer is read.
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"</s:Envelope>") {
+                match socket.read(&mut part) {
+                    Ok(length @ 1..) => request.extend_from_slice(&part[..length]),
+                    _ => break,
+                }
+            }
             while socket.write_all(&answer).is_ok() && endless {}
         }
     });
@@ -167,18 +195,27 @@ fn hostile_devices_are_survived() {
     };
     let strange = (Kind::Conflict, "device-strange".to_owned());
     let silent = (Kind::DeviceSilent, "device-silent".to_owned());
-    let chunk = [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".as_slice(), &[b'<'; 65_536]].concat();
+    let chunk =
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".as_slice(), &[b'<'; 65_536]].concat();
     assert_eq!(code(chunk, true), strange, "an answer without an end");
     assert_eq!(code(vec![0xff; 100], false), silent, "no HTTP");
-    assert_eq!(code(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(), false).1, "device-login");
+    assert_eq!(
+        code(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(), false).1,
+        "device-login"
+    );
     let bomb = "<!DOCTYPE a [<!ENTITY x 'ha'>]><Envelope><Body>&x;</Body></Envelope>";
-    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes();
+    let answer = |body: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+            .into_bytes()
+    };
     assert_eq!(code(answer(bomb), false), strange);
     assert_eq!(code(answer("<html>hello</html>"), false), strange);
     assert_eq!(code(answer(&"<a>".repeat(50_000)), false), strange);
 
     let trap = hostile(answer("<Envelope><Body/></Envelope>"), false);
-    let elsewhere = format!("HTTP/1.1 302 Found\r\nLocation: http://{trap}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let elsewhere = format!(
+        "HTTP/1.1 302 Found\r\nLocation: http://{trap}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     assert_eq!(code(elsewhere.into_bytes(), false), strange, "nobody is followed elsewhere");
 
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port");
@@ -199,5 +236,8 @@ fn services_are_asked_on_the_machine_that_was_meant() {
     for wrong in ["", "http://", "ftp://h/x", "http://u:p@h/x", "http://h/x?y", "a b"] {
         assert!(address_of(wrong).is_err(), "{wrong}");
     }
-    assert_eq!(address_of("10.0.0.3:8000").ok(), Url::parse("http://10.0.0.3:8000/onvif/device_service").ok());
+    assert_eq!(
+        address_of("10.0.0.3:8000").ok(),
+        Url::parse("http://10.0.0.3:8000/onvif/device_service").ok()
+    );
 }

@@ -166,7 +166,9 @@ mod tests {
         assert_eq!(parse(&format!("<a>{}</a>", "x".repeat(MAX_BYTES))), Err("is too large"));
         let attributes: String = (0..100).map(|i| format!(" a{i}='x'")).collect();
         assert_eq!(parse(&format!("<a{attributes}/>")), Err("has too many attributes"));
-        for wrong in ["", "x", "<a>", "</a>", "<a></b>", "<a b></a>", "<a b='1' b='2'/>", "<a>&#0;</a>", "\u{0}"] {
+        for wrong in
+            ["", "x", "<a>", "</a>", "<a></b>", "<a b></a>", "<a b='1' b='2'/>", "<a>&#0;</a>", "\u{0}"]
+        {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use quick_xml::escape::escape;
-use vitrail_engine::base::Clock as _;
 
 use super::State;
 use super::ptz::PRESETS;
@@ -89,7 +88,8 @@ impl State {
                 true
             }),
             "ContinuousMove" => {
-                let speed = ["PanTilt.x", "PanTilt.y", "Zoom.x"].map(|part| request.number(part).unwrap_or(0.0));
+                let speed =
+                    ["PanTilt.x", "PanTilt.y", "Zoom.x"].map(|part| request.number(part).unwrap_or(0.0));
                 let timeout = request.text("Timeout").and_then(seconds);
                 head(&mut |head| {
                     head.turn(now, speed, timeout);

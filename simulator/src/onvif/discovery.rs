@@ -37,7 +37,9 @@ pub(super) async fn serve(state: Arc<State>, socket: UdpSocket) {
             read = socket.recv_from(&mut buffer) => read,
         };
         let Ok((length, from)) = read else { continue };
-        let Some(request) = std::str::from_utf8(&buffer[..length]).ok().and_then(Request::read) else { continue };
+        let Some(request) = std::str::from_utf8(&buffer[..length]).ok().and_then(Request::read) else {
+            continue;
+        };
         let (Some(id), "Probe") = (request.text("MessageID"), request.operation.as_str()) else { continue };
         for camera in 1..=state.config.cameras.min(MAX_ANSWERS) {
             let _ = socket.send_to(state.found(camera, id).as_bytes(), from).await;

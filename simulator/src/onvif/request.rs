@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use quick_xml::XmlVersion;
 use quick_xml::Reader;
+use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 use sha1::{Digest, Sha1};
 
@@ -96,7 +96,8 @@ impl Request {
         let (Some(nonce), Some(created)) = (self.text("Nonce"), self.text("Created")) else { return false };
         let Ok(nonce_bytes) = Base64::decode_vec(nonce) else { return false };
         let (known_user, password) = login.parts();
-        let expected = Sha1::new().chain_update(nonce_bytes).chain_update(created).chain_update(password).finalize();
+        let expected =
+            Sha1::new().chain_update(nonce_bytes).chain_update(created).chain_update(password).finalize();
         let now = state.wall();
         let is_recent = seconds_of(created).is_some_and(|s| {
             let made = Duration::from_secs(s);
@@ -145,7 +146,10 @@ mod tests {
         let text = "<s:Envelope><s:Header><w:Username>a&lt;b</w:Username></s:Header><s:Body><p:ContinuousMove><p:ProfileToken>main</p:ProfileToken><p:Velocity><t:PanTilt x='0.5' y='-1'/></p:Velocity></p:ContinuousMove></s:Body></s:Envelope>";
         let request = Request::read(text).expect("a request");
         assert_eq!((request.operation.as_str(), request.text("Username")), ("ContinuousMove", Some("a<b")));
-        assert_eq!((request.number("PanTilt.x"), request.number("PanTilt.y"), request.number("Zoom.x")), (Some(0.5), Some(-1.0), None));
+        assert_eq!(
+            (request.number("PanTilt.x"), request.number("PanTilt.y"), request.number("Zoom.x")),
+            (Some(0.5), Some(-1.0), None)
+        );
         for wrong in ["", "<a/>", "<a>", "<Body></Body>", "<!DOCTYPE x><Body><a/></Body>"] {
             assert!(Request::read(wrong).is_none(), "{wrong}");
         }
@@ -153,12 +157,18 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        for (text, seconds) in [("1970-01-01T00:00:00Z", 0), ("2000-02-29T12:30:15.250Z", 951_827_415), ("2026-11-24T17:00:00.000Z", 1_795_539_600)] {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T12:30:15.250Z", 951_827_415),
+            ("2026-11-24T17:00:00.000Z", 1_795_539_600),
+        ] {
             assert_eq!(seconds_of(text), Some(seconds));
             let [y, mo, d, h, mi, s] = date_of(seconds);
             assert!(text.starts_with(&format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}")), "{text}");
         }
-        assert!(["", "Z", "2026-13-01T00:00:00Z", "2026-11-24"].iter().all(|wrong| seconds_of(wrong).is_none()));
+        assert!(
+            ["", "Z", "2026-13-01T00:00:00Z", "2026-11-24"].iter().all(|wrong| seconds_of(wrong).is_none())
+        );
     }
 
     proptest! {

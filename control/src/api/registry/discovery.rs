@@ -59,7 +59,11 @@ struct Where {
         (status = 503, description = "The network cannot be asked", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn find_devices(State(shared): State<Shared>, caller: Caller, Json(place): Json<Where>) -> Result<Json<Vec<Found>>> {
+async fn find_devices(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(place): Json<Where>,
+) -> Result<Json<Vec<Found>>> {
     caller.require(Permission::WriteRegistry)?;
     let seconds = place.seconds.unwrap_or(WAIT);
     if !(0.1..=Discovery::LONGEST.as_secs_f64()).contains(&seconds) {
@@ -67,16 +71,20 @@ async fn find_devices(State(shared): State<Shared>, caller: Caller, Json(place):
     }
     let target = place.address.as_deref().map(target).transpose()?;
     let interface = match (place.interface.as_deref(), target) {
-        (None, None) => return Err(Problem::invalid("interface", "say which network is asked, or which address")),
+        (None, None) => {
+            return Err(Problem::invalid("interface", "say which network is asked, or which address"));
+        }
         (None | Some("default"), _) => None,
         (Some(text), _) => {
-            let wrong = |_| Problem::invalid("interface", "must be default, or an IPv4 address of this machine");
+            let wrong =
+                |_| Problem::invalid("interface", "must be default, or an IPv4 address of this machine");
             Some(text.trim().parse::<Ipv4Addr>().map_err(wrong)?)
         }
     };
     let how = Discovery { interface, target, wait: Duration::from_secs_f64(seconds) };
     let found = discover(&how).await?;
-    let details = json!({ "address": target.map(|t| t.to_string()), "interface": interface, "found": found.len() });
+    let details =
+        json!({ "address": target.map(|t| t.to_string()), "interface": interface, "found": found.len() });
     let event = Event { details, ..Event::new("registry.discovered") };
     blocking(move || shared.db.record(&caller.actor, event)).await?;
     Ok(Json(found))
@@ -92,7 +100,10 @@ fn target(text: &str) -> Result<SocketAddr> {
 /// A device that is asked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the form in the OpenAPI document; it is read by hand, so that no message shows it")]
+#[allow(
+    dead_code,
+    reason = "the form in the OpenAPI document; it is read by hand, so that no message shows it"
+)]
 struct Asked {
     /// `10.0.0.3`, `10.0.0.3:8000` or the address of its device service.
     address: String,
@@ -123,7 +134,9 @@ struct Asked {
 async fn read_device(State(shared): State<Shared>, caller: Caller, body: Bytes) -> Result<Json<Streams>> {
     caller.require(Permission::WriteRegistry)?;
     let said = object(&body)?;
-    if let Some(other) = said.keys().find(|k| !["address", "user", "password", "any_certificate"].contains(&k.as_str())) {
+    if let Some(other) =
+        said.keys().find(|k| !["address", "user", "password", "any_certificate"].contains(&k.as_str()))
+    {
         let other: String = other.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(40).collect();
         return Err(Problem::invalid(other, "is no field of this request"));
     }

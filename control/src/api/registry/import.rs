@@ -58,7 +58,12 @@ struct How {
         (status = 422, description = "It is refused as a whole, such as for an unknown column", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn import(State(shared): State<Shared>, caller: Caller, Query(how): Query<How>, body: Bytes) -> Result<Json<ImportReport>> {
+async fn import(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Query(how): Query<How>,
+    body: Bytes,
+) -> Result<Json<ImportReport>> {
     caller.require(Permission::WriteRegistry)?;
     let options = ImportOptions { format: how.format, dry_run: how.dry_run, remove: how.remove };
     let report = blocking(move || {

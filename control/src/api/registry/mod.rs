@@ -40,7 +40,8 @@ fn object(body: &[u8]) -> Result<Map<String, Value>> {
 
 /// The version of `If-Match`, else of the body.
 fn version(headers: &HeaderMap, said: &Map<String, Value>) -> Result<Option<i64>> {
-    let wrong = || Problem::new(Kind::Malformed, "version", "is a whole number, as the ETag of the camera in quotes");
+    let wrong =
+        || Problem::new(Kind::Malformed, "version", "is a whole number, as the ETag of the camera in quotes");
     if let Some(value) = headers.get(header::IF_MATCH) {
         let text = value.to_str().map_err(|_| wrong())?;
         return text.trim().trim_matches('"').parse().map(Some).map_err(|_| wrong());

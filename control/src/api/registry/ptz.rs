@@ -144,7 +144,7 @@ async fn turn_where(
 }
 
 /// Whether the one who calls may see a camera now, under the incident of the wall.
-fn policy(shared: &Shared, caller: &Caller) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static {
+fn policy(shared: &Shared, caller: &Caller) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + use<> {
     let (shared, caller) = (shared.clone(), caller.clone());
     move |seen| {
         let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
@@ -170,7 +170,12 @@ async fn permitted(
             Ok(permit) => Ok((registry.device(&id)?, camera, permit)),
             Err(refusal) => {
                 let details = json!({ "code": refusal.code });
-                let event = Event { zone: camera.zone, camera: Some(id), details, ..Event::new("camera.move-refused") };
+                let event = Event {
+                    zone: camera.zone,
+                    camera: Some(id),
+                    details,
+                    ..Event::new("camera.move-refused")
+                };
                 shared.db.record(&actor, event)?;
                 Err(refusal.into())
             }
@@ -250,14 +255,19 @@ mod tests {
         let clock = SimClock::new();
         clock.advance(Duration::from_secs(86_400));
         let login = vitrail_simulator::Login::parse("viewer:hunter2");
-        let devices = Devices::start(Config { login, clock: clock.clone(), ..Config::default() }).expect("starts");
-        let db = Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
-        let registry = Registry::open(db.clone(), &KeySource::File(folder.path().join("key"))).expect("opens");
+        let devices =
+            Devices::start(Config { login, clock: clock.clone(), ..Config::default() }).expect("starts");
+        let db =
+            Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
+        let registry =
+            Registry::open(db.clone(), &KeySource::File(folder.path().join("key"))).expect("opens");
         let by = Author::system();
         let said = json!({ "id": "a", "onvif": devices.address_of(1), "tags": ["t"],
             "profiles": { "main": { "uri": "rtsp://127.0.0.1:8554/cam/1/main" } } });
         registry.add_camera(&by, said.as_object().expect("an object")).expect("added");
-        registry.set_login(&by, "a", Login { user: "viewer".into(), password: "hunter2".into() }).expect("set");
+        registry
+            .set_login(&by, "a", Login { user: "viewer".into(), password: "hunter2".into() })
+            .expect("set");
         let control = Control::new(db, Default::default()).expect("starts").with_registry(Arc::new(registry));
         let shared: Shared = Arc::new(control);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -283,12 +293,21 @@ mod tests {
 
     #[test]
     fn one_way_of_moving_is_said() {
-        let read = |value: Value| serde_json::from_value::<How>(value).map_err(|_| ()).and_then(|how| how.read().map_err(|_| ()));
+        let read = |value: Value| {
+            serde_json::from_value::<How>(value).map_err(|_| ()).and_then(|how| how.read().map_err(|_| ()))
+        };
         assert_eq!(read(json!({ "move": [1, -0.5, 0] })), Ok(Move::Turn([1.0, -0.5, 0.0])));
         assert_eq!(read(json!({ "stop": true })), Ok(Move::Stop));
         assert_eq!(read(json!({ "preset": "1" })), Ok(Move::Preset("1".into())));
-        for wrong in [json!({}), json!({ "stop": false }), json!({ "stop": true, "preset": "1" }), json!({ "move": [2, 0, 0] }),
-            json!({ "preset": "" }), json!({ "move": [0, 0] }), json!({ "home": true })] {
+        for wrong in [
+            json!({}),
+            json!({ "stop": false }),
+            json!({ "stop": true, "preset": "1" }),
+            json!({ "move": [2, 0, 0] }),
+            json!({ "preset": "" }),
+            json!({ "move": [0, 0] }),
+            json!({ "home": true }),
+        ] {
             assert!(read(wrong.clone()).is_err(), "{wrong}");
         }
     }
