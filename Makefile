@@ -3,10 +3,13 @@
 DEMO_SECONDS ?= 60
 PEER_ROUNDS ?= 2
 
-.PHONY: help deps demo test lint unit bench-peers
+.PHONY: help deps demo test lint unit bench-peers web web-test web-e2e
 help:
 	@echo 'make demo [DEMO_SECONDS=60]   a live 4x4 wall of 16 simulated cameras; ends by itself or on Ctrl-C'
 	@echo 'make test                     formatting, lints and all tests, as continuous integration runs them'
+	@echo 'make web                      the controller'"'"'s page, built into web/dist, which the server embeds'
+	@echo 'make web-test                 its types, words and unit tests'
+	@echo 'make web-e2e                  it in a real browser against a real wall of simulated cameras'
 	@echo 'make bench-peers              the same mosaic by FFmpeg, GStreamer and Vitrail (10 minutes)'
 	@echo 'make deps                     install what Debian 12 lacks'
 
@@ -22,6 +25,22 @@ lint: deps
 
 unit: deps
 	cargo test --workspace --locked
+
+# The lock file says what is installed; it is installed anew only when that changes.
+web/node_modules/.package-lock.json: web/package-lock.json web/package.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web: deps web/node_modules/.package-lock.json
+	cd web && npm run --silent build
+
+web-test: deps web/node_modules/.package-lock.json
+	cd web && npm run --silent check && npm test --silent
+
+# The page first: the program embeds it.
+web-e2e: web
+	cargo build --locked --bin vitrail
+	cd web && npm run --silent e2e
 
 # Release profile; what is missing on this machine is skipped and said so.
 bench-peers: deps

@@ -1,5 +1,6 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
+mod audit;
 mod cameras;
 mod capacity;
 mod doctor;
@@ -54,6 +55,8 @@ enum Command {
     Capacity(capacity::Args),
     /// Check evidence: the signature of its manifest, and every file that it names
     Verify(verify::Args),
+    /// Read, verify and export the audit log of a controller
+    Audit(audit::Args),
     /// Make and show the keys that sign evidence
     Key(key::Args),
     /// Say what cameras, files and streams send
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
         Command::Registry(args) => registry::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args, &terminal),
+        Command::Audit(args) => audit::run(args, &terminal),
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),

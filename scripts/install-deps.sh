@@ -15,9 +15,17 @@ packages=(
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
   # the GPU path; mesa brings lavapipe, the software device that the tests use
   libvulkan1 mesa-vulkan-drivers
+  # the controller: its database, and the browser in which its page is tested
+  libsqlite3-dev chromium
   # independent references and checks in the tests
-  ffmpeg valgrind
+  ffmpeg valgrind strace
 )
+
+# Node builds the controller's page; one that is there from elsewhere (18 or newer) will do.
+node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p') || true
+if [ "${node_major:-0}" -lt 18 ] || ! command -v npm >/dev/null; then
+  packages+=(nodejs npm)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -54,6 +54,7 @@ impl Controller {
             unit: spec.unit.clone(),
             secure: spec.tls || spec.certificate.is_some(),
             origin: spec.origin.clone(),
+            oidc: spec.oidc.as_deref().map(crate::people::oidc::Settings::read).transpose()?,
             ..PeopleSettings::default()
         };
         let control = Control::new(db.clone(), people)?.with_registry(registry.clone());
@@ -130,6 +131,9 @@ impl Controller {
         self.live.stop();
         let report = self.conductor.stop();
         drop(self.server.take());
+        if let Err(problem) = self.shared.db.close() {
+            tracing::error!("the end is not on record: {problem}");
+        }
         report
     }
 }

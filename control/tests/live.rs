@@ -65,7 +65,9 @@ fn lost_packets_are_sent_again() {
     let login = CancellationToken::new();
     let (viewing, _) = stage.view(&stage.watcher("anna", &login), 0.05);
     let mut eyes = Eyes::new();
-    let seen = looks(&viewing, &mut eyes, 250);
+    // Before its first whole key frame the decoder gives nothing.
+    let units = (0..250).map(|_| viewing.units.recv_timeout(LONG).unwrap());
+    let seen: Vec<Look> = units.filter_map(|unit| eyes.look(&unit)).collect();
     let (packets, lost) = (&viewing.facts.packets, &viewing.facts.lost);
     let (packets, lost) = (packets.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
     assert!(lost >= 10, "{lost} of {packets} packets were lost");
@@ -75,8 +77,8 @@ fn lost_packets_are_sent_again() {
         seen.len(),
         viewing.facts.keys_asked.load(Ordering::Relaxed)
     );
-    assert!(whole * 10 >= seen.len() * 9, "{whole} of {} pictures are whole", seen.len());
-    assert!(frames(&seen[200..]).len() >= 15, "it goes on to the end");
+    assert!(whole >= 200, "{whole} of 250 pictures are whole");
+    assert!(frames(&seen[seen.len() - 50..]).len() >= 15, "it goes on to the end");
 }
 
 #[test]
@@ -132,7 +134,9 @@ fn a_withdrawn_camera_leaves_the_browser_s_picture() {
     let login = CancellationToken::new();
     let (viewing, _) = stage.view(&stage.watcher("anna", &login), 0.0);
     let mut eyes = Eyes::new();
-    looks(&viewing, &mut eyes, 25);
+    let seen = looks(&viewing, &mut eyes, 25);
+    assert!(frames(&seen).len() >= 5, "it is seen before: {seen:?}");
+    assert!(stage.wall.still(&"cam-1".into(), 320).unwrap().is_some());
     stage.authority.withdraw_all();
     let withdrawn = Instant::now();
     let (mut last, mut newest) = (None, withdrawn);
@@ -146,7 +150,7 @@ fn a_withdrawn_camera_leaves_the_browser_s_picture() {
     let after = last.unwrap_or(withdrawn).saturating_duration_since(withdrawn);
     println!("its last picture came {after:?} after the withdrawal");
     assert!(after < Duration::from_millis(200), "{after:?}");
-    assert!(stage.wall.still(&"camera-1".into(), 320).unwrap().is_none());
+    assert!(stage.wall.still(&"cam-1".into(), 320).unwrap().is_none());
 }
 
 #[test]
@@ -177,7 +181,8 @@ fn sessions_are_ended_by_those_who_began_them_and_by_the_server() {
 
 #[test]
 fn what_cannot_be_watched_is_refused_and_disturbs_nobody() {
-    let stage = Stage::start(Wish::default());
+    // Sessions that nobody takes up hold their seats for a while.
+    let stage = Stage::start(Wish { viewers: 1000, ..Wish::default() });
     let login = CancellationToken::new();
     let watcher = stage.watcher("anna", &login);
     let (viewing, _) = stage.view(&watcher, 0.0);

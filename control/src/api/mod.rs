@@ -12,6 +12,7 @@ pub mod layouts;
 pub mod live;
 pub mod login;
 pub mod metrics;
+pub mod oidc;
 pub mod openapi;
 pub mod page;
 mod registry;
@@ -119,6 +120,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .merge(audit::routes())
         .merge(setup::routes())
         .merge(login::routes())
+        .merge(oidc::routes())
         .merge(accounts::routes())
         .merge(tokens::routes())
         .merge(agreements::routes())

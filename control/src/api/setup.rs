@@ -18,6 +18,8 @@ use crate::{Problem, Result};
 pub struct SetupState {
     /// Nobody has an account yet.
     needed: bool,
+    /// An identity provider is set up: `/api/v1/oidc/start` signs on there.
+    sign_on: bool,
 }
 
 /// The first administrator.
@@ -34,7 +36,7 @@ pub struct SetupRequest {
     password: Password,
 }
 
-/// Whether the first administrator is still to be made.
+/// Whether the first administrator is still to be made, and how one may log in.
 #[utoipa::path(
     get,
     path = "/setup",
@@ -45,8 +47,9 @@ pub struct SetupRequest {
     responses((status = 200, description = "Whether it is", body = SetupState)),
 )]
 async fn get_setup(State(shared): State<Shared>) -> Result<Json<SetupState>> {
+    let sign_on = shared.people.signs_on();
     let needed = blocking(move || shared.people.needs_setup()).await?;
-    Ok(Json(SetupState { needed }))
+    Ok(Json(SetupState { needed, sign_on }))
 }
 
 /// Make the first administrator, and log in as it.

@@ -217,7 +217,7 @@ impl Session {
             Stage::Connected => now >= self.heard + SILENCE || now >= self.fed + STALL,
             Stage::Ending(_) | Stage::Over => false,
         };
-        if late || self.must_end() {
+        if late || self.must_end() || !self.rtc.is_alive() {
             self.begin_end(now);
         }
     }

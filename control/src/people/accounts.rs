@@ -46,7 +46,7 @@ impl People {
         };
         let people = self.clone();
         crate::api::blocking(move || {
-            let issuer: Option<String> = None;
+            let issuer = people.sign_on.as_ref().map(|sign_on| sign_on.issuer().to_owned());
             let now = people.db.now();
             people.db.change(&actor, |transaction, events| {
                 account::add(transaction, events, &new, &people.settings.unit, issuer.as_deref(), stored, now)
@@ -74,21 +74,30 @@ impl People {
             None => None,
         };
         let people = self.clone();
-        crate::api::blocking(move || {
-            let new_password = stored.is_some();
-            let (before, after) = people.db.change(&actor, |transaction, events| {
-                let (before, after) = account::change(transaction, events, seq, &change, stored)?;
-                if new_password || changes_rights(&before, &after) {
-                    transaction.execute("DELETE FROM session WHERE account = ?1", [seq])?;
-                }
-                Ok((before, after))
-            })?;
+        crate::api::blocking(move || people.apply_change(seq, &change, stored, &actor)).await
+    }
+
+    /// Commits a change of an account, and ends its logins where it may do other things then, or
+    /// has another password (`stored` is its hash).
+    pub(super) fn apply_change(
+        &self,
+        seq: i64,
+        change: &AccountChange,
+        stored: Option<String>,
+        actor: &Actor,
+    ) -> Result<Account> {
+        let new_password = stored.is_some();
+        let (before, after) = self.db.change(actor, |transaction, events| {
+            let (before, after) = account::change(transaction, events, seq, change, stored)?;
             if new_password || changes_rights(&before, &after) {
-                people.live.end_of(seq);
+                transaction.execute("DELETE FROM session WHERE account = ?1", [seq])?;
             }
-            Ok(after)
-        })
-        .await
+            Ok((before, after))
+        })?;
+        if new_password || changes_rights(&before, &after) {
+            self.live.end_of(seq);
+        }
+        Ok(after)
     }
 
     /// Removes an account with its logins and tokens.

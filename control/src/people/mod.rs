@@ -5,6 +5,7 @@ mod accounts;
 mod caller;
 mod limit;
 mod login;
+pub mod oidc;
 mod password;
 mod role;
 pub mod secret;
@@ -43,11 +44,19 @@ pub struct Settings {
     /// The origin by which browsers come, where that is not the host that they call (a proxy
     /// before it): `https://wall.example`.
     pub origin: Option<String>,
+    /// Sign-on by an identity provider.
+    pub oidc: Option<oidc::Settings>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { unit: "control-room".into(), lifetimes: Lifetimes::default(), secure: false, origin: None }
+        Settings {
+            unit: "control-room".into(),
+            lifetimes: Lifetimes::default(),
+            secure: false,
+            origin: None,
+            oidc: None,
+        }
     }
 }
 
@@ -58,6 +67,7 @@ pub struct People {
     live: Live,
     passwords: password::Passwords,
     limits: limit::Limits,
+    sign_on: Option<oidc::SignOn>,
     refused: AtomicU64,
 }
 
@@ -71,12 +81,15 @@ impl People {
     /// The people of this database.
     pub fn new(db: Arc<Database>, settings: Settings) -> Result<People> {
         let limits = limit::Limits::new(db.clock().clone());
+        let sign_on =
+            settings.oidc.clone().map(|set| oidc::SignOn::new(set, db.clock().clone())).transpose()?;
         Ok(People {
             db,
             settings,
             live: Live::default(),
             passwords: Default::default(),
             limits,
+            sign_on,
             refused: AtomicU64::new(0),
         })
     }

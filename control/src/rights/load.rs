@@ -1,4 +1,4 @@
-//! Reads all rights from the database, in one transaction: one moment, not a mixture.
+//! Reads all rights from the database, within one read of it: one moment, not a mixture.
 
 use rusqlite::{Connection, Row};
 
@@ -13,10 +13,7 @@ use crate::{Result, Utc};
 /// # Errors
 /// Those of the database, and a record that cannot be understood: half of the rights is none.
 pub(super) fn load(connection: &Connection, now: Utc) -> Result<Rights> {
-    let snapshot = connection.unchecked_transaction()?;
-    let rights = Rights::new(agreements(&snapshot)?, open_incidents(&snapshot, now)?, accounts(&snapshot)?);
-    snapshot.finish()?;
-    Ok(rights)
+    Ok(Rights::new(agreements(connection)?, open_incidents(connection, now)?, accounts(connection)?))
 }
 
 fn agreements(connection: &Connection) -> Result<Vec<AgreementFacts>> {

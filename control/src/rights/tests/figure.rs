@@ -1,5 +1,5 @@
 //! How long it takes to decide anew for all cameras of a region. A figure for docs/design/rights.md:
-//! `cargo test --release -p vitrail-control --lib rights::tests::figure -- --ignored --nocapture`.
+//! `cargo test -p vitrail-control --lib rights::tests::figure -- --ignored --nocapture`.
 
 use std::hint::black_box;
 use std::time::Instant;
