@@ -305,7 +305,7 @@ mod tests {
         let figures = Figures { done_s: 20.0, of_s: 100.0, speed: Some(2.5), left_s: Some(32.0) };
         let line = |columns| told("encoding", Some(&figures), "/data/north/gate-2026-11-24.mp4", columns);
         assert_eq!(line(60), "encoding  2.5x  0:32 left  /data/north/gate-2026-11-24.mp4");
-        assert_eq!(line(50), "encoding  2.5x  0:32 left  …h/gate-2026-11-24.mp4");
+        assert_eq!(line(50), "encoding  2.5x  0:32 left  …th/gate-2026-11-24.mp4");
         assert_eq!(line(40), "2.5x  0:32 left  …th/gate-2026-11-24.mp4");
         assert_eq!(line(32), "0:32 left  …/gate-2026-11-24.mp4");
         assert_eq!(line(20), "…gate-2026-11-24.mp4");

@@ -131,6 +131,9 @@ impl Controller {
         self.live.stop();
         let report = self.conductor.stop();
         drop(self.server.take());
+        if let Err(problem) = self.shared.db.close() {
+            tracing::error!("the end is not on record: {problem}");
+        }
         report
     }
 }

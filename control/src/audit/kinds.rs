@@ -29,11 +29,29 @@ pub const KINDS: &[(&str, &str)] = &[
     ("agreement.suspended", "the zone suspended it; `reason`: why"),
     ("agreement.resumed", "the zone put it in force again"),
     ("agreement.revoked", "the zone revoked it for ever; `reason`: why"),
-    ("agreement.expired", "it ended by its time"),
     ("incident.opened", "somebody opened an incident; `reason`, `basis`"),
     ("incident.closing", "it was closed and ends after a time of grace"),
     ("incident.kept", "somebody called the end off"),
     ("incident.closed", "it ended, and what ran under it"),
+    ("wall.started", "the wall began to show"),
+    ("wall.stopped", "the wall ended in order"),
+    ("layout.changed", "somebody changed what the wall is to show; `details`: the changes"),
+    ("layout.saved", "somebody saved a layout"),
+    ("layout.removed", "somebody removed a saved layout"),
+    ("showing.started", "a camera is shown on a screen from here on, under this incident and agreement"),
+    ("showing.ended", "it is not shown any more; `reason`: why"),
+    ("showing.refused", "a camera was to be shown and must not; `reason`: why"),
+    ("snapshot.taken", "somebody took a picture of a screen or a tile; `reason`: what for"),
+    ("tour.saved", "somebody saved a tour"),
+    ("tour.removed", "somebody removed a tour"),
+    ("tour.started", "somebody started a tour"),
+    ("tour.paused", "a tour paused, by a person or an alarm"),
+    ("tour.resumed", "a tour went on"),
+    ("tour.stopped", "a tour ended"),
+    ("alarm.raised", "an alarm came in; `details`: what it called up"),
+    ("alarm.acknowledged", "somebody acknowledged an alarm"),
+    ("alarm-rule.saved", "somebody saved which alarm calls which cameras"),
+    ("alarm-rule.removed", "somebody removed such a rule"),
     ("audit.exported", "somebody exported records; `details`: which, and the first and last"),
     ("audit.verified", "somebody verified the log; `details`: what came of it"),
 ];
@@ -85,7 +103,7 @@ mod tests {
     /// `room.verb-in-the-past`, of a room that writes events.
     fn looks_like(text: &str) -> bool {
         const ROOMS: &str = "log audit setup account login session token zone site camera credentials agreement \
-            incident showing preview layout tour alarm rule mask snapshot export ptz screen wall";
+            incident showing preview layout tour alarm alarm-rule registry snapshot export ptz screen wall";
         let Some((room, verb)) = text.split_once('.') else { return false };
         ROOMS.split_whitespace().any(|r| r == room)
             && (verb.ends_with("ed") || KINDS.iter().any(|(kind, _)| *kind == text))

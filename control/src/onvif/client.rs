@@ -172,8 +172,8 @@ impl Client {
         let body = "<GetSystemDateAndTime xmlns=\"http://www.onvif.org/ver10/device/wsdl\"/>";
         let asked = Utc::now(&self.clock);
         let answer = match self.post(&self.address, soap::envelope(body, None)).await {
-            Ok(text) => soap::body(&text, &self.about),
-            Err(problem) => return Err(problem),
+            Err(problem) if problem.kind == Kind::DeviceSilent => return Err(problem),
+            answer => answer.and_then(|text| soap::body(&text, &self.about)),
         };
         // Some devices want a login for this too: then our clock must do.
         let Ok(answer) = answer else { return Ok(()) };

@@ -118,7 +118,9 @@ fn bind(interface: Option<Ipv4Addr>) -> std::io::Result<UdpSocket> {
 
 /// A random UUID, version 4.
 fn message_id() -> String {
-    let n = rand::random::<u128>() & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    const FIXED: u128 = (0xf << 76) | (0x3 << 62);
+    const VERSION: u128 = (0x4 << 76) | (0x2 << 62);
+    let n = (rand::random::<u128>() & !FIXED) | VERSION;
     let hex = format!("{n:032x}");
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -162,7 +162,14 @@ fn hostile(answer: Vec<u8>, endless: bool) -> SocketAddr {
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
-            let _ = socket.read(&mut [0; 4096]);
+            // All of the request: what is left unread would reset the connection before the answer is read.
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"</s:Envelope>") {
+                match socket.read(&mut part) {
+                    Ok(length @ 1..) => request.extend_from_slice(&part[..length]),
+                    _ => break,
+                }
+            }
             while socket.write_all(&answer).is_ok() && endless {}
         }
     });

@@ -263,7 +263,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
                 // Rate tolerance: from one segment to the next nothing is left over.
                 let tight = timing.cut && matches!(encode.rate, RateSpec::Kbps(_));
                 let rate = if tight { "ratetol=0.25" } else { "" };
-                options.set("x264-params", [&aligned, rate].join(":").trim_matches(':'));
+                options.set("x264-params", [aligned.as_str(), rate].join(":").trim_matches(':'));
             } else {
                 let pools =
                     format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));

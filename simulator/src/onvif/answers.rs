@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use quick_xml::escape::escape;
-use vitrail_engine::base::Clock as _;
 
 use super::State;
 use super::ptz::PRESETS;

@@ -144,10 +144,7 @@ async fn turn_where(
 }
 
 /// Whether the one who calls may see a camera now, under the incident of the wall.
-fn policy(
-    shared: &Shared,
-    caller: &Caller,
-) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static {
+fn policy(shared: &Shared, caller: &Caller) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + use<> {
     let (shared, caller) = (shared.clone(), caller.clone());
     move |seen| {
         let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
