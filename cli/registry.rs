@@ -81,12 +81,19 @@ enum Action {
 /// be read or written, rows that are wrong (after the others were taken).
 pub fn run(args: &Args) -> Result<()> {
     match &args.action {
-        Action::List { wall, words, json } => list(&*open(wall)?, &words.join(" "), *json),
+        Action::List { wall, words, json } => {
+            let registry = open(wall)?;
+            list(&registry, &words.join(" "), *json)
+        }
         Action::Import { wall, file, dry_run, remove, json } => {
             let options = ImportOptions { format: format(file)?, dry_run: *dry_run, remove: *remove };
-            import(&*open(wall)?, file, options, *json)
+            let registry = open(wall)?;
+            import(&registry, file, options, *json)
         }
-        Action::Export { wall, file } => export(&*open(wall)?, file.as_deref()),
+        Action::Export { wall, file } => {
+            let registry = open(wall)?;
+            export(&registry, file.as_deref())
+        }
         Action::Rekey { wall, key } => {
             let source: KeySource = key.parse().map_err(error)?;
             let registry = open(wall)?;
