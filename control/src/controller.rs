@@ -127,14 +127,24 @@ impl Controller {
 
     /// Ends: viewers first, then the wall, on record. The wall's last report.
     pub fn stop(mut self) -> Option<WallReport> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<WallReport> {
         self.shutdown.cancel();
         self.live.stop();
         let report = self.conductor.stop();
         drop(self.server.take());
-        if let Err(problem) = self.shared.db.close() {
-            tracing::error!("the end is not on record: {problem}");
-        }
         report
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // Nothing to do where it was stopped in order.
+        if self.server.is_some() {
+            self.end();
+        }
     }
 }
 

@@ -293,7 +293,7 @@ fn cut_everywhere(calls: &[Call], mut look: impl FnMut(&Replay, &mut dyn FnMut()
     let mut cuts = 0;
     for call in calls {
         replay.step(call);
-        if matches!(call, Call::Acknowledge(_)) || rand::random::<u32>() % 20 == 0 {
+        if matches!(call, Call::Acknowledge(_)) || rand::random::<u32>().is_multiple_of(20) {
             look(&replay, &mut || false);
             look(&replay, &mut rand::random::<bool>);
             cuts += 2;

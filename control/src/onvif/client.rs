@@ -33,6 +33,10 @@ pub fn address_of(text: &str) -> Result<Url> {
         )
     };
     let text = text.trim();
+    // An empty host would make the path the host.
+    if text.is_empty() {
+        return Err(wrong());
+    }
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}{DEVICE_SERVICE}") };
     let url = Url::parse(&whole).map_err(|_| wrong())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
@@ -43,12 +47,15 @@ pub fn address_of(text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// A device that is known: since when, of which address and login, and how to talk to it.
+type Known = (Moment, u64, Arc<Client>);
+
 /// HTTP to devices, and what was learnt of them.
 #[derive(Default)]
 pub struct Devices {
     strict: OnceLock<reqwest::Client>,
     lenient: OnceLock<reqwest::Client>,
-    known: Mutex<HashMap<String, (Moment, u64, Arc<Client>)>>,
+    known: Mutex<HashMap<String, Known>>,
 }
 
 impl Devices {
