@@ -34,7 +34,7 @@ pub fn address_of(text: &str) -> Result<Url> {
     };
     let text = text.trim();
     // An empty host would make the path the host.
-    if text.is_empty() {
+    if text.is_empty() || text.contains('/') && !text.contains("://") {
         return Err(wrong());
     }
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}{DEVICE_SERVICE}") };

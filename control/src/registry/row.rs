@@ -200,9 +200,16 @@ pub(super) fn read_csv(text: &str) -> Result<Rows> {
 
 /// Reads records of cells; problems count them from 1.
 pub(super) fn read_cells(records: &[Cells]) -> Result<Rows> {
+    let mut named: BTreeSet<String> = records.iter().flat_map(|r| r.keys()).cloned().collect();
+    // What one record lacks is a fault of that record, not of all of them.
+    let profiles: Vec<String> =
+        named.iter().filter_map(|c| profile_of(c)).map(|p| format!("{p}.uri")).collect();
+    named.extend(profiles);
+    if !named.contains("uri") {
+        named.insert("main.uri".into());
+    }
     let mut columns: Vec<String> = vec!["id".into()];
-    let named: BTreeSet<&String> = records.iter().flat_map(|r| r.keys()).collect();
-    columns.extend(named.into_iter().filter(|c| *c != "id").cloned());
+    columns.extend(named.into_iter().filter(|c| c != "id"));
     let mut out = String::new();
     for (i, column) in columns.iter().enumerate() {
         if i > 0 {
@@ -222,6 +229,12 @@ pub(super) fn read_cells(records: &[Cells]) -> Result<Rows> {
     Ok(rows)
 }
 
+/// The profile of which a column tells something.
+fn profile_of(column: &str) -> Option<&str> {
+    let (profile, key) = column.rsplit_once('.')?;
+    PROFILE_COLUMNS.contains(&key).then_some(profile)
+}
+
 /// Checks one camera.
 ///
 /// # Errors
@@ -231,12 +244,6 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
     if let Some((column, _)) = cells.iter().find(|(_, value)| value.contains(['\n', '\r'])) {
         let fields =
             [serde_json::json!({ "field": field_of(column, id), "message": "has a line break in it" })];
-        return Err(wrong(id, &fields));
-    }
-    let has = |column: &str| cells.get(column).is_some_and(|value| !value.trim().is_empty());
-    if !has("main.uri") && !has("uri") {
-        let message = "is missing; every camera has a main stream";
-        let fields = [serde_json::json!({ "field": "profiles.main.uri", "message": message })];
         return Err(wrong(id, &fields));
     }
     let rows = read_cells(std::slice::from_ref(cells))?;
@@ -365,6 +372,10 @@ gate-1,\"Gate, \"\"west\"\"\",north,yard,\"tunnel; ring\",50.85,4.35,24.5,7,true
         cells.insert("name".into(), "two\nlines".into());
         assert!(check_one(&cells).expect_err("wrong").detail.contains("line break"));
         assert!(check_one(&Cells::new()).expect_err("nothing").detail.contains("id"));
+        let half = [("id", "a"), ("main.uri", "rtsp://h/x"), ("sub.kbps", "5")];
+        let half = half.map(|(column, value)| (column.to_owned(), value.to_owned()));
+        let problem = check_one(&Cells::from(half)).expect_err("a profile without its address");
+        assert_eq!(problem.more.expect("fields")["fields"][0]["field"], "profiles.sub.uri");
         let comment =
             Cells::from([("id".to_owned(), "#1".to_owned()), ("main.uri".into(), "rtsp://h/x".into())]);
         assert!(check_one(&comment).is_err(), "a comment is no camera");
