@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use url::Url;
+use http_auth::{PasswordClient, PasswordParams};
+use reqwest::StatusCode;
+use url::{Position, Url};
 use vitrail_engine::base::{Login, Moment, SharedClock};
 
 use super::soap;
@@ -198,18 +200,15 @@ impl Client {
     }
 
     async fn post(&self, service: &Url, envelope: String) -> Result<String> {
-        let silent = |e: reqwest::Error| {
-            let why = if e.is_timeout() { "does not answer in time" } else { "cannot be reached" };
-            Problem::new(Kind::DeviceSilent, self.about.clone(), why).code("device-silent")
-        };
-        let request = self
-            .http
-            .post(service.clone())
-            .header("Content-Type", "application/soap+xml; charset=utf-8")
-            .body(envelope);
-        let mut response = request.send().await.map_err(silent)?;
-        if response.status() == reqwest::StatusCode::UNAUTHORIZED {
-            return Err(soap::login_refused(&self.about));
+        let silent = |e: reqwest::Error| self.silent(&e);
+        let mut response = self.send(service, &envelope, None).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let refused = || soap::login_refused(&self.about);
+            let authorization = self.authorization(service, &envelope, &response).ok_or_else(refused)?;
+            response = self.send(service, &envelope, Some(authorization)).await?;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                return Err(refused());
+            }
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(silent)? {
@@ -221,6 +220,42 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn send(&self, service: &Url, envelope: &str, login: Option<String>) -> Result<reqwest::Response> {
+        let mut request = self.http.post(service.clone());
+        request =
+            request.header("Content-Type", "application/soap+xml; charset=utf-8").body(envelope.to_owned());
+        if let Some(login) = login {
+            request = request.header("Authorization", login);
+        }
+        request.send().await.map_err(|e| self.silent(&e))
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> Problem {
+        let why = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+        Problem::new(Kind::DeviceSilent, self.about.clone(), why).code("device-silent")
+    }
+
+    /// The answer to a device that wants HTTP authentication: a digest, or over TLS the password itself.
+    fn authorization(&self, service: &Url, envelope: &str, response: &reqwest::Response) -> Option<String> {
+        let login = self.login.as_ref()?;
+        let mut asked: Vec<PasswordClient> = response
+            .headers()
+            .get_all("WWW-Authenticate")
+            .iter()
+            .filter_map(|value| PasswordClient::try_from(value.to_str().ok()?).ok())
+            .filter(|asked| matches!(asked, PasswordClient::Digest(_)) || service.scheme() == "https")
+            .collect();
+        asked.sort_by_key(|asked| !matches!(asked, PasswordClient::Digest(_)));
+        let parameters = PasswordParams {
+            username: &login.user,
+            password: &login.password,
+            uri: &service[Position::BeforePath..Position::AfterQuery],
+            method: "POST",
+            body: Some(envelope.as_bytes()),
+        };
+        asked.first_mut()?.respond(&parameters).ok()
     }
 
     /// The address of a service that a device names: on the same machine, whatever address the device

@@ -156,8 +156,8 @@ fn devices_answer_discovery() {
     );
 }
 
-/// A machine that answers whatever it is asked with these bytes, again and again or once.
-fn hostile(answer: Vec<u8>, endless: bool) -> SocketAddr {
+/// A machine that answers each request with what `answer` makes of it, once or without an end.
+fn machine(endless: bool, answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {
@@ -170,10 +170,60 @@ fn hostile(answer: Vec<u8>, endless: bool) -> SocketAddr {
                     _ => break,
                 }
             }
+            let answer = answer(&String::from_utf8_lossy(&request));
             while socket.write_all(&answer).is_ok() && endless {}
         }
     });
     address
+}
+
+fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        .into_bytes()
+}
+
+#[test]
+fn a_device_that_wants_http_authentication_gets_a_digest_and_never_the_password() {
+    let (devices, runtime) = (Devices::default(), runtime());
+    let clock: vitrail_engine::base::SharedClock = SimClock::new();
+    let ask = |challenge: &'static str| {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let requests = seen.clone();
+        let address = machine(false, move |request| {
+            let head = request.split("\r\n\r\n").next().unwrap_or_default();
+            requests.lock().expect("unpoisoned").push(head.to_owned());
+            let login = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().starts_with("authorization: ").then_some(line));
+            if login.is_some_and(|line| {
+                ["username=\"viewer\"", "nonce=\"n1\"", "uri=\"/onvif/device_service\"", "response="]
+                    .iter()
+                    .all(|part| line.contains(part))
+            }) {
+                return http(
+                    "200 OK",
+                    "",
+                    "<Envelope><Body><GetDeviceInformationResponse><Model>M1</Model></GetDeviceInformationResponse></Body></Envelope>",
+                );
+            }
+            http("401 Unauthorized", challenge, "")
+        });
+        let address = address_of(&address.to_string()).expect("an address");
+        let information = runtime.block_on(async {
+            let client = devices.connect(address, login("hunter2"), false, &clock).await?;
+            client.information().await
+        });
+        let heads = seen.lock().expect("unpoisoned").concat();
+        // viewer:hunter2 in Base64.
+        assert!(!heads.contains("hunter2") && !heads.contains("dmlld2VyOmh1bnRlcjI="), "{heads}");
+        information
+    };
+    let digest = "WWW-Authenticate: Basic realm=\"cam\"\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"n1\", qop=\"auth\"\r\n";
+    assert_eq!(ask(digest).expect("a digest").model.as_deref(), Some("M1"));
+    for no_way in ["WWW-Authenticate: Basic realm=\"cam\"\r\n", "", "WWW-Authenticate: Digest nonsense\r\n"] {
+        assert_eq!(ask(no_way).expect_err("no way in").code.as_deref(), Some("device-login"));
+    }
 }
 
 #[test]
@@ -189,7 +239,7 @@ fn hostile_devices_are_survived() {
         })
     };
     let code = |answer: Vec<u8>, endless| {
-        let problem = ask(hostile(answer, endless)).expect_err("hostile");
+        let problem = ask(machine(endless, move |_| answer.clone())).expect_err("hostile");
         assert!(!format!("{problem:?}").contains("hunter2"));
         (problem.kind, problem.code.unwrap_or_default())
     };
@@ -204,15 +254,12 @@ fn hostile_devices_are_survived() {
         "device-login"
     );
     let bomb = "<!DOCTYPE a [<!ENTITY x 'ha'>]><Envelope><Body>&x;</Body></Envelope>";
-    let answer = |body: &str| {
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
-            .into_bytes()
-    };
+    let answer = |body: &str| http("200 OK", "", body);
     assert_eq!(code(answer(bomb), false), strange);
     assert_eq!(code(answer("<html>hello</html>"), false), strange);
     assert_eq!(code(answer(&"<a>".repeat(50_000)), false), strange);
 
-    let trap = hostile(answer("<Envelope><Body/></Envelope>"), false);
+    let trap = machine(false, |_| http("200 OK", "", "<Envelope><Body/></Envelope>"));
     let elsewhere = format!(
         "HTTP/1.1 302 Found\r\nLocation: http://{trap}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
