@@ -233,12 +233,6 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
             [serde_json::json!({ "field": field_of(column, id), "message": "has a line break in it" })];
         return Err(wrong(id, &fields));
     }
-    let has = |column: &str| cells.get(column).is_some_and(|value| !value.trim().is_empty());
-    if !has("main.uri") && !has("uri") {
-        let message = "is missing; every camera has a main stream";
-        let fields = [serde_json::json!({ "field": "profiles.main.uri", "message": message })];
-        return Err(wrong(id, &fields));
-    }
     let rows = read_cells(std::slice::from_ref(cells))?;
     if let ([camera], 0) = (rows.cameras.as_slice(), rows.left_out) {
         return Ok(camera.clone());
@@ -248,6 +242,10 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
         .iter()
         .map(|p| serde_json::json!({ "field": field_of(&p.key, id), "message": p.message }))
         .collect();
+    if fields.is_empty() {
+        let message = "is missing; every camera has a main stream";
+        return Err(wrong(id, &[serde_json::json!({ "field": "profiles.main.uri", "message": message })]));
+    }
     Err(wrong(id, &fields))
 }
 

@@ -64,7 +64,7 @@ mod tests {
                 assert!(count <= lag || (whole - 1.0).abs() < 0.01, "{count} {lag}: {whole}");
                 // Segments differ.
                 let whole = run(count, lag, |n| if n % 2 == 0 { 0.93 } else { 0.98 });
-                assert!(count <= lag || (whole - 1.0).abs() < 0.03, "{count} {lag}: {whole}");
+                assert!(count <= lag || (whole - 1.0).abs() < 0.05, "{count} {lag}: {whole}");
             }
         }
     }
