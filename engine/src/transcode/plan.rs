@@ -14,11 +14,10 @@ use ffmpeg_next::codec::Id;
 
 /// Segments are at least about so long, in seconds: shorter ones would cost key frames, longer ones work
 /// that an interruption loses.
+const SEGMENT: f64 = 8.0;
 /// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
 /// chooses the level from the rate, and segments of unlike levels cannot be joined.
 const MAKE_UP: bool = false;
-
-const SEGMENT: f64 = 8.0;
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
 const USUAL_GOP: u32 = 250;
 /// The part of a target size that video may take: containers need the rest.
