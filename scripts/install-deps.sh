@@ -15,8 +15,6 @@ packages=(
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
   # the GPU path; mesa brings lavapipe, the software device that the tests use
   libvulkan1 mesa-vulkan-drivers
-  # the tests of the page: a browser, and what drives it
-  chromium nodejs
   # independent references and checks in the tests
   ffmpeg valgrind
   # the browser in which the controller's page is tested
