@@ -12,7 +12,7 @@ use vitrail_engine::base::files::write_whole;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 use vitrail_simulator::code::MAX_CAMERA;
-use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients};
+use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients, onvif};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +21,7 @@ Examples:
   vitrail cameras --count 1000 --inventory cams.csv
   vitrail cameras --count 8000 --sub 640x360@1 --codecs h264 --loop-seconds 2
   ffplay rtsp://127.0.0.1:8554/cam/1/sub
+  vitrail cameras --count 4 --onvif 127.0.0.1:8580
   vitrail cameras --send 'fault 3 silent on'     (tells the running cameras; 'help' lists all faults)";
 
 /// Above so many cameras, loops are shorter unless told otherwise: they take long to encode.
@@ -43,6 +44,10 @@ pub struct CamerasArgs {
     /// Address of the control port, which has no login: keep it on this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8553")]
     control: SocketAddr,
+    /// Serve an ONVIF device for each camera at this address, and answer WS-Discovery there and on the
+    /// network of that interface; --login is theirs too
+    #[arg(long, value_name = "ADDRESS")]
+    onvif: Option<SocketAddr>,
     /// Send a command to the control port of cameras that run already, print the answer and end
     #[arg(long, value_name = "COMMAND")]
     send: Option<String>,
@@ -99,6 +104,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
             .map_err(|e| Error::new(ErrorKind::Internal, "signals", "cannot be handled").caused_by(e))?;
     }
     let inventory = args.inventory.clone();
+    let (onvif, login) = (args.onvif, args.login.clone());
     if let Some(file) = &inventory {
         refuse_foreign(file)?;
     }
@@ -116,6 +122,18 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
     if let Some(control) = simulator.control() {
         println!("faults and figures: vitrail cameras --control {control} --send help");
+    }
+    let devices = match onvif {
+        None => None,
+        Some(listen) => {
+            let rtsp = simulator.reached();
+            let config =
+                onvif::Config { cameras: count, listen, login, rtsp, multicast: true, ..Default::default() };
+            Some(onvif::Devices::start(config)?)
+        }
+    };
+    if let Some(devices) = &devices {
+        println!("ONVIF devices: http://{}/onvif/1…{count}/device_service", devices.address());
     }
     if let Some(file) = &inventory {
         write_whole(file, simulator.inventory().as_bytes())?;

@@ -1,5 +1,6 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
+mod audit;
 mod cameras;
 mod capacity;
 mod doctor;
@@ -9,6 +10,7 @@ mod mosaic;
 mod parse;
 mod probe;
 mod quiet;
+mod registry;
 mod terminal;
 mod transcode;
 mod verify;
@@ -47,10 +49,14 @@ enum Command {
     Cameras(cameras::CamerasArgs),
     /// Check, list and convert inventories of cameras
     Inventory(inventory::Args),
+    /// List, import and export the cameras of a wall's controller, while it does not run
+    Registry(registry::Args),
     /// Measure this machine, predict what walls need, find how many cameras it carries
     Capacity(capacity::Args),
     /// Check evidence: the signature of its manifest, and every file that it names
     Verify(verify::Args),
+    /// Read, verify and export the audit log of a controller
+    Audit(audit::Args),
     /// Make and show the keys that sign evidence
     Key(key::Args),
     /// Say what cameras, files and streams send
@@ -75,7 +81,9 @@ fn main() -> ExitCode {
         Command::Cameras(args) => cameras::run(args).map(|()| ExitCode::SUCCESS),
         Command::Capacity(args) => capacity::run(args, &terminal).map(|()| ExitCode::SUCCESS),
         Command::Inventory(args) => inventory::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Registry(args) => registry::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args, &terminal),
+        Command::Audit(args) => audit::run(args, &terminal),
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Probe(args) => probe::run(args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => return ExitCode::from(doctor::run(&args, gpus())),

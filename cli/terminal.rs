@@ -40,6 +40,11 @@ impl Terminal {
         terminal
     }
 
+    /// Columns of a line.
+    pub fn columns(&self) -> usize {
+        usize::from(console::Term::stderr().size().1)
+    }
+
     /// Lets the last log lines out.
     pub fn finish(&self) {
         self.lines.close();
@@ -141,4 +146,24 @@ pub fn wait(shutdown: &Shutdown, limit: Duration) -> bool {
         std::thread::sleep(left.min(Duration::from_millis(50)));
     }
     true
+}
+
+/// What others wrote, without what could move a terminal's cursor or turn the reading order.
+pub fn shown(text: &str) -> String {
+    let dangerous = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_moves_no_cursor() {
+        assert_eq!(shown("a\u{1b}[2J\nok\u{202e}4pm"), "a\\u{1b}[2J\\u{a}ok\\u{202e}4pm");
+        assert_eq!(shown("Zaak 12/é"), "Zaak 12/é");
+    }
 }

@@ -9,7 +9,7 @@ use vitrail_engine::evidence::{
 };
 use vitrail_engine::{Error, ErrorKind, Result};
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, shown};
 
 /// Check evidence: the signature of its manifest, and every file that it names
 #[derive(clap::Args)]
@@ -192,25 +192,5 @@ fn conclusion(findings: &Findings) -> String {
             let wrong = findings.files.len() - ok - unreadable - skipped;
             format!("files that are not as they were: {wrong}; as they were: {ok}{sources}")
         }
-    }
-}
-
-/// What others wrote, without what could move a terminal's cursor or turn the reading order.
-fn shown(text: &str) -> String {
-    let dangerous = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_wrote_moves_no_cursor() {
-        assert_eq!(shown("a\u{1b}[2J\nok\u{202e}4pm"), "a\\u{1b}[2J\\u{a}ok\\u{202e}4pm");
-        assert_eq!(shown("Zaak 12/é"), "Zaak 12/é");
     }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A live wall on this machine: 16 simulated cameras, a 4x4 wall at 1920x1080, 25 pictures a second,
-# served over RTSP, recorded, and a snapshot at the end. Nothing leaves the machine.
+# A live wall on this machine: 16 simulated cameras of several zones, a 4x4 wall at 1920x1080, 25 pictures a
+# second, with its controller's page, served over RTSP, recorded, and a snapshot at the end. Nothing leaves the
+# machine.
 #
 #   DEMO_SECONDS=60           how long it runs; Ctrl-C ends it earlier
 #   VITRAIL=path/to/vitrail   use this program instead of building one
@@ -14,6 +15,7 @@ esac
 
 vitrail=${VITRAIL:-target/release/vitrail}
 if [ -z "${VITRAIL:-}" ]; then
+  make --no-print-directory web
   cargo build --release --locked --bin vitrail
 fi
 [ -x "$vitrail" ] || { echo "demo: no program $vitrail" >&2; exit 3; }
@@ -30,6 +32,8 @@ free_port() {
 camera_port=$(free_port 8554)
 control_port=$(free_port $((camera_port + 1)))
 wall_port=$(free_port 8600)
+page_port=$(free_port 8700)
+page=http://127.0.0.1:$page_port
 view=rtsp://127.0.0.1:$wall_port/wall
 
 # Each child gets a process group of its own, so that Ctrl-C reaches this script alone and children
@@ -52,11 +56,11 @@ trap '{ stop "$wall"; stop "$cameras"; } 2>/dev/null' EXIT
 trap 'echo; echo "demo: ending" >&2; [ -z "$wall" ] && exit 130; kill -TERM "$wall" 2>/dev/null || true' INT TERM
 
 mkdir -p demo
-rm -f demo/wall.mkv demo/wall.png demo/report.json demo/cameras.log
+rm -f demo/wall.mkv demo/wall.png demo/report.json demo/cameras.log demo/cameras.csv demo/wall.log demo/vitrail.db*
 
 echo "demo: starting 16 simulated cameras (their pictures are encoded once, then kept)"
 "$vitrail" cameras --count 16 --listen "127.0.0.1:$camera_port" --control "127.0.0.1:$control_port" \
-  >demo/cameras.log 2>&1 &
+  --inventory demo/cameras.csv >demo/cameras.log 2>&1 &
 cameras=$!
 ready=
 for ((i = 0; i < 1200; i++)); do
@@ -73,26 +77,53 @@ for ((i = 0; i < 1200; i++)); do
 done
 [ -n "$ready" ] || { echo "demo: the cameras did not start within two minutes" >&2; exit 1; }
 
-uris=()
-for n in $(seq 1 16); do
-  uris+=("rtsp://127.0.0.1:$camera_port/cam/$n/sub")
+cat >demo/wall.toml <<TEXT
+[wall]
+id = "demo"
+frame_rate = 25
+inventory = "cameras.csv"
+standby = "all"
+
+[control]
+listen = "127.0.0.1:$page_port"
+unit = "regional-crisis-centre"
+
+[[screen]]
+id = "wall"
+size = "1920x1080"
+grid = "4x4"
+cameras = "all"
+outputs = ["$view", "demo/wall.mkv"]
+TEXT
+
+"$vitrail" wall demo/wall.toml --for "${seconds}s" --snapshot demo/wall.png --report demo/report.json \
+  2> >(tee demo/wall.log >&2) &
+wall=$!
+
+# The wall is dark until somebody may see something: people, agreements and an incident come first.
+token=
+for ((i = 0; i < 300 && ${#token} == 0; i++)); do
+  kill -0 "$wall" 2>/dev/null || break
+  token=$(sed -n 's/.*with this token: //p' demo/wall.log)
+  sleep 0.1
 done
+if [ -n "$token" ]; then
+  people=$(node scripts/demo-rights.mjs "$page" "$token")
+  cat <<TEXT
 
-cat <<TEXT
+  The wall runs for $seconds seconds (Ctrl-C ends it). Its page:
 
-  The wall runs for $seconds seconds (Ctrl-C ends it). Look at it with one of these:
+    $page
+    $people
+
+  Log in as zoe and suspend an agreement: the tiles of that zone go dark. Or look at the wall itself:
 
     ffplay -fflags nobuffer -flags low_delay -rtsp_transport tcp $view
-    vlc --network-caching=100 $view
-    gst-launch-1.0 rtspsrc location=$view protocols=tcp latency=0 ! decodebin ! videoconvert ! autovideosink
 
   It is recorded in demo/wall.mkv; the snapshot demo/wall.png is written when it ends.
 
 TEXT
-
-"$vitrail" wall --grid 4x4 --size 1920x1080 --fps 25 --for "${seconds}s" \
-  --out "$view" --out demo/wall.mkv --snapshot demo/wall.png --report demo/report.json "${uris[@]}" &
-wall=$!
+fi
 status=0
 # A signal ends the first wait before the wall has ended.
 while :; do

@@ -15,10 +15,10 @@ packages=(
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
   # the GPU path; mesa brings lavapipe, the software device that the tests use
   libvulkan1 mesa-vulkan-drivers
+  # the controller: its database, and the browser in which its page is tested
+  libsqlite3-dev chromium
   # independent references and checks in the tests
-  ffmpeg valgrind
-  # the browser in which the controller's page is tested
-  chromium
+  ffmpeg valgrind strace
 )
 
 # Node builds the controller's page; one that is there from elsewhere (18 or newer) will do.

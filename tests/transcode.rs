@@ -381,6 +381,31 @@ fn real_recordings_come_out_whole() {
 }
 
 #[test]
+fn an_average_rate_comes_out_as_ffmpeg_makes_it_though_it_is_cut_into_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    // Noise that comes and goes: parts of unlike cost.
+    let picture = "testsrc2=size=320x240:rate=25:duration=60,noise=alls=20:allf=t:enable='lt(mod(t,23),9)'";
+    let source = ["-f", "lavfi", "-i", picture, "-pix_fmt", "yuv420p", "-g", "25"];
+    ffmpeg(
+        &[&source[..], &["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", text(&at("a.mp4"))]]
+            .concat(),
+    );
+    let source = at("a.mp4");
+    let rate = ["-c:v", "libx264", "-preset", "veryfast", "-b:v", "600k"];
+    ffmpeg(&[&["-i", text(&source)], &rate[..], &[text(&at("theirs.mp4"))]].concat());
+    let ours = at("ours.mp4");
+    let args = [text(&source), "-o", text(&ours), "--codec", "h264", "--bitrate", "600k", "--jobs", "2"];
+    let (code, outcomes, _, stderr) = transcode(&args);
+    assert_eq!(code, 0, "{outcomes:?} {stderr}");
+    assert!(outcomes[0]["report"]["segments"].as_u64().unwrap() >= 4, "{outcomes:?}");
+    let size = |name: &str| at(name).metadata().unwrap().len() as f64;
+    let ratio = size("ours.mp4") / size("theirs.mp4");
+    println!("{ratio:.3} of FFmpeg's size");
+    assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
+}
+
+#[test]
 fn a_stream_is_recorded_and_then_transcoded() {
     use vitrail_engine::base::SystemClock;
     use vitrail_simulator::{Config, Profile, Simulator};

@@ -106,8 +106,11 @@ impl Tally {
     }
 }
 
+/// So many seconds must be seen before a speed is told: a decoder is ahead of its encoder at first.
+const SEEN: f64 = 1.5;
+
 fn per_second(done: f64, seconds: f64) -> Option<f64> {
-    (done > 0.0 && seconds > 0.0).then(|| done / seconds)
+    (done > 0.0 && seconds >= SEEN).then(|| done / seconds)
 }
 
 fn figures(done_s: f64, of_s: f64, speed: Option<f64>) -> Figures {
@@ -115,11 +118,52 @@ fn figures(done_s: f64, of_s: f64, speed: Option<f64>) -> Figures {
     Figures { done_s, of_s, speed, left_s: speed.map(|speed| (of_s - done_s) / speed) }
 }
 
-/// `2.3x  0:12 left`.
-fn pace(figures: &Figures) -> String {
-    let speed = figures.speed.map(|speed| format!("{speed:.1}x")).unwrap_or_default();
-    let left = figures.left_s.map(|left| format!("  {} left", clock(left))).unwrap_or_default();
-    format!("{speed}{left}")
+/// `0:12 left`.
+fn left(figures: &Figures) -> Option<String> {
+    figures.left_s.map(|left| format!("{} left", clock(left)))
+}
+
+/// `2.3x`.
+fn speed(figures: &Figures) -> Option<String> {
+    figures.speed.map(|speed| format!("{speed:.1}x"))
+}
+
+/// Parts of a line that are there, two spaces apart.
+fn joined(parts: &[Option<String>]) -> String {
+    let there: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|p| !p.is_empty()).collect();
+    there.join("  ")
+}
+
+/// Columns of a bar, and those that are left for its text behind ` 100 %  `.
+fn layout(columns: usize) -> (usize, usize) {
+    let bar = (columns / 5).clamp(5, 24);
+    (bar, columns.saturating_sub(bar + 8))
+}
+
+/// What is said of a job in so many columns: where they are few, first its stage goes, then its speed;
+/// of its name the end is kept, which tells it from others.
+fn told(stage: &str, figures: Option<&Figures>, name: &str, columns: usize) -> String {
+    let (speed, left) = (figures.and_then(speed), figures.and_then(left));
+    let stage = Some(stage.to_owned());
+    let file = name.rsplit('/').next().unwrap_or(name);
+    // What a name needs to be known by.
+    let enough = file.chars().count().min(20);
+    let heads =
+        [joined(&[stage, speed.clone(), left.clone()]), joined(&[speed, left.clone()]), joined(&[left])];
+    let room = |head: &String| columns.saturating_sub(head.chars().count() + 2);
+    let head = heads.iter().find(|head| room(head) >= enough).cloned().unwrap_or_default();
+    let room = if head.is_empty() { columns } else { room(&head) };
+    joined(&[Some(head), Some(ending(name, room))])
+}
+
+/// The end of a text in so many columns.
+fn ending(text: &str, columns: usize) -> String {
+    let length = text.chars().count();
+    if length <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(length + 1 - columns.min(length)).collect();
+    if columns == 0 { kept } else { format!("…{kept}") }
 }
 
 /// A bar for each job that runs, and below them one for all; nothing where there is no terminal.
@@ -141,7 +185,7 @@ impl Bars {
     pub fn new(terminal: &Terminal, names: Vec<String>) -> Bars {
         let state = State { tally: Tally::new(names.len()), bars: vec![None; names.len()] };
         let all = terminal.status_line();
-        styled(&all);
+        styled(&all, layout(terminal.columns()).0);
         Bars { terminal: terminal.clone(), names, start: Instant::now(), all, state: Mutex::new(state) }
     }
 
@@ -163,7 +207,8 @@ impl Bars {
         }
         let all = state.tally.all(now);
         set(&self.all, &all);
-        self.all.set_message(format!("{}/{} files  {}", state.tally.ended(), self.names.len(), pace(&all)));
+        let files = format!("{}/{} files", state.tally.ended(), self.names.len());
+        self.all.set_message(joined(&[Some(files), left(&all), speed(&all)]));
     }
 
     fn line(&self, state: &mut State, job: usize, now: f64) {
@@ -171,14 +216,14 @@ impl Bars {
         let (Some(name), Some(bar)) = (self.names.get(job), state.bars.get_mut(job)) else { return };
         let bar = bar.get_or_insert_with(|| {
             let bar = self.terminal.line_above(&self.all);
-            styled(&bar);
+            styled(&bar, layout(self.terminal.columns()).0);
             bar
         });
-        let pace = figures.as_ref().map(pace).unwrap_or_default();
+        let (_, columns) = layout(self.terminal.columns());
         if let Some(figures) = &figures {
             set(bar, figures);
         }
-        bar.set_message(format!("{stage}  {pace}  {name}"));
+        bar.set_message(told(stage, figures.as_ref(), name, columns));
     }
 
     /// Takes the bars away.
@@ -191,8 +236,10 @@ impl Bars {
     }
 }
 
-fn styled(bar: &ProgressBar) {
-    if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}") {
+fn styled(bar: &ProgressBar, columns: usize) {
+    if let Ok(style) =
+        ProgressStyle::with_template(&format!("{{bar:{columns}}} {{percent:>3}} %  {{wide_msg}}"))
+    {
         bar.set_style(style);
     }
 }
@@ -250,6 +297,22 @@ mod tests {
         let tally = Tally::new(2);
         let all = tally.all(0.0);
         assert_eq!((all.done_s, all.of_s, all.speed, all.left_s), (0.0, 0.0, None, None));
-        assert_eq!(pace(&all), "");
+        assert_eq!((left(&all), speed(&all)), (None, None));
+    }
+
+    #[test]
+    fn a_line_says_what_there_is_room_for() {
+        let figures = Figures { done_s: 20.0, of_s: 100.0, speed: Some(2.5), left_s: Some(32.0) };
+        let line = |columns| told("encoding", Some(&figures), "/data/north/gate-2026-11-24.mp4", columns);
+        assert_eq!(line(60), "encoding  2.5x  0:32 left  /data/north/gate-2026-11-24.mp4");
+        assert_eq!(line(50), "encoding  2.5x  0:32 left  …th/gate-2026-11-24.mp4");
+        assert_eq!(line(40), "2.5x  0:32 left  …th/gate-2026-11-24.mp4");
+        assert_eq!(line(32), "0:32 left  …/gate-2026-11-24.mp4");
+        assert_eq!(line(20), "…gate-2026-11-24.mp4");
+        for columns in 0..80 {
+            assert!(line(columns).chars().count() <= columns, "{columns}: {}", line(columns));
+        }
+        assert_eq!(told("scanning", None, "ä/ö.mp4", 40), "scanning  ä/ö.mp4");
+        assert_eq!((layout(100), layout(40), layout(10)), ((20, 72), (8, 24), (5, 0)));
     }
 }

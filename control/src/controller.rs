@@ -43,9 +43,7 @@ impl Controller {
             wall.control.clone().ok_or_else(|| Problem::invalid("[control]", "is not in the wall file"))?;
         // What can be refused is refused before a camera is called.
         let listening = Listening::bind(&server_config(&spec), &spec.database)?;
-        let ledger = Ledger::signed(&spec.database, spec.checkpoints.as_deref())?;
-        let db = Database::open(&spec.database, ledger, clock)?;
-        let registry = Arc::new(Registry::open(db.clone(), &key_source(&spec)?)?);
+        let (db, registry) = open_registry(&spec, clock)?;
         let seeded = registry.seed_from(&wall)?;
         if seeded > 0 {
             tracing::info!(
@@ -56,6 +54,7 @@ impl Controller {
             unit: spec.unit.clone(),
             secure: spec.tls || spec.certificate.is_some(),
             origin: spec.origin.clone(),
+            oidc: spec.oidc.as_deref().map(crate::people::oidc::Settings::read).transpose()?,
             ..PeopleSettings::default()
         };
         let control = Control::new(db.clone(), people)?.with_registry(registry.clone());
@@ -128,12 +127,36 @@ impl Controller {
 
     /// Ends: viewers first, then the wall, on record. The wall's last report.
     pub fn stop(mut self) -> Option<WallReport> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<WallReport> {
         self.shutdown.cancel();
         self.live.stop();
         let report = self.conductor.stop();
         drop(self.server.take());
         report
     }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // Nothing to do where it was stopped in order.
+        if self.server.is_some() {
+            self.end();
+        }
+    }
+}
+
+/// Opens database and registry of a wall, as its controller does: one program at a time.
+///
+/// # Errors
+/// Another program has the database open, or the key of the credentials is missing or another one.
+pub fn open_registry(spec: &ControlSpec, clock: SharedClock) -> Result<(Arc<Database>, Arc<Registry>)> {
+    let ledger = Ledger::signed(&spec.database, spec.checkpoints.as_deref())?;
+    let db = Database::open(&spec.database, ledger, clock)?;
+    let registry = Arc::new(Registry::open(db.clone(), &key_source(spec)?)?);
+    Ok((db, registry))
 }
 
 fn server_config(spec: &ControlSpec) -> Config {

@@ -8,6 +8,7 @@ pub mod base;
 pub mod controller;
 pub mod db;
 pub mod live;
+pub mod onvif;
 pub mod people;
 pub mod registry;
 pub mod rights;

@@ -14,7 +14,6 @@ use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use base64ct::{Base64, Encoding};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Layer;
@@ -61,9 +60,8 @@ impl Default for Limits {
     }
 }
 
-/// The certificate to serve with: `"generated"`, or `{ certificate = "…pem", key = "…pem" }`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+/// The certificate to serve with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// Made at the first start and kept beside the database.
     Generated,
@@ -74,26 +72,6 @@ pub enum Tls {
         /// Private key.
         key: PathBuf,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Word(String),
-    Files { certificate: PathBuf, key: PathBuf },
-}
-
-impl TryFrom<Written> for Tls {
-    type Error = String;
-    fn try_from(written: Written) -> std::result::Result<Tls, String> {
-        match written {
-            Written::Word(word) if word == "generated" => Ok(Tls::Generated),
-            Written::Word(_) => {
-                Err("write tls = \"generated\", or { certificate = \"…pem\", key = \"…pem\" }".into())
-            }
-            Written::Files { certificate, key } => Ok(Tls::Own { certificate, key }),
-        }
-    }
 }
 
 /// An address that is listened on, before anything is served.
@@ -119,7 +97,7 @@ impl Listening {
     pub fn bind(config: &Config, database: &Path) -> Result<Listening> {
         if config.tls.is_none() && !config.listen.ip().is_loopback() {
             let remedy = format!(
-                "{} is not loopback, and without TLS others could listen in; set tls = \"generated\" or your own certificate",
+                "{} is not loopback, and without TLS others could listen in; set tls = true, or your own certificate and key",
                 config.listen.ip()
             );
             return Err(Problem::invalid("listen", remedy));

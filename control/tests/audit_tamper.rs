@@ -105,7 +105,10 @@ fn every_attack_on_a_database_is_found_and_named() {
     }
 }
 
-fn log_findings(log: &Log) -> (Verdict, Vec<(Fault, Option<i64>)>, Vec<(i64, i64)>) {
+/// The verdict, what is wrong where, and what can be trusted.
+type Found = (Verdict, Vec<(Fault, Option<i64>)>, Vec<(i64, i64)>);
+
+fn log_findings(log: &Log) -> Found {
     let findings = log.verify();
     (findings.verdict, faults(&findings), trusted(&findings))
 }

@@ -17,7 +17,7 @@ use stage::{Stage, Wish};
 const TIME: Duration = Duration::from_secs(20);
 
 #[test]
-#[ignore = "a measurement: EXCLUSIVE machine, a minute and a half"]
+#[ignore = "a measurement: a quiet machine, a minute and a half"]
 fn cpu_by_the_number_of_viewers() {
     measure(None);
     measure(Some(Rate::Crf(1)));

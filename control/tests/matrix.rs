@@ -40,7 +40,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/zones", "ZI"),
     ("GET", "/api/v1/zones/{id}", "OSZI"),
     ("PATCH", "/api/v1/zones/{id}", "ZI"),
-    ("DELETE", "/api/v1/zones/{id}", "ZI"),
+    ("DELETE", "/api/v1/zones/{id}", "I"),
     ("GET", "/api/v1/sites", "OSZI"),
     ("POST", "/api/v1/sites", "ZI"),
     ("GET", "/api/v1/sites/{id}", "OSZI"),

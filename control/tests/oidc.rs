@@ -183,7 +183,7 @@ async fn whom_the_provider_names_is_logged_in_with_the_role_that_its_claims_give
     assert_eq!(sign_on(&bench, &provider).await.code(), (403, "oidc-role".into()));
     let how = |record: &Value| record["event"]["details"]["how"].clone();
     assert_eq!(bench.records("login.succeeded").iter().map(how).collect::<Vec<_>>(), ["oidc", "oidc"]);
-    assert_eq!(bench.records("login.refused")[0]["event"]["details"]["reason"], "oidc-role");
+    assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-role");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn answers_that_do_not_hold_let_nobody_in() {
         let refused = sign_on(&bench, &provider).await;
         assert_eq!(refused.code(), (401, "sign-on".into()), "{what}");
         assert!(refused.headers.get("set-cookie").is_none(), "{what}");
-        assert_eq!(bench.records("login.refused")[0]["event"]["details"]["reason"], "oidc-token", "{what}");
+        assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-token", "{what}");
         *provider.twist.lock().unwrap() = None;
         session(&sign_on(&bench, &provider).await);
     }
@@ -230,7 +230,7 @@ async fn a_way_back_belongs_to_one_browser_and_one_sign_on() {
     assert_eq!(back(&bench, "a=b", &right).await.code(), refused, "another browser");
     let (_, others) = go(&bench).await;
     assert_eq!(back(&bench, &others, &right).await.code(), refused, "another sign-on's state");
-    assert_eq!(bench.records("login.refused")[0]["event"]["details"]["reason"], "oidc-state");
+    assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-state");
     session(&back(&bench, &cookie, &right).await);
     assert_eq!(back(&bench, &cookie, &right).await.code(), refused, "once");
     let (url, cookie) = go(&bench).await;

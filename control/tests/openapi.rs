@@ -137,8 +137,12 @@ fn the_reference_lists_every_operation() {
         vec!["| route | permission | what | operation |".to_owned(), "|---|---|---|---|".to_owned()];
     for (method, path, operation) in operations(&document) {
         let permission = operation["x-permission"].as_str().unwrap_or("–");
-        let what =
-            operation["summary"].as_str().unwrap_or_default().trim_end_matches('.').replace('|', "\\|");
+        let what = operation["summary"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .replace('|', "\\|")
+            .replace('\n', " ");
         let id = operation["operationId"].as_str().unwrap_or_default();
         lines.push(format!("| {method} `{path}` | {permission} | {what} | `{id}` |"));
     }

@@ -44,19 +44,6 @@ fn without_tls_only_this_machine_is_served() {
     assert!(listening.url().starts_with("http://127.0.0.1:") && listening.fingerprint().is_none());
 }
 
-#[test]
-fn the_files_words_for_tls_are_understood() {
-    #[derive(serde::Deserialize)]
-    struct File {
-        tls: Tls,
-    }
-    let read = |text: &str| toml::from_str::<File>(text).map(|file| file.tls);
-    assert_eq!(read("tls = \"generated\"").unwrap(), Tls::Generated);
-    let own = Tls::Own { certificate: "a.pem".into(), key: "b.pem".into() };
-    assert_eq!(read("tls = { certificate = \"a.pem\", key = \"b.pem\" }").unwrap(), own);
-    assert!(read("tls = \"yes\"").unwrap_err().to_string().contains("generated"));
-}
-
 #[tokio::test]
 async fn a_generated_certificate_serves_and_stays_the_same() {
     let bench = Bench::new();

@@ -20,6 +20,7 @@ pub mod footage;
 pub mod gst_server;
 mod inventory;
 mod limits;
+pub mod onvif;
 pub mod picture;
 mod rtsp;
 pub mod scene;

@@ -143,14 +143,19 @@ impl Simulator {
         &self.cameras
     }
 
-    /// The URI of a stream without the login, as a client on this machine reaches it.
-    pub(crate) fn local_uri(&self, camera: u16, profile: Profile) -> String {
+    /// Where a client on this machine reaches the RTSP server.
+    pub fn reached(&self) -> SocketAddr {
         let host = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        format!("rtsp://{}/cam/{camera}/{profile}", SocketAddr::new(host, self.address.port()))
+        SocketAddr::new(host, self.address.port())
+    }
+
+    /// The URI of a stream without the login, as a client on this machine reaches it.
+    pub(crate) fn local_uri(&self, camera: u16, profile: Profile) -> String {
+        format!("rtsp://{}/cam/{camera}/{profile}", self.reached())
     }
 
     /// The URI of a stream without the login.

@@ -173,7 +173,7 @@ createServer(async (request, response) => {
   const at = (pattern) => { const m = new RegExp(`^${pattern}$`).exec(path); return m && m.slice(1).map(decodeURIComponent); };
   const verb = request.method;
   let m;
-  if (path === '/setup') { if (verb === 'GET') return send(200, { needed, oidc: null }); needed = false; return send(201, {}); }
+  if (path === '/setup') { if (verb === 'GET') return send(200, { needed, sign_on: false }); needed = false; return send(201, {}); }
   if (path === '/login') { me = people.find((p) => p.name === data.name) ?? null; if (!me) return wrong(401, 'login', 'wrong name or password', 'login'); record('login.succeeded'); return send(200, {}); }
   if (!me) return wrong(401, 'login', 'log in first');
   if (path === '/logout') { me = null; return send(204, ''); }

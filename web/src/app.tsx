@@ -25,6 +25,14 @@ const Audit = lazy(() => import('./views/audit').then((m) => ({ default: m.Audit
 const Accounts = lazy(() => import('./views/people').then((m) => ({ default: m.Accounts })));
 const Myself = lazy(() => import('./views/people').then((m) => ({ default: m.Myself })));
 
+/** After the last of several changes, so that an import is read once. */
+const REGISTRY_SETTLES_MS = 1500;
+let registryTimer: ReturnType<typeof setTimeout> | undefined;
+function rereadRegistry() {
+  clearTimeout(registryTimer);
+  registryTimer = setTimeout(() => void readRegistry().catch(() => {}), REGISTRY_SETTLES_MS);
+}
+
 interface View { name: string; permission: Permission; component: preact.ComponentType }
 const VIEWS: View[] = [
   { name: 'wall', permission: 'view-wall', component: WallView },
@@ -73,7 +81,7 @@ function Inside() {
           void readIncident();
         }
         else if (name === 'agreement') agreementsChanged.value++;
-        else if (name === 'registry') void readRegistry().catch(() => {});
+        else if (name === 'registry') rereadRegistry();
         else if (name === 'notice' && data && typeof data === 'object' && 'text' in data) say(String((data as { text: unknown }).text), 'warn');
         if (name === 'incident' || name === 'alarm' || name === 'tour' || name === 'agreement') void refreshState();
       },

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { folded, search, treeLines, type Row } from '../src/state/registry';
 
-const row = (id: string, name: string, zone: string | null, site: string | null): Row => ({ id, name, zone, site, latitude: null, longitude: null, text: folded(`${id} ${name} ${zone ?? ''} ${site ?? ''}`) });
+const row = (id: string, name: string, zone: string | null, site: string | null): Row => ({ id, name, zone, site, latitude: null, longitude: null, onvif: false, text: folded(`${id} ${name} ${zone ?? ''} ${site ?? ''}`) });
 const list = [row('cam-1', 'Église Sainte-Marie', 'north', 'square'), row('cam-2', 'Gare du Midi', 'north', 'station'), row('cam-3', 'Canal lock', 'canal', null), row('cam-4', 'Lost', null, null)];
 
 describe('search', () => {

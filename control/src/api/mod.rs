@@ -44,6 +44,8 @@ pub struct Control {
     pub people: Arc<People>,
     /// The right to see, as it stands now.
     pub rights: Arc<Policy>,
+    /// ONVIF devices, and what was learnt of them.
+    pub devices: crate::onvif::Devices,
     /// Counters and readiness, for monitoring.
     pub monitor: metrics::Monitor,
     /// Zones, sites and cameras, where there are any.
@@ -61,6 +63,7 @@ impl Control {
             people: Arc::new(People::new(db.clone(), people)?),
             rights: Policy::open(db.clone())?,
             monitor: metrics::Monitor::new(db.clock().clone()),
+            devices: Default::default(),
             registry: None,
             wall: None,
             live: None,

@@ -168,7 +168,15 @@ impl From<rusqlite::Error> for Problem {
             Some(DiskFull | ReadOnly | SystemIoFailure | CannotOpen | DatabaseBusy | DatabaseLocked) => {
                 Problem::new(Kind::Unavailable, "database", format!("cannot be written now: {error}"))
             }
-            _ => Problem::internal("database", error.to_string()),
+            _ => match &error {
+                // A trigger says in plain words what is to be kept.
+                rusqlite::Error::SqliteFailure(code, Some(why))
+                    if code.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER =>
+                {
+                    Problem::conflict("database", why.clone()).code("kept")
+                }
+                _ => Problem::internal("database", error.to_string()),
+            },
         }
     }
 }

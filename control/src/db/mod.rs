@@ -202,6 +202,16 @@ impl Database {
         self.writer().ledger.settle()
     }
 
+    /// Writes the write-ahead log back into the database and cuts it: nothing of what was replaced is left
+    /// in it, as far as no reader needs it.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_back(&self) -> Result<()> {
+        self.writer().connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// Verifies the whole log, with the controller's own key and checkpoint file, beside writers.
     ///
     /// # Errors

@@ -220,3 +220,50 @@ fn the_triggers_refuse_changes_of_the_log() {
         assert!(refused.to_string().contains("append-only"), "{sql}: {refused}");
     }
 }
+
+/// `cargo test --release -p vitrail-control --lib -- --ignored --nocapture appends_per_second`, in TMPDIR.
+#[test]
+#[ignore = "a measurement"]
+fn appends_per_second() {
+    let (folder, _clock, db) = setup();
+    let event = Event {
+        zone: Some("north".into()),
+        camera: Some("cam-7".into()),
+        screen: Some("left".into()),
+        incident: Some("I-2026-0001".into()),
+        agreement: Some("A-2026-0004".into()),
+        basis: Some("A-2026-0004, I-2026-0001: safety at an event".into()),
+        ..Event::new("showing.started")
+    };
+    let mut times: Vec<Duration> = (0..5000)
+        .map(|_| {
+            let begun = std::time::Instant::now();
+            db.record(&Actor::system(), event.clone()).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    let all: Duration = times.iter().sum();
+    times.sort();
+    println!(
+        "one record a commit: {:.0}/s, p50 {:?}, p99 {:?}",
+        5000.0 / all.as_secs_f64(),
+        times[2500],
+        times[4950]
+    );
+    let begun = std::time::Instant::now();
+    for _ in 0..100 {
+        let many = |_: &Transaction<'_>, events: &mut Vec<Event>| {
+            events.extend(std::iter::repeat_n(event.clone(), 256));
+            Ok(())
+        };
+        db.change(&Actor::system(), many).unwrap();
+    }
+    println!("256 records a commit: {:.0} records/s", 25_600.0 / begun.elapsed().as_secs_f64());
+    let begun = std::time::Instant::now();
+    let findings = db.verify(&mut |_, _| {}).unwrap();
+    println!("verified: {:.0} records/s", findings.records as f64 / begun.elapsed().as_secs_f64());
+    db.close().unwrap();
+    drop(db);
+    let bytes = std::fs::metadata(folder.path().join("v.db")).unwrap().len();
+    println!("{} bytes a record in the database", bytes / findings.records);
+}

@@ -184,7 +184,7 @@ impl People {
             via: "login".into(),
             address: who.address.map(|address| address.to_string()),
         };
-        let mut details = json!({ "reason": reason });
+        let mut details = json!({});
         match &account {
             Some(account) => details["name"] = json!(account.name),
             None => {
@@ -194,7 +194,7 @@ impl People {
         }
         let subject = account.map(|account| account.id);
         let people = self.clone();
-        let event = Event { subject, details, ..Event::new("login.refused") };
+        let event = Event { subject, details, reason: Some(reason.into()), ..Event::new("login.refused") };
         crate::api::blocking(move || people.db.record(&actor, event)).await
     }
 }

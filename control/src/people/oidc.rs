@@ -2,7 +2,7 @@
 //! What the provider says of a person is mapped to a role; nobody is let in that no line names.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ const BELIEVED: Duration = Duration::from_secs(300);
 /// How long the provider may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// `[control.oidc]` of the wall file.
+/// The file that `oidc` in the wall file's `[control]` table names.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -85,6 +85,23 @@ pub struct Mapping {
     /// The claim that holds the unit.
     #[serde(default)]
     pub unit_claim: Option<String>,
+}
+
+impl Settings {
+    /// Reads the settings of a file (TOML). Paths in it are seen from its folder.
+    pub fn read(path: &Path) -> Result<Settings> {
+        let wrong = |text: String| Problem::invalid(path.display().to_string(), text);
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        let mut settings: Settings = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        settings.ca = settings.ca.map(|ca| folder.join(ca));
+        if let Some(("file", secret)) =
+            settings.client_secret.as_deref().and_then(|from| from.split_once(':'))
+        {
+            settings.client_secret = Some(format!("file:{}", folder.join(secret).display()));
+        }
+        Ok(settings)
+    }
 }
 
 /// All claims that are not standard ones.
@@ -173,7 +190,7 @@ type Refused = (&'static str, Problem);
 impl SignOn {
     /// Sign-on as set. Asks the provider nothing yet.
     pub fn new(settings: Settings, clock: SharedClock) -> Result<SignOn> {
-        let wrong = |what: &str, text: String| Problem::invalid(format!("control.oidc.{what}"), text);
+        let wrong = |what: &str, text: String| Problem::invalid(format!("sign-on: {what}"), text);
         let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|e| wrong("issuer", e.to_string()))?;
         let redirect =
             RedirectUrl::new(settings.redirect.clone()).map_err(|e| wrong("redirect", e.to_string()))?;
@@ -473,7 +490,7 @@ fn private(url: &url::Url) -> bool {
 
 /// A secret from the environment or a file: never from the wall file itself.
 fn read_secret(from: &str) -> Result<ClientSecret> {
-    let wrong = |text: String| Problem::invalid("control.oidc.client_secret", text);
+    let wrong = |text: String| Problem::invalid("sign-on: client_secret", text);
     let text = match from.split_once(':') {
         Some(("env", name)) => std::env::var(name).map_err(|e| wrong(format!("{name}: {e}")))?,
         Some(("file", path)) => std::fs::read_to_string(path).map_err(|e| wrong(format!("{path}: {e}")))?,
@@ -533,6 +550,18 @@ mod tests {
             private("https://id.example") && private("http://127.0.0.1:1") && private("http://localhost")
         );
         assert!(!private("http://id.example") && !private("http://10.0.0.1") && !private("ftp://localhost"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("oidc.toml");
+        let text = "issuer = 'https://id.example'\nclient_id = 'vitrail'\nredirect = 'https://w.example/api/v1/oidc/callback'\n\
+                    client_secret = 'file:secret'\n[[roles]]\nclaim = 'groups'\nvalue = 'watch'\nrole = 'operator'\n";
+        std::fs::write(&file, text).expect("written");
+        std::fs::write(folder.path().join("secret"), "s3cret\n").expect("written");
+        let settings = Settings::read(&file).expect("reads");
+        let from = settings.client_secret.expect("one");
+        assert_eq!(read_secret(&from).expect("reads").secret(), "s3cret");
+        assert!(settings.roles[0].role == Role::Operator && !settings.provision);
+        std::fs::write(&file, format!("{text}\ntypo = 1")).expect("written");
+        assert!(Settings::read(&file).is_err());
         assert!(read_secret("hunter2").is_err() && read_secret("env:VITRAIL_NO_SUCH_VARIABLE").is_err());
     }
 }

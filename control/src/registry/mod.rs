@@ -108,11 +108,8 @@ impl Registry {
             Ok(all.len())
         })?;
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = new;
-        self.db.read(|connection| {
-            // What is left of the old values lies in the log until it is written back and cut.
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            Ok(())
-        })?;
+        // What is left of the old values lies in the write-ahead log until it is written back and cut.
+        self.db.write_back()?;
         Ok(count)
     }
 }

@@ -33,6 +33,9 @@ const PROFILE_COLUMNS: [&str; 5] = ["uri", "size", "fps", "codec", "kbps"];
 /// Characters of a name, a zone or a site at most: what a label or a list can show.
 pub(super) const MAX_TEXT: usize = 200;
 
+/// Masks of a camera at most; they stand in a record when they change.
+const MAX_MASKS: usize = 256;
+
 /// Cells by column. Empty ones are left out.
 pub(super) type Cells = BTreeMap<String, String>;
 
@@ -239,6 +242,10 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
         .iter()
         .map(|p| serde_json::json!({ "field": field_of(&p.key, id), "message": p.message }))
         .collect();
+    if fields.is_empty() {
+        let message = "is missing; every camera has a main stream";
+        return Err(wrong(id, &[serde_json::json!({ "field": "profiles.main.uri", "message": message })]));
+    }
     Err(wrong(id, &fields))
 }
 
@@ -291,6 +298,9 @@ pub(super) fn tidy(mut camera: CameraSpec) -> std::result::Result<CameraSpec, (&
         if text.chars().count() > MAX_TEXT {
             return Err((field, format!("is longer than {MAX_TEXT} characters")));
         }
+    }
+    if camera.masks.len() > MAX_MASKS {
+        return Err(("masks", format!("are more than {MAX_MASKS}")));
     }
     if camera.name.is_empty() {
         camera.name = camera.id.to_string();

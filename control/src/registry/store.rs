@@ -308,8 +308,11 @@ fn not_opened(connection: &Connection, key: &Key, id: &str) -> Problem {
     }
 }
 
-/// The mark of the key: its id, nonce and sealed text.
-pub(super) fn mark(connection: &Connection) -> Result<Option<(String, Vec<u8>, Vec<u8>)>> {
+/// The mark of a key: its id, nonce and sealed text.
+pub(super) type Mark = (String, Vec<u8>, Vec<u8>);
+
+/// The mark of the key under which credentials are sealed, where there are any.
+pub(super) fn mark(connection: &Connection) -> Result<Option<Mark>> {
     let mark = connection.query_row("SELECT id, nonce, sealed FROM registry_key", [], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     });

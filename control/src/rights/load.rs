@@ -1,4 +1,4 @@
-//! Reads all rights from the database, in one transaction: one moment, not a mixture.
+//! Reads all rights from the database, within one read of it: one moment, not a mixture.
 
 use rusqlite::{Connection, Row};
 
@@ -13,7 +13,6 @@ use crate::{Result, Utc};
 /// # Errors
 /// Those of the database, and a record that cannot be understood: half of the rights is none.
 pub(super) fn load(connection: &Connection, now: Utc) -> Result<Rights> {
-    // Called within one transaction, so that the three are of one moment.
     Ok(Rights::new(agreements(connection)?, open_incidents(connection, now)?, accounts(connection)?))
 }
 

@@ -14,6 +14,8 @@ const LONGEST_NAME: usize = 200;
 const LONGEST_TEXT: usize = 4000;
 /// Most entries of one list.
 const MOST_ENTRIES: usize = 100;
+/// Bytes of all terms of an agreement, as JSON: a record holds those before and after a change.
+const MOST_BYTES: usize = 16 << 10;
 
 /// For what pictures may be used: a word, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -164,7 +166,10 @@ impl Terms {
             return Err(Problem::invalid("live", "grant at least one of live, record and export"));
         }
         if terms.valid_from >= terms.valid_to {
-            return Err(Problem::invalid("valid_to", "lies before valid_from"));
+            return Err(Problem::invalid("valid_to", "is not after valid_from"));
+        }
+        if serde_json::json!(terms).to_string().len() > MOST_BYTES {
+            return Err(Problem::invalid("terms", format!("are longer than {MOST_BYTES} bytes in all")));
         }
         Ok(terms)
     }

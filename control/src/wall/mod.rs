@@ -43,6 +43,10 @@ pub use tours::{Tour, Tours};
 
 /// How often the conductor looks by itself whether something ends or begins.
 const BEAT: Duration = Duration::from_millis(200);
+/// How long the conductor trusts that nothing ends by the clock.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// What stays due although it was seen to is tried again after this.
+const NO_SOONER: Duration = Duration::from_millis(10);
 /// Layouts that can be undone.
 const UNDO: usize = 100;
 
@@ -195,20 +199,29 @@ impl Conductor {
         loop {
             let left = u64::try_from(due.0.saturating_sub(self.db.now().0)).unwrap_or(0);
             let wait = BEAT.min(Duration::from_millis(left.max(1)));
-            if self.wake.receive(wait) == Err(Empty::Closed) {
-                return;
+            let news = match self.wake.receive(wait) {
+                Ok(()) => true,
+                Err(Empty::Closed) => return,
+                Err(_) => false,
+            };
+            let over = self.db.now() >= due;
+            if news || over {
+                due = self.policy.tick().unwrap_or_else(|problem| {
+                    tracing::error!("{problem}");
+                    self.db.now().plus(BEAT)
+                });
+                // By the clock alone rights end too. A time that never comes is looked at now and then.
+                let now = self.db.now();
+                due = due.clamp(now.plus(NO_SOONER), now.plus(LOOK_AGAIN));
+                self.gate.enforce();
             }
-            due = self.policy.tick().unwrap_or_else(|problem| {
-                tracing::error!("{problem}");
-                self.db.now()
-            });
-            // By the clock alone rights end too.
-            self.gate.enforce();
-            self.beat();
+            self.beat(news || over);
         }
     }
 
-    fn beat(&self) {
+    /// With `look`, rights may have changed: cameras that are kept ready are judged too, which takes
+    /// milliseconds where there are thousands.
+    fn beat(&self, look: bool) {
         if self.cameras_changed.swap(false, Ordering::Relaxed)
             && let Err(problem) = self.follow_cameras()
         {
@@ -217,6 +230,12 @@ impl Conductor {
         }
         let mut desk = self.desk();
         if let Err(problem) = self.settle(&mut desk, &Actor::system(), None, Vec::new()) {
+            tracing::debug!("{problem}");
+        }
+        if look
+            && self.gate.has_news()
+            && let Err(problem) = self.engine(|wall| wall.ask_again(&*self.gate))
+        {
             tracing::debug!("{problem}");
         }
         drop(desk);
@@ -228,10 +247,13 @@ impl Conductor {
             desk.news_at = now;
         }
         drop(desk);
-        if tell {
-            self.db.tend();
+        if !tell {
+            return;
         }
-        if tell && let Ok(state) = self.state() {
+        self.db.tend();
+        if self.bus.listeners() > 0
+            && let Ok(state) = self.state()
+        {
             self.bus.tell("wall", &state);
         }
     }

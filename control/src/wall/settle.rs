@@ -91,7 +91,7 @@ impl Conductor {
         if changed {
             self.show(desk, scene)?;
         }
-        if news || changed || self.gate.has_news() {
+        if news || changed {
             self.engine(|wall| wall.ask_again(&*self.gate))?;
         }
         Ok(())

@@ -144,7 +144,8 @@ impl Conductor {
     /// Unavailable where the wall has ended, or the database cannot be read.
     pub fn state(&self) -> Result<WallState> {
         let desk = self.desk();
-        let (wish, trouble) = (desk.layout.clone(), desk.log_trouble.clone());
+        let unwell = || self.db.log_state().err().map(|trouble| trouble.to_string());
+        let (wish, trouble) = (desk.layout.clone(), desk.log_trouble.clone().or_else(unwell));
         let known = desk.cameras.len();
         let by_id: HashMap<&str, &Tile> = wish.tiles().map(|tile| (tile.id.as_str(), tile)).collect();
         let cameras: HashMap<String, _> = wish

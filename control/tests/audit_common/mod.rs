@@ -117,7 +117,7 @@ pub fn anna() -> Actor {
 /// Like what the controller writes; every third concerns the zone `south`.
 pub fn event(n: usize) -> Event {
     Event {
-        zone: Some(if n % 3 == 0 { "south" } else { "north" }.into()),
+        zone: Some(if n.is_multiple_of(3) { "south" } else { "north" }.into()),
         camera: Some(format!("cam-{}", n % 7)),
         screen: Some("left".into()),
         incident: Some("I-2026-0001".into()),

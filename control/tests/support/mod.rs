@@ -12,6 +12,7 @@ use vitrail_control::api::{Control, Shared, router};
 use vitrail_control::audit::{Actor, Ledger};
 use vitrail_control::db::Database;
 use vitrail_control::people::{NewAccount, Password, Role, Settings, Who};
+use vitrail_control::registry::{KeySource, Registry};
 use vitrail_engine::base::SimClock;
 
 /// A password that is good enough.
@@ -74,7 +75,9 @@ impl Bench {
         clock.advance(std::time::Duration::from_secs(86400));
         let db = Database::open(&folder.path().join("vitrail.db"), Ledger::default(), clock.clone())
             .expect("opens");
-        let shared = Arc::new(Control::new(db, settings).expect("starts"));
+        let key = KeySource::File(folder.path().join("credentials"));
+        let registry = Arc::new(Registry::open(db.clone(), &key).expect("opens"));
+        let shared = Arc::new(Control::new(db, settings).expect("starts").with_registry(registry));
         Bench { router: router(shared.clone()), clock, shared, folder }
     }
 

@@ -376,8 +376,8 @@ fn nothing_is_written_where_a_file_is_missing_or_out_of_place() {
         (vec![case.path("case/nothing.mp4")], base.sources.clone(), "is not there"),
         (vec![case.path("case/link.mp4")], base.sources.clone(), "is a link"),
         (vec![output.clone(), case.path(FILES[0])], base.sources.clone(), "outside the folder"),
-        (vec![output.clone()], vec![case.path("nothing")], "cannot be found"),
-        (vec![output.clone()], vec![case.path("recordings")], "is a folder"),
+        (vec![output.clone()], vec![case.path("nothing").into()], "cannot be found"),
+        (vec![output.clone()], vec![case.path("recordings").into()], "is a folder"),
         (vec![output.clone()], vec![], "needs a source"),
     ];
     for (outputs, sources, why) in wrong {
@@ -434,7 +434,7 @@ fn sources_of_several_folders_keep_apart() {
         fs::write(case.path(place).join("1.mp4"), place).unwrap();
     }
     let (north, south) = (case.path("zones/north/1.mp4"), case.path("zones/south/1.mp4"));
-    let sources = vec![north.clone(), south, north];
+    let sources = [north.clone(), south, north].map(Into::into).to_vec();
     let export = Export { overwrite: true, ..export(&case.key) };
     write(&export, Subject { sources, ..subject(case.folder.path()) }, &*clock()).unwrap();
     let found = verify(&Check { sources: vec![case.path("zones")], ..case.check() }, &mut |_| {}).unwrap();

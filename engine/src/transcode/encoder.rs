@@ -33,6 +33,8 @@ pub(super) struct Timing {
     pub time_base: (i64, i64),
     /// Pictures a second, about.
     pub frame_rate: Ratio,
+    /// One of several segments: its average rate is to be that of ten seconds, not of hours.
+    pub cut: bool,
     /// Key frames exactly at the GOP's length: all renditions of a ladder alike.
     pub aligned: bool,
 }
@@ -258,7 +260,10 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
             let aligned = format!("scenecut=0:keyint={gop}:min-keyint={gop}:open-gop=0");
             let aligned = if timing.aligned { aligned } else { String::new() };
             if name == "libx264" {
-                options.set("x264-params", &aligned);
+                // Rate tolerance: from one segment to the next nothing is left over.
+                let tight = timing.cut && matches!(encode.rate, RateSpec::Kbps(_));
+                let rate = if tight { "ratetol=0.25" } else { "" };
+                options.set("x264-params", [aligned.as_str(), rate].join(":").trim_matches(':'));
             } else {
                 let pools =
                     format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));

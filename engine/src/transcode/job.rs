@@ -181,6 +181,7 @@ fn identity(
         "renditions": plan.renditions.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>(),
         "sound": format!("{:?}", plan.sound),
         "segments": segments,
+        "lag": plan.lag,
     });
     serde_json::to_string_pretty(&identity).map_err(unwritten)
 }

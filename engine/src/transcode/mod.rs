@@ -19,6 +19,7 @@ mod join;
 pub mod package;
 mod plan;
 pub mod queue;
+mod rate;
 mod reader;
 mod record;
 mod report;

@@ -15,6 +15,9 @@ use ffmpeg_next::codec::Id;
 /// Segments are at least about so long, in seconds: shorter ones would cost key frames, longer ones work
 /// that an interruption loses.
 const SEGMENT: f64 = 8.0;
+/// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
+/// chooses the level from the rate, and segments of unlike levels cannot be joined.
+const MAKE_UP: bool = false;
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
 const USUAL_GOP: u32 = 250;
 /// The part of a target size that video may take: containers need the rest.
@@ -69,11 +72,19 @@ pub(super) struct Plan {
     pub frame_rate: Ratio,
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
+    /// A segment's rate depends on those before it, but for so many; `None` where no rate is asked for, or
+    /// there is one segment.
+    pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
 }
 
 impl Plan {
+    /// How many segments, from the first, must be made before one can be: their sizes decide its rate.
+    pub fn needs(&self, segment: usize) -> usize {
+        self.lag.map_or(0, |lag| segment.saturating_sub(lag))
+    }
+
     /// A source's time as a tick of what comes out, counted from the beginning of the range, where each
     /// picture keeps its time.
     pub fn out_time(&self, pts: i64) -> i64 {
@@ -139,7 +150,23 @@ pub(super) fn decide(
     if copy.is_none() && segments.len() == 1 && seconds > 60.0 {
         warnings.push("it can be cut nowhere, so an interrupted job starts over".into());
     }
-    Ok(Plan { copy, reason, range, pictures, out_base, frame_rate, segments, renditions, sound, warnings })
+    let rated = renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_)));
+    // As many as are in the making when one is taken, and that one: nobody waits, unless a segment takes
+    // twice as long as the next two.
+    let lag = (MAKE_UP && copy.is_none() && rated && segments.len() > 1).then_some(share.max(2));
+    Ok(Plan {
+        copy,
+        reason,
+        range,
+        pictures,
+        out_base,
+        frame_rate,
+        segments,
+        renditions,
+        lag,
+        sound,
+        warnings,
+    })
 }
 
 /// The first tick of a frame rate that is not before a time, both from zero. A time that is at most a

@@ -175,7 +175,11 @@ impl JobState {
                     self.sound = Piece::Busy;
                     return Some(Errand::Sound(task));
                 }
-                if let Some(index) = self.segments.iter().position(|p| *p == Piece::Waiting) {
+                let next = self.segments.iter().position(|p| *p == Piece::Waiting);
+                let ready = |index: &usize| {
+                    self.segments[..task.plan.needs(*index)].iter().all(|p| *p == Piece::Done)
+                };
+                if let Some(index) = next.filter(ready) {
                     self.segments[index] = Piece::Busy;
                     return Some(Errand::Segment(task, index));
                 }

@@ -5,7 +5,7 @@
 //! number of packets and the SHA-256 of everything before it.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use ffmpeg_next as ff;
@@ -189,6 +189,20 @@ fn damaged(path: &Path) -> Error {
     Error::new(ErrorKind::Corrupt, path.display().to_string(), message)
 }
 
+/// Bytes of all packets of a file that is whole.
+pub(super) fn payload(path: &Path) -> Result<u64> {
+    let fail = |e: std::io::Error| damaged(path).caused_by(e);
+    let reader = RecordReader::open(path)?;
+    let mut file = File::open(path).map_err(fail)?;
+    let length = file.metadata().map_err(fail)?.len();
+    let mut count = [0; 8];
+    file.seek(SeekFrom::End(-40)).and_then(|_| file.read_exact(&mut count)).map_err(fail)?;
+    // Magic, length and extradata; the head of each packet; the end, the count and the sum.
+    let packets = u64::from_le_bytes(count).checked_mul(22);
+    let beside = packets.and_then(|heads| heads.checked_add(12 + reader.extradata.len() as u64 + 41));
+    beside.and_then(|beside| length.checked_sub(beside)).ok_or_else(|| damaged(path))
+}
+
 /// How many packets a file holds, if it is there and every byte of it is as it was written.
 pub(super) fn is_whole(path: &Path) -> Option<u64> {
     let mut file = File::open(path).ok()?;
@@ -237,6 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = written(folder.path(), 20);
         assert_eq!(is_whole(&path), Some(20));
+        assert_eq!(payload(&path).unwrap(), (0..20).map(|n| n * 9).sum::<u64>());
         let mut reader = RecordReader::open(&path).unwrap();
         assert_eq!(reader.extradata, b"sps");
         for n in 0..20u8 {

@@ -41,7 +41,9 @@ pub(super) fn predict(
     std::fs::create_dir_all(&folder).map_err(|e| super::record::disk(&folder, &e))?;
     let work = Work::open(&Target::File(folder.join("sample.mp4")), "samples", true);
     let result = work.and_then(|work| {
-        let Looked { footage, decoded, edited, plan, encoders, feed, .. } = looked;
+        let Looked { footage, decoded, edited, mut plan, encoders, feed, .. } = looked;
+        // A sample knows of no segment before it.
+        plan.lag = None;
         let task =
             Task { spec: spec.clone(), footage, decoded, edited, plan, encoders, feed, work, evidence: None };
         let samples = samples(&task);

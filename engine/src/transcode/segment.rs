@@ -9,10 +9,11 @@ use super::decoder::{PictureDecoder, Purpose};
 use super::edit::{Editor, PictureFormat, Scaler};
 use super::encoder::{PictureEncoder, Timing};
 use super::feed::Feed;
-use super::plan::{Plan, Segment, tick_from};
-use super::record::{Record, RecordReader, RecordWriter};
+use super::plan::{Plan, Rendition, Segment, tick_from};
+use super::rate;
+use super::record::{Record, RecordReader, RecordWriter, payload};
 use super::scan::Footage;
-use super::spec::TranscodeSpec;
+use super::spec::{RateSpec, TranscodeSpec};
 use super::work::Work;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::evidence::Fingerprint;
@@ -49,6 +50,7 @@ impl Task {
         Timing {
             time_base: self.plan.out_base,
             frame_rate: self.plan.frame_rate,
+            cut: self.plan.segments.len() > 1,
             aligned: self.plan.renditions.len() > 1
                 || matches!(self.spec.target, super::spec::Target::Hls { .. }),
         }
@@ -143,7 +145,8 @@ impl<'a> Lanes<'a> {
         for (rendition, (planned, name)) in task.plan.renditions.iter().zip(&task.encoders).enumerate() {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
-            let encoder = PictureEncoder::open(name, planned, format, task.timing(), segment.threads)?;
+            let rated = task.rated(rendition, segment.index)?;
+            let encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
             let extradata = crate::source::demux_ffi::extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
             lanes.push(Lane { scaler, encoder, file, rendition });
@@ -263,6 +266,27 @@ pub(super) fn verify(task: &Task, segment: &Segment, rendition: usize, pictures:
 }
 
 impl Task {
+    /// A rendition with the rate that a segment of it is encoded at, from what those before it have.
+    fn rated(&self, rendition: usize, segment: usize) -> Result<Rendition> {
+        let mut rated = self.plan.renditions[rendition].clone();
+        let (Some(_), RateSpec::Kbps(kbps)) = (self.plan.lag, rated.encode.rate) else { return Ok(rated) };
+        let asked = f64::from(kbps);
+        let length = |s: &Segment| self.footage.seconds(s.to - s.from);
+        let seconds: Vec<f64> = self.plan.segments.iter().map(length).collect();
+        let made: Vec<f64> = (0..self.plan.needs(segment))
+            .map(|known| Ok(payload(&self.work.segment(rendition, known))? as f64 * 8e-3))
+            .collect::<Result<_>>()?;
+        let mut known: Vec<(f64, f64)> = Vec::new();
+        for index in 0..made.len() {
+            let before = &known[..self.plan.needs(index)];
+            let given = rate::rate(asked, &rate::Before { seconds: &seconds, known: before, index }).round();
+            known.push((given * seconds[index], made[index]));
+        }
+        let given = rate::rate(asked, &rate::Before { seconds: &seconds, known: &known, index: segment });
+        rated.encode.rate = RateSpec::Kbps(given.round().max(1.0) as u32);
+        Ok(rated)
+    }
+
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
     pub fn parameters(&self, rendition: usize, extradata: &[u8]) -> Result<ff::codec::Parameters> {
         let planned = &self.plan.renditions[rendition];

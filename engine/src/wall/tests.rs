@@ -9,6 +9,7 @@ use gstreamer::prelude::*;
 use super::*;
 use crate::base::SystemClock;
 use crate::media::Ratio;
+use crate::source::Authority;
 
 /// Waits for a wall to be as it should; what its report says where it does not come to that.
 fn wait_until(wall: &Wall, what: &str, done: impl Fn(&WallReport) -> bool) {

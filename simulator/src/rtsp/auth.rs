@@ -28,6 +28,11 @@ impl Login {
         (!user.is_empty()).then(|| Login::new(user, password))
     }
 
+    /// User and password, for another check of them. A credential: not for logs.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.user, &self.password)
+    }
+
     /// `user:password@` for a URI, percent-encoded. A credential: not for logs.
     pub(crate) fn userinfo(&self) -> String {
         let escape = |text: &str| -> String {

@@ -37,9 +37,6 @@ export interface Camera {
   transport: string; onvif: string | null; credentials?: boolean; version: number;
 }
 
-/** One row of `GET /cameras/map`: id, name, latitude, longitude, zone and, where known, site. */
-export type MapRow = [id: string, name: string, latitude: number | null, longitude: number | null, zone: string | null, site?: string | null];
-
 /** Why something may not be seen: the word is translated, the text is the server's. */
 export interface Refusal { code: string; text: string }
 
@@ -153,4 +150,7 @@ export interface ImportReport {
   dry_run: boolean; added_count: number; changed_count: number; removed_count: number; unchanged_count: number; left_out_count: number;
   left_out: { row: number | null; key: string; message: string }[];
 }
-export interface Found { address: string; name: string | null; hardware: string | null; scopes?: string[] }
+/** A device that answered on the network. */
+export interface Found { endpoint: string; from: string; addresses: string[]; name: string | null; hardware: string | null; location: string | null }
+/** What a device says of itself and its streams. */
+export interface Streams { onvif: string; about: { manufacturer: string | null; model: string | null }; profiles: (Partial<Profile> & { token: string; name: string })[] }

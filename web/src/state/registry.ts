@@ -1,9 +1,16 @@
 // The cameras, zones and sites as the page knows them: 8,000 rows, searched without asking the server for each letter.
 import { computed, signal } from '@preact/signals';
 import { all, get, query } from '../api/client';
-import type { Camera, MapRow, Page, Site, Zone } from '../api/types';
+import type { Camera, Page, Site, Zone } from '../api/types';
 
-export interface Row { id: string; name: string; zone: string | null; site: string | null; latitude: number | null; longitude: number | null; text: string }
+/** What lists, tree, map and search need of a camera. */
+export interface Row {
+  id: string; name: string; zone: string | null; site: string | null; latitude: number | null; longitude: number | null;
+  /** It can be moved. */
+  onvif: boolean;
+  /** What search looks through. */
+  text: string;
+}
 
 export const rows = signal<Row[]>([]);
 export const zones = signal<Zone[]>([]);
@@ -27,22 +34,31 @@ export function readRegistry(): Promise<void> {
   return reading;
 }
 
+/** Page by page, so that a long list is there at once in part and never holds up the page. */
 async function read(): Promise<void> {
-  const [map, zoneList, siteList] = await Promise.all([
-    get<MapRow[] | Page<MapRow>>('/cameras/map'),
-    all<Zone>('/zones'),
-    all<Site>('/sites'),
-  ]);
-  const list = Array.isArray(map) ? map : map.items;
+  const [zoneList, siteList] = await Promise.all([all<Zone>('/zones'), all<Site>('/sites')]);
   zones.value = zoneList;
   sites.value = siteList;
   const zoneText = new Map(zoneList.map((z) => [z.id, z.name]));
   const siteText = new Map(siteList.map((s) => [s.id, s.name]));
-  rows.value = list.map(([id, name, latitude, longitude, zone, site]) => ({
-    id, name, zone, site: site ?? null, latitude, longitude,
-    text: folded(`${id} ${name} ${zone ?? ''} ${zoneText.get(zone ?? '') ?? ''} ${site ?? ''} ${siteText.get(site ?? '') ?? ''}`),
-  }));
+  let read: Row[] = [];
+  let after: string | null = null;
+  do {
+    const page: Page<Camera> = await get<Page<Camera>>(query('/cameras', { limit: 1000, after }));
+    read = [...read, ...page.items.map((camera) => rowOf(camera, zoneText.get(camera.zone ?? ''), siteText.get(camera.site ?? '')))];
+    after = page.next;
+    // The first time, what is there is shown; later, the list stays whole until the new one is.
+    if (!loaded.value || !after) rows.value = read;
+  } while (after);
   loaded.value = true;
+}
+
+function rowOf(camera: Camera, zone = '', site = ''): Row {
+  const { id, name, latitude, longitude, tags } = camera;
+  return {
+    id, name, zone: camera.zone, site: camera.site, latitude, longitude, onvif: !!camera.onvif,
+    text: folded(`${id} ${name} ${camera.zone ?? ''} ${zone} ${camera.site ?? ''} ${site} ${tags.join(' ')}`),
+  };
 }
 
 /** Rows that hold every word; the order is the registry's. */
@@ -50,12 +66,6 @@ export function search(list: readonly Row[], text: string): Row[] {
   const words = folded(text).split(/\s+/).filter(Boolean);
   if (words.length === 0) return [...list];
   return list.filter((row) => words.every((word) => row.text.includes(word)));
-}
-
-/** What the server finds besides: it knows tags too. */
-export async function searchServer(text: string, signal: AbortSignal): Promise<string[]> {
-  const page = await get<Page<Camera>>(query('/cameras', { q: text, limit: 200 }), signal);
-  return page.items.map((camera) => camera.id);
 }
 
 export type TreeLine =

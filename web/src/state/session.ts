@@ -4,15 +4,18 @@ import { get, onLoggedOut, post, Problem, useCsrf } from '../api/client';
 import type { Me, Permission } from '../api/types';
 import { setLanguage, startLanguage } from '../i18n';
 
-export interface Setup { needed: boolean; oidc: string | null }
+export interface Setup { needed: boolean; sign_on: boolean }
 
 /** `undefined`: not asked yet; `null`: nobody. */
 export const me = signal<Me | null | undefined>(undefined);
-export const setup = signal<Setup>({ needed: false, oidc: null });
+export const setup = signal<Setup>({ needed: false, sign_on: false });
 /** True where a login ended while the page was in use. */
 export const ended = signal(false);
 /** Set where the server cannot be reached at the start. */
 export const unreachable = signal(false);
+
+/** What a person is called, by account id, as far as it may be known here. */
+export const personName = (id: string | null | undefined) => (!id ? '' : id === me.value?.account ? me.value.name : id === 'system' ? 'Vitrail' : id);
 
 const permissions = computed(() => new Set(me.value?.permissions ?? []));
 export const may = (permission: Permission) => permissions.value.has(permission);
@@ -37,12 +40,7 @@ export async function start(): Promise<void> {
 }
 
 async function readSetup() {
-  const answer = await get<{ needed?: boolean; oidc?: boolean | string | { name?: string } | null }>('/setup').catch(() => null);
-  const oidc = answer?.oidc;
-  setup.value = {
-    needed: answer?.needed === true,
-    oidc: !oidc ? null : typeof oidc === 'string' ? oidc : typeof oidc === 'object' ? (oidc.name ?? 'OpenID Connect') : 'OpenID Connect',
-  };
+  setup.value = (await get<Setup>('/setup').catch(() => null)) ?? { needed: false, sign_on: false };
 }
 
 async function readMe() {

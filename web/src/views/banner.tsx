@@ -161,7 +161,7 @@ function CloseDialog({ incident, close }: { incident: Incident; close: () => voi
           await done();
         }}
       >
-        <Choice label={t('incident.grace')} value={grace} set={setGrace} options={[['0', t('incident.atOnce')], ['10', '10 s'], ['60', '1 min'], ['300', '5 min'], ['900', '15 min']]} />
+        <Choice label={t('incident.grace')} value={grace} set={setGrace} options={[['0', t('incident.atOnce')], ['10', '10 s'], ['60', '1 min'], ['300', '5 min'], ['600', '10 min']]} />
       </Form>
     </Dialog>
   );

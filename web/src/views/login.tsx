@@ -51,8 +51,8 @@ function NameAndPassword() {
         <Field label={t('login.name')} value={name} set={setName} required autofocus autocomplete="username" autocapitalize="none" spellcheck={false} />
         <Field label={t('login.password')} type="password" value={password} set={setPassword} required autocomplete="current-password" />
       </Form>
-      {setup.value.oidc && (
-        <a class="button" href={address('/oidc/start')}>{t('login.oidc', { provider: setup.value.oidc })}</a>
+      {setup.value.sign_on && (
+        <a class="button" href={address('/oidc/start')}>{t('login.oidc')}</a>
       )}
       <p class="hint">{t('login.onRecord')}</p>
     </Front>

@@ -98,7 +98,11 @@ async fn map_of_cameras(State(shared): State<Shared>, caller: Caller) -> Result<
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn get_camera(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn get_camera(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::ReadRegistry)?;
     let camera = blocking(move || shared.registry()?.camera(&id)).await?;
     Ok(with_version(StatusCode::OK, &camera))
@@ -174,7 +178,10 @@ async fn remove_camera(
 /// A login of a camera.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the form in the OpenAPI document; it is read by hand, so that no message shows it")]
+#[allow(
+    dead_code,
+    reason = "the form in the OpenAPI document; it is read by hand, so that no message shows it"
+)]
 struct Credentials {
     /// 1 to 256 characters.
     #[schema(min_length = 1, max_length = 256)]
@@ -237,7 +244,11 @@ fn login(body: &[u8]) -> Result<Login> {
         (status = 404, description = "There is no such camera", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn remove_credentials(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn remove_credentials(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::WriteRegistry)?;
     blocking(move || shared.registry()?.remove_login(&Author::from(&caller), &id)).await?;
     Ok(nothing())

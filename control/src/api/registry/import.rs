@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[into_params(parameter_in = Query)]
 struct How {
     /// How it is written.
+    #[param(inline)]
     format: Format,
     /// Say what would be done, and do nothing.
     #[serde(default)]
@@ -58,7 +59,12 @@ struct How {
         (status = 422, description = "It is refused as a whole, such as for an unknown column", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn import(State(shared): State<Shared>, caller: Caller, Query(how): Query<How>, body: Bytes) -> Result<Json<ImportReport>> {
+async fn import(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Query(how): Query<How>,
+    body: Bytes,
+) -> Result<Json<ImportReport>> {
     caller.require(Permission::WriteRegistry)?;
     let options = ImportOptions { format: how.format, dry_run: how.dry_run, remove: how.remove };
     let report = blocking(move || {

@@ -1,7 +1,9 @@
 //! Zones, sites and cameras over HTTP.
 
 mod cameras;
+mod discovery;
 mod import;
+mod ptz;
 mod zones;
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,7 +18,12 @@ use crate::{Problem, Result};
 
 /// The routes of this folder.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().merge(zones::routes()).merge(cameras::routes()).merge(import::routes())
+    OpenApiRouter::new()
+        .merge(zones::routes())
+        .merge(cameras::routes())
+        .merge(import::routes())
+        .merge(discovery::routes())
+        .merge(ptz::routes())
 }
 
 /// The object of a body. What it holds may be a password: no message of a parser is shown.
@@ -33,7 +40,8 @@ fn object(body: &[u8]) -> Result<Map<String, Value>> {
 
 /// The version of `If-Match`, else of the body.
 fn version(headers: &HeaderMap, said: &Map<String, Value>) -> Result<Option<i64>> {
-    let wrong = || Problem::new(Kind::Malformed, "version", "is a whole number, as the ETag of the camera in quotes");
+    let wrong =
+        || Problem::new(Kind::Malformed, "version", "is a whole number, as the ETag of the camera in quotes");
     if let Some(value) = headers.get(header::IF_MATCH) {
         let text = value.to_str().map_err(|_| wrong())?;
         return text.trim().trim_matches('"').parse().map(Some).map_err(|_| wrong());

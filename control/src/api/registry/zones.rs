@@ -34,7 +34,11 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     params(Paging),
     responses((status = 200, description = "Zones", body = List<Zone>)),
 )]
-async fn list_zones(State(shared): State<Shared>, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<List<Zone>>> {
+async fn list_zones(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<List<Zone>>> {
     caller.require(Permission::ReadRegistry)?;
     let limit = paging.limit()?;
     let items = blocking(move || shared.registry()?.zones(paging.after.as_deref(), limit + 1)).await?;
@@ -55,7 +59,11 @@ async fn list_zones(State(shared): State<Shared>, caller: Caller, Query(paging):
         (status = 422, description = "A field is wrong: see `more.fields`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn add_zone(State(shared): State<Shared>, caller: Caller, Json(new): Json<NewZone>) -> Result<(StatusCode, Json<Zone>)> {
+async fn add_zone(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(new): Json<NewZone>,
+) -> Result<(StatusCode, Json<Zone>)> {
     caller.require(Permission::WriteRegistry)?;
     let zone = blocking(move || shared.registry()?.add_zone(&Author::from(&caller), &new)).await?;
     Ok((StatusCode::CREATED, Json(zone)))
@@ -74,7 +82,11 @@ async fn add_zone(State(shared): State<Shared>, caller: Caller, Json(new): Json<
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn get_zone(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<Zone>> {
+async fn get_zone(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Zone>> {
     caller.require(Permission::ReadRegistry)?;
     Ok(Json(blocking(move || shared.registry()?.zone(&id)).await?))
 }
@@ -118,7 +130,11 @@ async fn change_zone(
         (status = 409, description = "It has cameras or sites", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn remove_zone(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn remove_zone(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::WriteRegistry)?;
     blocking(move || shared.registry()?.remove_zone(&Author::from(&caller), &id)).await?;
     Ok(nothing())
@@ -168,7 +184,11 @@ async fn list_sites(
         (status = 422, description = "A field is wrong: see `more.fields`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn add_site(State(shared): State<Shared>, caller: Caller, Json(new): Json<NewSite>) -> Result<(StatusCode, Json<Site>)> {
+async fn add_site(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Json(new): Json<NewSite>,
+) -> Result<(StatusCode, Json<Site>)> {
     caller.require(Permission::WriteRegistry)?;
     let site = blocking(move || shared.registry()?.add_site(&Author::from(&caller), &new)).await?;
     Ok((StatusCode::CREATED, Json(site)))
@@ -187,7 +207,11 @@ async fn add_site(State(shared): State<Shared>, caller: Caller, Json(new): Json<
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn get_site(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<Site>> {
+async fn get_site(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Site>> {
     caller.require(Permission::ReadRegistry)?;
     Ok(Json(blocking(move || shared.registry()?.site(&id)).await?))
 }
@@ -231,7 +255,11 @@ async fn change_site(
         (status = 409, description = "It has cameras", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn remove_site(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn remove_site(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
     caller.require(Permission::WriteRegistry)?;
     blocking(move || shared.registry()?.remove_site(&Author::from(&caller), &id)).await?;
     Ok(nothing())

@@ -1,4 +1,5 @@
--- Agreements and incidents. See rights/. Zones are checked in code: an agreement outlives its zone, as a record does.
+-- Agreements and incidents. See rights/. An agreement that has ended outlives its zone, as a record does: so no foreign
+-- key, but a trigger, that no other zone of the same id comes under it.
 
 -- What pictures may be used for. Words are added, never changed or removed: signed agreements name them.
 CREATE TABLE purposes (
@@ -81,6 +82,10 @@ WHEN old.state IN ('revoked', 'withdrawn')
 BEGIN SELECT RAISE(ABORT, 'what was revoked or withdrawn is not edited'); END;
 CREATE TRIGGER agreements_no_delete BEFORE DELETE ON agreements
 BEGIN SELECT RAISE(ABORT, 'agreements are kept'); END;
+
+CREATE TRIGGER agreements_zone_kept BEFORE DELETE ON zones
+WHEN EXISTS (SELECT 1 FROM agreements WHERE zone = old.id AND state IN ('draft', 'signed', 'suspended'))
+BEGIN SELECT RAISE(ABORT, 'the zone has agreements: revoke or withdraw them first'); END;
 
 CREATE TABLE agreement_steps (
     agreement TEXT NOT NULL REFERENCES agreements (id),

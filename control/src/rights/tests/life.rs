@@ -156,7 +156,7 @@ fn a_draft_whose_time_is_over_is_not_signed_and_can_be_given_up() {
 fn terms_that_say_nothing_are_refused_with_the_field() {
     let f = Fixture::new();
     type Spoil = fn(&mut Terms);
-    let wrong: [(&str, Spoil); 9] = [
+    let wrong: [(&str, Spoil); 10] = [
         ("title", |t| t.title = " \t".into()),
         ("title", |t| t.title = "two\nlines".into()),
         ("title", |t| t.title = "é".repeat(201)),
@@ -165,6 +165,7 @@ fn terms_that_say_nothing_are_refused_with_the_field() {
         ("units", |t| t.units = vec![String::new()]),
         ("tags", |t| t.tags = vec!["tag".into(); 101]),
         ("live", |t| t.live = false),
+        ("terms", |t| t.tags = (0..100).map(|n| format!("{n}{}", "é".repeat(190))).collect()),
         ("valid_to", |t| t.valid_to = t.valid_from),
     ];
     for (field, spoil) in wrong {
@@ -215,6 +216,20 @@ fn the_database_itself_refuses_to_edit_what_was_signed_or_to_forget_anything() {
         let tried = f.db.change(&Actor::system(), |t, _| Ok(t.execute(&statement, [])?));
         assert!(tried.is_err(), "{statement}");
     }
+}
+
+#[test]
+fn a_zone_with_agreements_is_not_removed_so_that_none_of_its_id_inherits_them() {
+    let f = Fixture::new();
+    let remove = || f.db.change(&anna(), |t, _| Ok(t.execute("DELETE FROM zones WHERE id = 'north'", [])?));
+    let id = f.drafted().id;
+    assert_eq!(code(remove()), (409, "kept".into()));
+    sign(&f.db, &zoe(), &id, Some(1)).expect("signed");
+    f.clock.advance(48 * HOUR);
+    assert_eq!(code(remove()), (409, "kept".into()), "even one that has expired");
+    revoke(&f.db, &zoe(), &id, "the zones merge").expect("revoked");
+    assert_eq!(remove().expect("removed"), 1);
+    assert_eq!(find_of(&f, &id).zone, "north", "what there was stays on record");
 }
 
 #[test]

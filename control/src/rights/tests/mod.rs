@@ -108,13 +108,7 @@ fn new_incident() -> NewIncident {
     }
 }
 
-/// The tables are those of the rooms `people` and `registry`.
 const PEOPLE_AND_ZONES: &str = "
-    CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL,
-        role TEXT NOT NULL, unit TEXT NOT NULL, language TEXT NOT NULL, enabled INTEGER NOT NULL,
-        created_at INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS account_zone (account INTEGER NOT NULL, zone TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS zones (id TEXT PRIMARY KEY, name TEXT NOT NULL, contact TEXT);
     INSERT INTO account (seq, name, name_key, role, unit, language, enabled, created_at) VALUES
         (1, 'Anna', 'anna', 'administrator', 'it', 'en', 1, 0),
         (2, 'Zoe', 'zoe', 'zone-authority', 'north', 'fr', 1, 0),

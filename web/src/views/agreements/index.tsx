@@ -144,13 +144,14 @@ function AgreementDialog({ id, edit }: { id: string; edit: (a: Agreement) => voi
         <dt>{t('agreement.signedBy')}</dt><dd>{a.signed_by ? `${a.history?.find((h) => h.what === 'signed')?.name ?? a.signed_by} · ${dateTime(a.signed_at)}` : '–'}</dd>
       </dl>
       {asking ? (
-        <ReasonForm verb={asking} cancel={() => setAsking(null)} submit={async (reason) => { await step(asking, { reason }); setAsking(null); }} />
+        <ReasonForm verb={asking} cancel={() => setAsking(null)} submit={async (reason) => { await step(asking, reason ? { reason } : {}); setAsking(null); }} />
       ) : (
         <div class="buttons">
           {a.state === 'draft' && governs && (
             <button type="button" class="primary" disabled={a.drafted_by === me.value?.account} title={a.drafted_by === me.value?.account ? t('agreement.notYourself') : undefined} onClick={() => void attempt(() => step('sign', { version: a.version }))}>{t('agreement.sign')}</button>
           )}
           {a.state === 'draft' && mayDraft(a.zone) && <button type="button" onClick={() => edit(a)}>{t('common.edit')}</button>}
+          {a.state === 'draft' && mayDraft(a.zone) && <button type="button" onClick={() => setAsking('withdraw')}>{t('agreement.withdraw')}</button>}
           {a.state === 'signed' && governs && <button type="button" onClick={() => setAsking('suspend')}>{t('agreement.suspend')}</button>}
           {a.state === 'suspended' && governs && <button type="button" class="primary" onClick={() => void attempt(() => step('resume'))}>{t('agreement.resume')}</button>}
           {(a.state === 'signed' || a.state === 'suspended') && governs && <button type="button" class="bad" onClick={() => setAsking('revoke')}>{t('agreement.revoke')}</button>}
@@ -172,7 +173,7 @@ function ReasonForm({ verb, submit, cancel }: { verb: 'suspend' | 'revoke' | 'wi
   return (
     <Form button={t(`agreement.${verb}`)} tone="bad" submit={() => submit(reason)} cancel={cancel} cancelText={t('common.cancel')}>
       <p class="wrong-hint">{t(`agreement.warn.${verb}`)}</p>
-      <Field label={t('common.reason')} value={reason} set={setReason} required area />
+      <Field label={t('common.reason')} value={reason} set={setReason} required={verb !== 'withdraw'} area />
     </Form>
   );
 }

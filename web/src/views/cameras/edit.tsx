@@ -1,7 +1,7 @@
 // Changing the registry: one camera, its login, a whole inventory, and what ONVIF finds.
 import { useState } from 'preact/hooks';
 import { del, exchange, patch, post, put, query } from '../../api/client';
-import type { Camera, Found, ImportReport, Profile } from '../../api/types';
+import type { Camera, Found, ImportReport, Profile, Streams } from '../../api/types';
 import { t } from '../../i18n';
 import { attempt, say } from '../../state/notices';
 import { readRegistry, sites, zones } from '../../state/registry';
@@ -137,6 +137,8 @@ export function ImportDialog({ close }: { close: () => void }) {
 export function DiscoveryDialog({ close }: { close: () => void }) {
   const [found, setFound] = useState<Found[] | null>(null);
   const [searching, setSearching] = useState(false);
+  const [network, setNetwork] = useState('default');
+  const [address, setAddress] = useState('');
   const [asked, setAsked] = useState<Found | null>(null);
   const [user, setUser] = useState('');
   const [password, setPassword] = useState('');
@@ -145,29 +147,27 @@ export function DiscoveryDialog({ close }: { close: () => void }) {
   return (
     <Dialog title={t('cameras.discovery')} close={close} wide>
       <p class="hint">{t('cameras.discoveryHint')}</p>
-      <div class="buttons">
-        <button
-          type="button"
-          class="primary"
-          data-first
-          disabled={searching}
-          onClick={async () => {
-            setSearching(true);
-            await attempt(async () => {
-              const answer = await post<{ items?: Found[] } | Found[]>('/discovery');
-              setFound(Array.isArray(answer) ? answer : (answer.items ?? []));
-            });
+      <Form
+        button={t(searching ? 'cameras.searching' : 'cameras.searchNow')}
+        submit={async () => {
+          setSearching(true);
+          try {
+            setFound(await post<Found[]>('/discovery', address ? { address } : { interface: network || 'default' }));
+          } finally {
             setSearching(false);
-          }}
-        >
-          {t(searching ? 'cameras.searching' : 'cameras.searchNow')}
-        </button>
-      </div>
+          }
+        }}
+      >
+        <div class="two">
+          <Field label={t('cameras.network')} hint={t('cameras.networkHint')} value={network} set={setNetwork} autocomplete="off" spellcheck={false} />
+          <Field label={t('cameras.oneAddress')} hint={t('cameras.oneAddressHint')} value={address} set={setAddress} autocomplete="off" spellcheck={false} />
+        </div>
+      </Form>
       {found && found.length === 0 && <p class="nothing">{t('cameras.nothingFound')}</p>}
       <ul class="list" role="list">
         {(found ?? []).map((one) => (
-          <li key={one.address}>
-            <div><b>{one.name ?? one.address}</b><p class="sub">{[one.hardware, one.address].filter(Boolean).join(' · ')}</p></div>
+          <li key={one.endpoint}>
+            <div><b>{one.name ?? one.from}</b><p class="sub">{[one.hardware, one.location, one.from].filter(Boolean).join(' · ')}</p></div>
             <button type="button" onClick={() => setAsked(one)}>{t('cameras.readProfiles')}</button>
           </li>
         ))}
@@ -176,16 +176,16 @@ export function DiscoveryDialog({ close }: { close: () => void }) {
         <Form
           button={t('cameras.readProfiles')}
           submit={async () => {
-            const answer = await post<{ profiles?: Record<string, Profile> | (Profile & { name?: string })[] }>('/discovery/profiles', { address: asked.address, user, password });
-            const list = Array.isArray(answer.profiles) ? answer.profiles : Object.values(answer.profiles ?? {});
-            const sorted = [...list].sort((a, b) => (b.width ?? 0) - (a.width ?? 0));
+            const answer = await post<Streams>('/discovery/profiles', { address: asked.addresses[0] ?? asked.from, ...(user ? { user, password } : {}) });
+            const usable = answer.profiles.filter((p) => p.uri).sort((a, b) => (b.width ?? 0) - (a.width ?? 0));
+            const plain = ({ uri, width, height, frame_rate, codec, kbps }: Partial<Profile>): Profile => ({ uri: uri ?? '', width, height, frame_rate, codec, kbps });
             const profiles: Record<string, Profile> = {};
-            if (sorted[0]) profiles.main = sorted[0];
-            if (sorted[1]) profiles.sub = sorted[sorted.length - 1]!;
-            setTaken({ name: asked.name ?? asked.address, onvif: asked.address, profiles });
+            if (usable[0]) profiles.main = plain(usable[0]);
+            if (usable.length > 1) profiles.sub = plain(usable[usable.length - 1]!);
+            setTaken({ name: asked.name ?? answer.about.model ?? asked.from, onvif: answer.onvif, profiles });
           }}
         >
-          <p><b>{asked.name ?? asked.address}</b></p>
+          <p><b>{asked.name ?? asked.from}</b></p>
           <div class="two">
             <Field label={t('cameras.user')} value={user} set={setUser} autocomplete="off" spellcheck={false} />
             <Field label={t('login.password')} type="password" value={password} set={setPassword} autocomplete="new-password" />

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { number, t } from '../../i18n';
-import { byId, loaded, readRegistry, rows, search, searchServer, siteName, treeLines, zoneName, type Row, type TreeLine } from '../../state/registry';
+import { loaded, readRegistry, rows, search, siteName, treeLines, zoneName, type Row, type TreeLine } from '../../state/registry';
 import { attempt } from '../../state/notices';
 import { may } from '../../state/session';
 import { shownOn, wall } from '../../state/wall';
@@ -24,28 +24,12 @@ const FEW = 120;
 
 /** With `choose`, a camera is opened; without, it is taken in hand for the wall. */
 export function CameraPicker({ choose, chosen, big }: { choose?: (row: Row) => void; chosen?: string | null; big?: boolean }) {
-  const [fromServer, setFromServer] = useState<string[]>([]);
   useEffect(() => {
     if (!loaded.value) void attempt(readRegistry);
   }, []);
   const wanted = text.value.trim();
-  useEffect(() => {
-    setFromServer([]);
-    if (wanted.length < 2) return;
-    const stop = new AbortController();
-    const timer = setTimeout(() => void searchServer(wanted, stop.signal).then(setFromServer).catch(() => {}), 200);
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [wanted]);
   const everything = rows.value;
-  const list = useMemo(() => {
-    const local = search(everything, wanted);
-    if (fromServer.length === 0) return local;
-    const there = new Set(local.map((row) => row.id));
-    return [...local, ...fromServer.filter((id) => !there.has(id)).flatMap((id) => byId.value.get(id) ?? [])];
-  }, [everything, wanted, fromServer]);
+  const list = useMemo(() => search(everything, wanted), [everything, wanted]);
   const take = (row: Row) => (choose ? choose(row) : may('operate-wall') && pick({ kind: 'camera', camera: row.id, name: row.name }));
   return (
     <section class={`picker ${big ? 'big' : ''}`} aria-label={t('nav.cameras')}>
@@ -97,6 +81,8 @@ function Lines({ list, as, searching, take, chosen, big }: { list: Row[]; as: 't
         : treeLines(list, (key) => (usuallyOpen || (searching && key.startsWith('z:'))) !== turn.has(key), t('cameras.noZone')),
     [list, as, turn, searching, usuallyOpen],
   );
+  // After a search, Enter is to take the first camera found, not to close its zone.
+  useEffect(() => setActive(searching ? Math.max(0, lines.findIndex((line) => line.kind === 'camera')) : 0), [list, as]);
   const height = big ? 64 : 52;
   const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 6, getItemKey: (i) => lines[i]?.key ?? i });
   const at = Math.min(active, lines.length - 1);

@@ -5,6 +5,7 @@ import { t } from '../../i18n';
 import { tileIn } from '../../layout/conflict';
 import { change } from '../../state/commands';
 import { say } from '../../state/notices';
+import { byId } from '../../state/registry';
 import { may } from '../../state/session';
 import { layout, screens } from '../../state/wall';
 import { pick } from './hand';
@@ -55,7 +56,7 @@ export function tileAction(action: string, id: string) {
       if (wish.camera && may('export')) open.value = { kind: 'snapshot', of: 'tile', id };
       break;
     case 'move':
-      if (wish.camera && may('move-camera')) open.value = { kind: 'ptz', camera: wish.camera };
+      if (wish.camera && may('move-camera') && byId.value.get(wish.camera)?.onvif) open.value = { kind: 'ptz', camera: wish.camera };
       break;
     case 'grow-right':
     case 'grow-left':

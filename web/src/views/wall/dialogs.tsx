@@ -6,6 +6,7 @@ import { number, t, word } from '../../i18n';
 import { change, question, send } from '../../state/commands';
 import { attempt, say } from '../../state/notices';
 import { byId, rows, search } from '../../state/registry';
+import { personName } from '../../state/session';
 import { screen, screens, tileId } from '../../state/wall';
 import { Dialog } from '../../ui/dialog';
 import { Check, Choice, Field, Form } from '../../ui/form';
@@ -85,7 +86,7 @@ function Questions() {
           {asked.differences.slice(0, 20).map((d) => (
             <li key={`${d.subject} ${d.what}`}>
               <b>{d.subject}</b>: {t(`conflict.${d.what}`, { from: d.what === 'camera' ? cameraName(d.from) || '–' : d.from || '–', to: d.what === 'camera' ? cameraName(d.to) || '–' : d.to || '–' })}
-              {d.by && <span class="sub"> ({d.by})</span>}
+              {d.by && <span class="sub"> ({personName(d.by)})</span>}
             </li>
           ))}
         </ul>
@@ -229,12 +230,11 @@ function TourDialog({ id, close }: { id: string | null; close: () => void }) {
 
 /** Moves a camera while a button or an arrow key is held. */
 function PtzDialog({ camera, close }: { camera: string; close: () => void }) {
-  const [presets, setPresets] = useState<{ token?: string; id?: string; name?: string | null }[] | null>(null);
+  const [presets, setPresets] = useState<{ token: string; name: string }[] | null>(null);
   const path = `/cameras/${encodeURIComponent(camera)}/ptz`;
   useEffect(() => {
     void attempt(async () => {
-      const answer = await get<{ presets?: { token?: string; id?: string; name?: string | null }[] }>(path);
-      setPresets(answer.presets ?? []);
+      setPresets((await get<{ presets: { token: string; name: string }[] }>(path)).presets);
     });
   }, [camera]);
   const move = (pan: number, tilt: number, zoom: number) => void attempt(() => post(path, { move: [pan, tilt, zoom] }));
@@ -269,7 +269,7 @@ function PtzDialog({ camera, close }: { camera: string; close: () => void }) {
       <p class="hint">{t('ptz.hint')}</p>
       {presets && presets.length > 0 && (
         <div class="chips" role="group" aria-label={t('ptz.presets')}>
-          {presets.map((p) => { const token = p.token ?? p.id ?? ''; return <button type="button" class="small" key={token} onClick={() => void attempt(() => post(path, { preset: token }))}>{p.name ?? token}</button>; })}
+          {presets.map(({ token, name }) => <button type="button" class="small" key={token} onClick={() => void attempt(() => post(path, { preset: token }))}>{name || token}</button>)}
         </div>
       )}
     </Dialog>

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { dateTime, t } from '../../i18n';
 import { redo, undo } from '../../state/commands';
 import { shortcuts } from '../../state/keys';
-import { may } from '../../state/session';
+import { may, personName } from '../../state/session';
 import { layout, openAlarms, screen, screenId, screens, wall } from '../../state/wall';
 import { Mark } from '../../ui/bits';
 import { CameraPicker } from '../cameras/picker';
@@ -74,7 +74,7 @@ export function WallView() {
 
 function LastChange() {
   const wish = layout.value;
-  return wish?.by ? <span> · {t('wall.lastChange', { by: wish.by, at: dateTime(wish.at) })}</span> : null;
+  return wish?.by ? <span> · {t('wall.lastChange', { by: personName(wish.by), at: dateTime(wish.at) })}</span> : null;
 }
 
 /** Says what is in hand, for those who look and those who listen. */

@@ -1,9 +1,9 @@
 // What is known of the chosen tile, and what can be done with it.
 import { duration, t, word } from '../../i18n';
 import { tileIn } from '../../layout/conflict';
-import { may } from '../../state/session';
+import { may, personName } from '../../state/session';
 import { layout, screen, tile } from '../../state/wall';
-import { zoneName } from '../../state/registry';
+import { byId, zoneName } from '../../state/registry';
 import { Mark } from '../../ui/bits';
 import { Icon } from '../../ui/icons';
 import { spotlit, tileAction } from './actions';
@@ -43,7 +43,7 @@ export function TilePanel() {
             <dd>{now.effort ? word('effort', now.effort) : '–'}{now.degraded && <Mark tone="old" icon="old">{t('wall.degraded')}</Mark>}</dd>
             <dt>EN 62676-4</dt>
             <dd>{levelText(now)}</dd>
-            {wish?.by && (<><dt>{t('wall.by')}</dt><dd>{wish.by}</dd></>)}
+            {wish?.by && (<><dt>{t('wall.by')}</dt><dd>{personName(wish.by)}</dd></>)}
           </dl>
         </>
       )}
@@ -56,7 +56,7 @@ export function TilePanel() {
           <Act icon="zoom" keyName="Z" text={t('wall.zoom')} run={act('zoom')} disabled={!now.camera} on={zooming.value === now.id} />
           <Act icon="close" keyName="Del" text={t('wall.clear')} run={act('clear')} disabled={!now.camera} />
           {may('export') && <Act icon="snapshot" keyName="C" text={t('wall.snapshot')} run={act('snapshot')} disabled={!now.camera} />}
-          {may('move-camera') && <Act icon="camera" keyName="M" text={t('wall.move')} run={act('move')} disabled={!now.camera} />}
+          {may('move-camera') && byId.value.get(now.camera ?? '')?.onvif && <Act icon="camera" keyName="M" text={t('wall.move')} run={act('move')} disabled={!now.camera} />}
         </div>
       )}
       {zooming.value === now.id && (
