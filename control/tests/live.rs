@@ -208,7 +208,8 @@ fn what_cannot_be_watched_is_refused_and_disturbs_nobody() {
     let lines: Vec<&str> = good.lines().collect();
     let joined = |lines: &[&str]| lines.join("\r\n") + "\r\n";
     let mut answered = 0;
-    for n in 0..lines.len() {
+    // Each good one waits for a key frame, so not at every line.
+    for n in (0..lines.len()).step_by(5) {
         let mut without = lines.clone();
         without.remove(n);
         let mut twice = lines.clone();

@@ -118,7 +118,7 @@ async fn a_zone_authority_keeps_to_its_zones() {
     let new = json!({ "id": "new" });
     assert_eq!(
         bench.ask("POST", "/api/v1/zones", &north, Some(new.clone())).await.code(),
-        (403, "role".into())
+        (403, "zone".into())
     );
     assert_eq!(bench.ask("POST", "/api/v1/zones", &admin, Some(new.clone())).await.status, 201);
     assert_eq!(bench.ask("POST", "/api/v1/zones", &admin, Some(new)).await.code(), (409, "taken".into()));

@@ -67,6 +67,7 @@ impl Filter {
 pub struct Sorting {
     /// The newest first, or the oldest.
     #[serde(default)]
+    #[param(inline)]
     pub order: Sort,
 }
 

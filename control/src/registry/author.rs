@@ -41,7 +41,7 @@ impl Author {
         if self.zones.is_none() {
             return Ok(());
         }
-        Err(Problem::refused(what, "only an administrator may do this").code("role"))
+        Err(Problem::refused(what, "only an administrator may do this").code("zone"))
     }
 }
 

@@ -15,6 +15,9 @@ use ffmpeg_next::codec::Id;
 /// Segments are at least about so long, in seconds: shorter ones would cost key frames, longer ones work
 /// that an interruption loses.
 const SEGMENT: f64 = 8.0;
+/// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
+/// chooses the level from the rate, and segments of unlike levels cannot be joined.
+const MAKE_UP: bool = false;
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
 const USUAL_GOP: u32 = 250;
 /// The part of a target size that video may take: containers need the rest.
@@ -150,7 +153,7 @@ pub(super) fn decide(
     let rated = renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_)));
     // As many as are in the making when one is taken, and that one: nobody waits, unless a segment takes
     // twice as long as the next two.
-    let lag = (copy.is_none() && rated && segments.len() > 1).then_some(share.max(2));
+    let lag = (MAKE_UP && copy.is_none() && rated && segments.len() > 1).then_some(share.max(2));
     Ok(Plan {
         copy,
         reason,

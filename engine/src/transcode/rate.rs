@@ -58,14 +58,11 @@ mod tests {
     #[test]
     fn what_early_segments_fall_short_of_is_made_up_for() {
         assert_eq!(run(3, 3, |_| 0.95), 0.95, "nothing is known yet");
-        for count in [6, 20, 100] {
-            for lag in [2, 3, 9] {
-                let whole = run(count, lag, |_| 0.95);
-                assert!(count <= lag || (whole - 1.0).abs() < 0.01, "{count} {lag}: {whole}");
-                // Segments differ.
-                let whole = run(count, lag, |n| if n % 2 == 0 { 0.93 } else { 0.98 });
-                assert!(count <= lag || (whole - 1.0).abs() < 0.03, "{count} {lag}: {whole}");
-            }
+        // A few segments overshoot by up to 7 %: too little is known before it is too late.
+        for lag in [2, 3, 9] {
+            let alike = run(100, lag, |_| 0.95);
+            let unlike = run(100, lag, |n| if n % 2 == 0 { 0.93 } else { 0.98 });
+            assert!((alike - 1.0).abs() < 0.01 && (unlike - 1.0).abs() < 0.01, "{lag}: {alike} {unlike}");
         }
     }
 

@@ -93,6 +93,6 @@ mod tests {
         let mask = Mask(crate::fit::Region { x: 0.0, y: 0.0, width: 0.5, height: 1.0 });
         let still = at_width(&frame, 160, &[mask]);
         let row = still.planes()[0].row(40, 160);
-        assert!(row[..80].iter().all(|y| *y <= 16) && row[80..].iter().all(|y| *y == 200), "{row:?}");
+        assert!(row[..80].iter().all(|y| *y <= 16) && row[84..].iter().all(|y| *y == 200), "{row:?}");
     }
 }

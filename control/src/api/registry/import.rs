@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[into_params(parameter_in = Query)]
 struct How {
     /// How it is written.
+    #[param(inline)]
     format: Format,
     /// Say what would be done, and do nothing.
     #[serde(default)]
