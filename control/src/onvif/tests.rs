@@ -193,9 +193,7 @@ fn a_device_that_wants_http_authentication_gets_a_digest_and_never_the_password(
         let address = machine(false, move |request| {
             let head = request.split("\r\n\r\n").next().unwrap_or_default();
             requests.lock().expect("unpoisoned").push(head.to_owned());
-            let login = head
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().starts_with("authorization: ").then_some(line));
+            let login = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization: "));
             if login.is_some_and(|line| {
                 ["username=\"viewer\"", "nonce=\"n1\"", "uri=\"/onvif/device_service\"", "response="]
                     .iter()
