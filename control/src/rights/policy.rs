@@ -225,7 +225,7 @@ fn permitted(
 /// Agreement and incident in words. Joined by hand: this runs for every open camera at each change.
 fn basis(agreement: &AgreementFacts, incident: &IncidentFacts) -> String {
     let AgreementFacts { id, zone, title, .. } = agreement;
-    [id, " (", zone, ": ", title, "); ", &incident.id, ": ", &incident.basis].concat()
+    [id.as_str(), " (", zone, ": ", title, "); ", &incident.id, ": ", &incident.basis].concat()
 }
 
 /// What an agreement is held against.
