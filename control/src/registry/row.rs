@@ -255,10 +255,6 @@ pub(super) fn check_one(cells: &Cells) -> Result<CameraSpec> {
         .iter()
         .map(|p| serde_json::json!({ "field": field_of(&p.key, id), "message": p.message }))
         .collect();
-    if fields.is_empty() {
-        let message = "is missing; every camera has a main stream";
-        return Err(wrong(id, &[serde_json::json!({ "field": "profiles.main.uri", "message": message })]));
-    }
     Err(wrong(id, &fields))
 }
 
