@@ -2,7 +2,7 @@
 //! the server, from the `[control]` table of a wall file. Started and stopped by `vitrail wall`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use vitrail_engine::base::thread::Worker;
 use vitrail_engine::base::{SharedClock, Shutdown};
@@ -12,12 +12,12 @@ use vitrail_engine::wall::WallReport;
 use crate::api::{Control, Shared};
 use crate::audit::Ledger;
 use crate::db::Database;
-use crate::live::{Hooks, Live, LiveConfig};
+use crate::live::{Ground, Hooks, Live, LiveConfig, Looks, Sight};
 use crate::people::{Language, Permission, Settings as PeopleSettings};
 use crate::registry::{KeySource, Registry};
-use crate::rights::{Action, Asker};
+use crate::rights::{Action, Asker, Refusal};
 use crate::server::{Config, Limits, Listening, Tls};
-use crate::wall::{Conductor, Edition, Settings};
+use crate::wall::{Audience, Conductor, Edition, Settings};
 use crate::{Problem, Result};
 
 /// A controller that runs.
@@ -64,13 +64,15 @@ impl Controller {
             language: language(&wall),
             wall,
         };
+        let looks = Looks::new(db.clone());
         let cameras = registry.clone();
         let specs = Box::new(move || cameras.camera_specs());
         let conductor = Conductor::start(db, control.rights.clone(), settings, specs)?;
-        let hooks = Hooks { screens: conductor.clone(), may_see: may_see(&control, &conductor) };
+        let hooks = Hooks { screens: conductor.clone(), may_see: may_see(&control, &conductor, &looks) };
         let live = Live::start(LiveConfig::new(listening.address()), hooks)?;
-        let shared: Shared = Arc::new(control.with_wall(conductor.clone(), live.clone()));
-        watch(&shared, &conductor);
+        conductor.attend(Box::new(Browsers(Arc::downgrade(&live))));
+        let shared: Shared = Arc::new(control.with_wall(conductor.clone(), live.clone(), looks));
+        watch(&shared, &conductor, &live);
         let (url, fingerprint) = (listening.url(), listening.fingerprint().map(str::to_owned));
         let setup_token = shared.people.setup_token()?;
         let shutdown = Shutdown::new();
@@ -133,6 +135,9 @@ impl Controller {
     fn end(&mut self) -> Option<WallReport> {
         self.shutdown.cancel();
         self.live.stop();
+        if let Ok(looks) = self.shared.looks() {
+            looks.end_all();
+        }
         let report = self.conductor.stop();
         drop(self.server.take());
         report
@@ -199,26 +204,69 @@ fn language(wall: &WallSpec) -> Language {
     }
 }
 
+/// Those who watch in browsers, as the conductor sees them.
+struct Browsers(Weak<Live>);
+
+impl Audience for Browsers {
+    fn forget(&self, camera: &str) {
+        if let Some(live) = self.0.upgrade() {
+            live.forget(camera);
+        }
+    }
+
+    fn viewers(&self, screen: &str) -> u32 {
+        self.0.upgrade().map_or(0, |live| u32::try_from(live.viewers(screen)).unwrap_or(u32::MAX))
+    }
+}
+
 /// A thumbnail is a showing to the one who asks for it: under the incident of the wall.
-fn may_see(control: &Control, conductor: &Arc<Conductor>) -> crate::live::MaySee {
-    let (rights, conductor) = (control.rights.clone(), conductor.clone());
+fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc<Looks>) -> crate::live::MaySee {
+    let (rights, conductor, looks) = (control.rights.clone(), conductor.clone(), looks.clone());
     Arc::new(move |caller, camera| {
         let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
         let unknown = || crate::rights::Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
         let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
         debug_assert!(caller.may(Permission::ViewWall));
-        rights.decide(&asker, conductor.layout().incident.as_deref(), &seen, Action::Live).map(drop)
+        let incident = conductor.layout().incident;
+        let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
+        let ground = || Ground {
+            zone: seen.zone.clone(),
+            incident: Some(permit.incident.clone()),
+            agreement: Some(permit.agreement.clone()),
+            basis: Some(permit.basis.clone()),
+        };
+        looks.glance(&caller.actor, Sight::Camera(camera.to_owned()), ground).map_err(|problem| {
+            tracing::error!("camera {camera} is shown to nobody new: {problem}");
+            Refusal::log()
+        })
     })
 }
 
 /// What monitoring asks of the wall.
-fn watch(shared: &Shared, conductor: &Arc<Conductor>) {
+fn watch(shared: &Shared, conductor: &Arc<Conductor>, live: &Arc<Live>) {
     let wall = conductor.clone();
     shared.monitor.on_ready("audit log", Box::new(move || wall.log_trouble().map_or(Ok(()), Err)));
     let wall = conductor.clone();
     shared.monitor.on_ready("wall", Box::new(move || wall.with_wall(|_| ()).map_err(|p| p.to_string())));
     let wall = conductor.clone();
+    let live = Arc::downgrade(live);
     shared.monitor.on_scrape(Box::new(move |out| {
+        if let Some(live) = live.upgrade() {
+            let report = live.report();
+            let mut viewers = std::collections::BTreeMap::<&str, u64>::new();
+            for viewer in &report.viewers {
+                *viewers.entry(&viewer.screen).or_default() += 1;
+            }
+            for (screen, count) in viewers {
+                let labels = [("screen", screen)];
+                out.gauge("vitrail_live_viewers", "Browsers that watch over WebRTC.", &labels, count as f64);
+            }
+            let sessions = report.sessions as f64;
+            out.counter("vitrail_live_sessions_total", "WebRTC sessions that began.", &[], sessions);
+            let strays = report.strays as f64;
+            out.counter("vitrail_live_strays_total", "Datagrams that were for nobody.", &[], strays);
+            out.counter("vitrail_live_cpu_seconds_total", "What sending them took.", &[], report.cpu_s);
+        }
         let Ok(report) = wall.report() else { return };
         for screen in &report.screens {
             let labels = [("screen", screen.id.as_str())];

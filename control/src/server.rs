@@ -18,13 +18,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Layer;
 use vitrail_engine::base::Shutdown;
+use vitrail_engine::base::files::sync_parent;
 
 use crate::api::{Shared, blocking, router};
 use crate::base::Kind;
 use crate::{Problem, Result};
 
-/// How often logins are looked through for those whose time is over.
-const LOOK_THROUGH: Duration = Duration::from_secs(5);
+/// How often logins and looks are looked through for those whose time is over.
+const LOOK_THROUGH: Duration = Duration::from_millis(500);
 /// How long a generated certificate is valid. Browsers of Apple take no more than 825 days.
 const VALID: Duration = Duration::from_secs(820 * 24 * 3600);
 /// How long before its end a generated certificate is made anew, at a start.
@@ -183,6 +184,13 @@ async fn look_through(shared: Shared, shutdown: Shutdown) {
         if let Err(problem) = blocking(move || people.end_timed_out()).await {
             tracing::warn!("logins are not looked through: {problem}");
         }
+        if let Ok(looks) = shared.looks().cloned() {
+            let _ = blocking(move || {
+                looks.tend();
+                Ok(())
+            })
+            .await;
+        }
     }
 }
 
@@ -298,7 +306,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
         .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft))
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&draft, path));
+        .and_then(|()| std::fs::rename(&draft, path))
+        .and_then(|()| sync_parent(path));
     written.map_err(|e| {
         Problem::new(Kind::Unavailable, path.display().to_string(), format!("cannot be written: {e}"))
     })

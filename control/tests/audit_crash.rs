@@ -125,6 +125,7 @@ enum Call {
     Write { file: String, at: Option<usize>, bytes: Vec<u8> },
     Truncate { file: String, length: usize },
     Sync { file: String },
+    SyncFolder,
     Unlink { file: String },
     Acknowledge(i64),
 }
@@ -192,6 +193,9 @@ fn parse(call: &str, folder: &str) -> Option<Call> {
             let at = (name == "pwrite64").then(|| arguments.rsplit_once(", ").unwrap().1.parse().unwrap());
             Some(Call::Write { file, at, bytes })
         }
+        "fsync" | "fdatasync" if paths(arguments)? == folder.trim_end_matches('/').as_bytes() => {
+            Some(Call::SyncFolder)
+        }
         "fsync" | "fdatasync" => Some(Call::Sync { file: file(arguments)? }),
         "ftruncate" => Some(Call::Truncate {
             file: file(arguments)?,
@@ -214,19 +218,15 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 /// A file as programs see it, and what of it the disk holds for sure.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Disk {
     now: Vec<u8>,
     safe: Vec<u8>,
-    unlinked: bool,
 }
 
 impl Disk {
     /// What the disk may hold after a power cut: of each sector the safe state or the present one.
-    fn after_a_cut(&self, mut keep: impl FnMut() -> bool) -> Option<Vec<u8>> {
-        if self.unlinked && keep() {
-            return None;
-        }
+    fn after_a_cut(&self, mut keep: impl FnMut() -> bool) -> Vec<u8> {
         let length = if keep() { self.now.len() } else { self.safe.len() };
         let mut content = self.safe.clone();
         content.resize(length, 0);
@@ -238,14 +238,17 @@ impl Disk {
                 sector[..now.len()].copy_from_slice(now);
             }
         }
-        Some(content)
+        content
     }
 }
 
-/// The files after some calls, and the newest record that was acknowledged by then.
+/// The files after some calls, and the newest record that was acknowledged by then. That a name leads to a
+/// file, or to none any more, is safe only once the folder itself was brought to the disk (fsync(2)).
 #[derive(Default)]
 struct Replay {
-    files: BTreeMap<String, Disk>,
+    files: Vec<Disk>,
+    now: BTreeMap<String, usize>,
+    safe: BTreeMap<String, usize>,
     acknowledged: i64,
 }
 
@@ -253,34 +256,40 @@ impl Replay {
     fn step(&mut self, call: &Call) {
         match call {
             Call::Write { file, at, bytes } => {
-                let now = &mut self.files.entry(file.clone()).or_default().now;
+                let now = &mut self.file(file).now;
                 let at = at.unwrap_or(now.len());
                 now.resize(now.len().max(at + bytes.len()), 0);
                 now[at..at + bytes.len()].copy_from_slice(bytes);
             }
-            Call::Truncate { file, length } => {
-                self.files.entry(file.clone()).or_default().now.resize(*length, 0)
-            }
+            Call::Truncate { file, length } => self.file(file).now.resize(*length, 0),
             Call::Sync { file } => {
-                let disk = self.files.entry(file.clone()).or_default();
+                let disk = self.file(file);
                 disk.safe.clone_from(&disk.now);
             }
+            Call::SyncFolder => self.safe.clone_from(&self.now),
             Call::Unlink { file } => {
-                if let Some(disk) = self.files.get_mut(file) {
-                    disk.unlinked = true;
-                }
+                self.now.remove(file);
             }
             Call::Acknowledge(seq) => self.acknowledged = *seq,
         }
     }
 
+    fn file(&mut self, name: &str) -> &mut Disk {
+        let next = self.files.len();
+        let index = *self.now.entry(name.to_owned()).or_insert(next);
+        if index == next {
+            self.files.push(Disk::default());
+        }
+        &mut self.files[index]
+    }
+
     /// Makes the files in `folder` as the disk may hold them now.
     fn cut(&self, folder: &Path, mut keep: impl FnMut() -> bool) {
-        for (name, disk) in &self.files {
-            // The -shm file is memory, and is made anew; keys and lock are no part of this.
-            let ours = name == "v.db" || name == "v.db-wal" || name == "heads.jsonl";
-            if let Some(content) = disk.after_a_cut(&mut keep).filter(|_| ours) {
-                std::fs::write(folder.join(name), content).unwrap();
+        // The -shm file is memory, and is made anew; keys and lock are no part of this.
+        for name in ["v.db", "v.db-journal", "v.db-wal", "heads.jsonl"] {
+            let (now, safe) = (self.now.get(name), self.safe.get(name));
+            if let Some(index) = if now != safe && keep() { now } else { safe } {
+                std::fs::write(folder.join(name), self.files[*index].after_a_cut(&mut keep)).unwrap();
             }
         }
     }
@@ -303,7 +312,6 @@ fn cut_everywhere(calls: &[Call], mut look: impl FnMut(&Replay, &mut dyn FnMut()
 }
 
 #[test]
-#[ignore = "fails: replayed without unsynced writes, the first records are missing; whether the replay or the log is wrong is not known yet"]
 fn a_power_cut_loses_no_acknowledged_record() {
     let folder = tempfile::tempdir().unwrap();
     let key = Ledger::signed(&folder.path().join("v.db"), None).unwrap().public_key().unwrap();

@@ -102,30 +102,36 @@ fn a_viewer_that_stops_reading_harms_nobody_and_ends() {
     looks(&good, &mut eyes, 5);
 }
 
+/// `REVOCATION_TRIALS=50` gives the figures of the documentation.
 #[test]
 fn no_packet_leaves_after_the_end_of_a_login() {
+    let trials = std::env::var("REVOCATION_TRIALS").map_or(1, |trials| trials.parse().unwrap());
     let stage = Stage::start(Wish::default());
-    let (login, other) = (CancellationToken::new(), CancellationToken::new());
-    let (viewing, _) = stage.view(&stage.watcher("anna", &login), 0.0);
+    let other = CancellationToken::new();
     let (stays, _) = stage.view(&stage.watcher("bert", &other), 0.0);
-    viewing.units.recv_timeout(LONG).unwrap();
-    stays.units.recv_timeout(LONG).unwrap();
-    login.cancel();
-    let ended = Instant::now();
-    stage.until("the goodbye", || viewing.facts.closed.get().is_some());
-    stage.until("the end", || stage.live.viewers(&stage.screen) == 1);
-    // As many pictures as would have come within a second.
-    while stays.units.recv_timeout(LONG).unwrap().at < ended + Duration::from_secs(1) {}
-    let last = viewing.facts.last_packet.lock().unwrap().unwrap();
-    let after = last.saturating_duration_since(ended);
-    println!("the last packet came {after:?} after the end of the login");
-    assert!(after < Duration::from_millis(200), "{after:?}");
-    let refused = stage.runtime.block_on(stage.live.open(
-        &stage.watcher("anna", &login),
-        &stage.screen,
-        Client::new().offer,
-    ));
-    assert_eq!(refused.unwrap_err().status, 401);
+    let mut late = Vec::new();
+    for _ in 0..trials {
+        let login = CancellationToken::new();
+        let (viewing, _) = stage.view(&stage.watcher("anna", &login), 0.0);
+        viewing.units.recv_timeout(LONG).unwrap();
+        login.cancel();
+        let ended = Instant::now();
+        stage.until("the goodbye", || viewing.facts.closed.get().is_some());
+        stage.until("the end", || stage.live.viewers(&stage.screen) == 1);
+        // As many pictures as would have come within a second.
+        while stays.units.recv_timeout(LONG).unwrap().at < ended + Duration::from_secs(1) {}
+        let last = viewing.facts.last_packet.lock().unwrap().unwrap();
+        late.push(last.saturating_duration_since(ended));
+        let watcher = stage.watcher("anna", &login);
+        let again = stage.live.open(&watcher, &stage.screen, Client::new().offer);
+        assert_eq!(stage.runtime.block_on(again).unwrap_err().status, 401);
+    }
+    late.sort();
+    let (half, longest) = (late[late.len() / 2], late[late.len() - 1]);
+    println!(
+        "the last packet came {half:?} (half of {trials}), at most {longest:?} after the end of the login"
+    );
+    assert!(longest < Duration::from_millis(200), "{late:?}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ async fn offer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response> {
-    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None };
+    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None };
     live.answer_offer(&watcher, &screen, &headers, &body).await
 }
 
@@ -48,7 +48,7 @@ async fn end(
 }
 
 async fn stream(State(live): State<Arc<Live>>, Segments(screen): Segments<String>) -> Result<Response> {
-    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None };
+    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None };
     live.answer_stream(&watcher, &screen, 640, 5.0).await
 }
 

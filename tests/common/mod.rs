@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub mod controlled;
 pub mod machine;
 pub mod scale;
 pub mod stalled;

@@ -1,14 +1,14 @@
 //! Saved layouts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::wall::{Changed, changed};
+use super::wall::{Changed, SeenVersion, changed};
 use super::{List, Shared, blocking};
 use crate::people::{Caller, Permission};
 use crate::wall::saved::{self, SavedLayout};
@@ -46,8 +46,11 @@ async fn save(
     Json(name): Json<Name>,
 ) -> Result<(StatusCode, Json<SavedLayout>)> {
     caller.require(Permission::OperateWall)?;
-    let regions = shared.wall()?.layout().regions;
-    let saved = blocking(move || saved::save(&shared.db, &caller.actor, None, &name.name, &regions)).await?;
+    let save = move || {
+        let regions = shared.wall()?.layout().regions;
+        saved::save(&shared.db, &caller.actor, None, &name.name, &regions)
+    };
+    let saved = blocking(save).await?;
     Ok((StatusCode::CREATED, Json(saved)))
 }
 
@@ -69,8 +72,8 @@ async fn save_over(
     Json(name): Json<Name>,
 ) -> Result<Json<SavedLayout>> {
     caller.require(Permission::OperateWall)?;
-    let regions = shared.wall()?.layout().regions;
     let save = move || {
+        let regions = shared.wall()?.layout().regions;
         own(&caller, &saved::find(&shared.db, &id)?.owner)?;
         saved::save(&shared.db, &caller.actor, Some(&id), &name.name, &regions)
     };
@@ -99,23 +102,25 @@ async fn remove(State(shared): State<Shared>, caller: Caller, Path(id): Path<Str
 /// Show a saved layout.
 #[utoipa::path(post, path = "/layouts/{id}/apply", operation_id = "apply_layout", tag = "wall",
     extensions(("x-permission" = json!("operate-wall"))),
-    params(("id" = String, Path, description = "Layout")),
+    params(("id" = String, Path, description = "Layout"), SeenVersion),
     responses(
         (status = 200, description = "Shown", body = Changed),
         (status = 404, description = "No such layout", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody else changed the wall meanwhile (`changed`), or a tile is locked", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It is for other screens", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn apply(
     State(shared): State<Shared>,
     caller: Caller,
     Path(id): Path<String>,
+    from: Query<SeenVersion>,
 ) -> Result<Json<Changed>> {
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     let apply = move || {
         let saved = saved::find(&shared.db, &id)?;
         let why = serde_json::json!({ "layout": saved.id, "name": saved.name });
-        let layout = conductor.apply_regions(&caller.actor, &saved.regions, why)?;
+        let layout = conductor.apply_regions(&caller.actor, from.version, &saved.regions, why)?;
         Ok(changed(&conductor, layout))
     };
     Ok(Json(blocking(apply).await?))

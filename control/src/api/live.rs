@@ -1,6 +1,7 @@
 //! Live pictures: WHEP sessions, canvases and thumbnails.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -12,8 +13,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
-use crate::live::Conditions;
+use super::{Shared, blocking};
+use crate::live::{Conditions, Gaze, Ground, Sight};
 use crate::people::{Caller, Permission};
 use crate::{Problem, Result};
 
@@ -63,6 +64,25 @@ fn peer(peer: Peer) -> Option<std::net::IpAddr> {
     peer.map(|Extension(ConnectInfo(address))| address.ip().to_canonical())
 }
 
+/// The room's screens are for the unit that sits there, and who else looks at them is on record.
+async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaze>> {
+    let (control, caller, screen) = (control.clone(), caller.clone(), screen.to_owned());
+    blocking(move || {
+        let conductor = control.wall()?;
+        let room = conductor.settings();
+        if caller.unit != room.unit {
+            let text = format!("shows for {}, and you look for {}", room.unit, caller.unit);
+            return Err(Problem::refused(format!("screen {screen}"), text).code("unit"));
+        }
+        if !room.wall.scene.screens.iter().any(|known| known.id.as_str() == screen) {
+            return Err(Problem::not_found(format!("screen {screen}")));
+        }
+        let ground = || Ground { incident: conductor.layout().incident, ..Ground::default() };
+        control.looks()?.gaze(&caller.actor, Sight::Screen(screen), ground)
+    })
+    .await
+}
+
 /// Watch a screen live over WebRTC (WHEP): an offer for one video that is received, H.264.
 #[utoipa::path(post, path = "/whep/{screen}", tag = "live", extensions(("x-permission" = json!("view-wall"))),
     params(("screen" = String, Path, description = "Screen")),
@@ -72,7 +92,7 @@ fn peer(peer: Peer) -> Option<std::net::IpAddr> {
             content_type = "application/sdp", headers(("Location" = String))),
         (status = 400, description = "No SDP offer", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not allowed to this role", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not allowed to this role, or the screen is for another unit (`unit`)", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such screen", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The screen is compressed as H.265 (`codec`): `more.fallback` names what to show instead",
             body = Problem, content_type = "application/problem+json"),
@@ -91,7 +111,8 @@ async fn watch(
     offer: Bytes,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let watcher = control.live()?.watcher(&caller, peer(from));
+    let gaze = gaze(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, peer(from), gaze);
     control.live()?.answer_offer(&watcher, &screen, &headers, &offer).await
 }
 
@@ -101,7 +122,7 @@ async fn watch(
     responses(
         (status = 204, description = "Ended"),
         (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not allowed to this role", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not allowed to this role, or the screen is for another unit (`unit`)", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such session, or another account's", body = Problem,
             content_type = "application/problem+json"),
     ))]
@@ -123,7 +144,7 @@ async fn end(
         (status = 304, description = "As the one that `If-None-Match` names"),
         (status = 400, description = "Not a width", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not allowed to this role", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not allowed to this role, or the screen is for another unit (`unit`)", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such screen, or no picture yet", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, description = "Too many ask at once", body = Problem, content_type = "application/problem+json"),
@@ -136,6 +157,7 @@ async fn picture(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
+    let _gaze = gaze(&control, &caller, &screen).await?;
     control.live()?.answer_picture(&screen, size.width.unwrap_or(WIDTH), &Conditions::of(&headers)).await
 }
 
@@ -146,7 +168,7 @@ async fn picture(
         (status = 200, description = "JPEGs", body = Vec<u8>, content_type = "multipart/x-mixed-replace"),
         (status = 400, description = "Not a width or a rate", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Not logged in", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "Not allowed to this role", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not allowed to this role, or the screen is for another unit (`unit`)", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such screen, or no picture yet", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, description = "Too many watch", body = Problem, content_type = "application/problem+json"),
@@ -158,7 +180,8 @@ async fn stream(
     Query(pace): Query<Pace>,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let watcher = control.live()?.watcher(&caller, None);
+    let gaze = gaze(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, None, gaze);
     let (width, fps) = (pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS));
     control.live()?.answer_stream(&watcher, &screen, width, fps).await
 }

@@ -29,7 +29,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::db::Database;
-use crate::live::Live;
+use crate::live::{Live, Looks};
 use crate::people::{People, Settings};
 use crate::registry::Registry;
 use crate::rights::Policy;
@@ -54,6 +54,8 @@ pub struct Control {
     wall: Option<Arc<Conductor>>,
     /// Its live pictures.
     live: Option<Arc<Live>>,
+    /// Who looks at them.
+    looks: Option<Arc<Looks>>,
 }
 
 impl Control {
@@ -67,6 +69,7 @@ impl Control {
             registry: None,
             wall: None,
             live: None,
+            looks: None,
             db,
         })
     }
@@ -85,9 +88,9 @@ impl Control {
         self.registry.as_ref().ok_or_else(none)
     }
 
-    /// With a wall and its live pictures.
-    pub fn with_wall(self, wall: Arc<Conductor>, live: Arc<Live>) -> Control {
-        Control { wall: Some(wall), live: Some(live), ..self }
+    /// With a wall, its live pictures, and the record of who looks at them.
+    pub fn with_wall(self, wall: Arc<Conductor>, live: Arc<Live>, looks: Arc<Looks>) -> Control {
+        Control { wall: Some(wall), live: Some(live), looks: Some(looks), ..self }
     }
 
     /// The wall.
@@ -104,6 +107,14 @@ impl Control {
     /// Unavailable where no wall runs.
     pub fn live(&self) -> Result<&Arc<Live>> {
         self.live.as_ref().ok_or_else(no_wall)
+    }
+
+    /// Who looks at live pictures.
+    ///
+    /// # Errors
+    /// Unavailable where no wall runs.
+    pub fn looks(&self) -> Result<&Arc<Looks>> {
+        self.looks.as_ref().ok_or_else(no_wall)
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the wall shows, and changes to it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use std::collections::BTreeSet;
+
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use vitrail_engine::composite::snapshot;
@@ -15,7 +17,7 @@ use vitrail_engine::media::Frame;
 use super::{Shared, blocking};
 use crate::audit::Event;
 use crate::people::{Caller, Permission};
-use crate::rights::{Action, Asker, Refusal};
+use crate::rights::{Action, Asker, Refusal, Seen};
 use crate::wall::{Change, Conductor, Layout, WallState};
 use crate::{Problem, Result};
 
@@ -95,6 +97,17 @@ pub struct DegradedCamera {
 pub struct UnderIncident {
     /// Its id; null: under none, and then nothing is shown.
     pub incident: Option<String>,
+    /// The version of the layout that the caller saw; left out: whichever it is.
+    #[serde(default)]
+    pub version: Option<u64>,
+}
+
+/// From which layout a change as a whole was made.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SeenVersion {
+    /// The version of the layout that the caller saw; left out: whichever it is.
+    pub version: Option<u64>,
 }
 
 /// Why a picture is taken.
@@ -148,7 +161,8 @@ async fn wall_state(State(shared): State<Shared>, caller: Caller) -> Result<Json
     responses((status = 200, description = "Layout; `ETag` is its version", body = Layout)))]
 async fn wall_layout(State(shared): State<Shared>, caller: Caller) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let layout = shared.wall()?.layout();
+    let conductor = shared.wall()?.clone();
+    let layout = blocking(move || Ok(conductor.layout())).await?;
     let tag = format!("\"{}\"", layout.version);
     Ok(([(header::ETAG, tag)], Json(layout)).into_response())
 }
@@ -201,30 +215,45 @@ async fn admit_changes(
 /// Take the last change back.
 #[utoipa::path(post, path = "/wall/undo", operation_id = "undo", tag = "wall",
     extensions(("x-permission" = json!("operate-wall"))),
+    params(SeenVersion),
     responses(
         (status = 200, description = "Taken back", body = Changed),
-        (status = 409, description = "There is nothing to take back", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There is nothing to take back (`nothing`), somebody else changed it meanwhile (`changed`), or a tile is locked", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn undo(State(shared): State<Shared>, caller: Caller) -> Result<Json<Changed>> {
-    take_back(shared, caller, false).await
+async fn undo(
+    State(shared): State<Shared>,
+    caller: Caller,
+    from: Query<SeenVersion>,
+) -> Result<Json<Changed>> {
+    take_back(shared, caller, from.version, false).await
 }
 
 /// Make what was taken back again.
 #[utoipa::path(post, path = "/wall/redo", operation_id = "redo", tag = "wall",
     extensions(("x-permission" = json!("operate-wall"))),
+    params(SeenVersion),
     responses(
         (status = 200, description = "Made again", body = Changed),
-        (status = 409, description = "There is nothing to make again", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There is nothing to make again (`nothing`), somebody else changed it meanwhile (`changed`), or a tile is locked", body = Problem, content_type = "application/problem+json"),
     ))]
-async fn redo(State(shared): State<Shared>, caller: Caller) -> Result<Json<Changed>> {
-    take_back(shared, caller, true).await
+async fn redo(
+    State(shared): State<Shared>,
+    caller: Caller,
+    from: Query<SeenVersion>,
+) -> Result<Json<Changed>> {
+    take_back(shared, caller, from.version, true).await
 }
 
-async fn take_back(shared: Shared, caller: Caller, forward: bool) -> Result<Json<Changed>> {
+async fn take_back(
+    shared: Shared,
+    caller: Caller,
+    from: Option<u64>,
+    forward: bool,
+) -> Result<Json<Changed>> {
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     let step = move || {
-        let layout = conductor.undo(&caller.actor, forward)?;
+        let layout = conductor.undo(&caller.actor, from, forward)?;
         Ok(changed(&conductor, layout))
     };
     Ok(Json(blocking(step).await?))
@@ -237,6 +266,7 @@ async fn take_back(shared: Shared, caller: Caller, forward: bool) -> Result<Json
     responses(
         (status = 200, description = "Set", body = Changed),
         (status = 404, description = "No such open incident", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Somebody else changed the wall meanwhile (`more.layout`)", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn set_incident(
     State(shared): State<Shared>,
@@ -246,7 +276,7 @@ async fn set_incident(
     caller.require(Permission::OperateWall)?;
     let conductor = shared.wall()?.clone();
     let set = move || {
-        let layout = conductor.set_incident(&caller.actor, under.incident)?;
+        let layout = conductor.set_incident(&caller.actor, under.version, under.incident)?;
         Ok(changed(&conductor, layout))
     };
     Ok(Json(blocking(set).await?))
@@ -261,6 +291,7 @@ async fn set_incident(
         (status = 200, description = "PNG", body = Vec<u8>, content_type = "image/png"),
         (status = 403, description = "A camera on it may not be exported: `more.refused`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such screen, or no picture yet", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It was changed at this moment", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Without a reason", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn snapshot_screen(
@@ -272,11 +303,21 @@ async fn snapshot_screen(
     caller.require(Permission::Export)?;
     let png = blocking(move || {
         let conductor = shared.wall()?;
+        let (before, lit) = lit_cameras(conductor, &screen);
+        // What was on the screen before this layout is not on it any more after two of its ticks.
+        std::thread::sleep(conductor.tick() * 2);
         let frame = crate::live::Screens::canvas(&**conductor, &screen);
         let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))?;
-        let layout = conductor.layout();
-        let cameras: Vec<String> =
-            layout.showings().into_iter().filter(|(s, _)| *s == screen).map(|(_, c)| c).collect();
+        let (after, still_lit) = lit_cameras(conductor, &screen);
+        if before != after {
+            return Err(Problem::conflict(
+                format!("screen {screen}"),
+                "was changed at this moment; do it again",
+            )
+            .code("changed"));
+        }
+        // A tile that was dark before and after shows no picture of its camera.
+        let cameras: Vec<String> = lit.union(&still_lit).cloned().collect();
         take_out(&shared, &caller, &why.reason, &screen, None, &cameras, &frame)
     });
     Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
@@ -318,6 +359,14 @@ async fn snapshot_tile(
     Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
 }
 
+/// The version of the layout, and the cameras of a screen that are not dark.
+fn lit_cameras(conductor: &Conductor, screen: &str) -> (u64, BTreeSet<String>) {
+    let layout = conductor.layout();
+    let on_it = layout.showings().into_iter().filter(|(s, _)| s == screen).map(|(_, camera)| camera);
+    let lit = on_it.filter(|camera| conductor.gate().permit(camera).is_some()).collect();
+    (layout.version, lit)
+}
+
 /// A picture leaves the platform: every camera in it must be granted for export, and it goes on record
 /// with its sum before anybody gets it.
 fn take_out(
@@ -340,11 +389,8 @@ fn take_out(
     let mut events = Vec::new();
     let mut refused = Vec::new();
     for camera in cameras {
-        // A dark tile shows no picture of it.
-        if conductor.gate().permit(camera).is_none() {
-            continue;
-        }
-        let Some(seen) = conductor.gate().seen(camera) else { continue };
+        let unknown = || Seen { camera: camera.clone(), zone: None, tags: Vec::new() };
+        let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
         match shared.rights.decide(&asker, incident.as_deref(), &seen, Action::Export) {
             Ok(permit) => events.push(Event {
                 camera: Some(camera.clone()),
@@ -357,10 +403,26 @@ fn take_out(
                 subject: tile.map(str::to_owned),
                 ..Event::new("snapshot.taken")
             }),
-            Err(refusal) => refused.push(serde_json::json!({ "camera": camera, "refusal": refusal })),
+            Err(refusal) => {
+                refused.push(serde_json::json!({ "camera": camera, "zone": seen.zone, "refusal": refusal }));
+            }
         }
     }
     if let Some(first) = refused.first() {
+        let not_taken = |camera: &serde_json::Value| Event {
+            camera: camera["camera"].as_str().map(str::to_owned),
+            screen: Some(screen.to_owned()),
+            zone: camera["zone"].as_str().map(str::to_owned),
+            incident: incident.clone(),
+            reason: camera["refusal"]["code"].as_str().map(str::to_owned),
+            subject: tile.map(str::to_owned),
+            ..Event::new("snapshot.refused")
+        };
+        let events: Vec<Event> = refused.iter().map(not_taken).collect();
+        shared.db.change(&caller.actor, |_, into| {
+            into.extend(events);
+            Ok(())
+        })?;
         let text = first["refusal"]["text"].as_str().unwrap_or_default().to_owned();
         let code = first["refusal"]["code"].as_str().unwrap_or_default().to_owned();
         return Err(Problem::refused("snapshot", text)

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use vitrail_engine::base::files::sync_parent;
+
 use super::Head;
 use super::health::{Health, Trouble};
 use crate::{Problem, Result};
@@ -149,6 +151,7 @@ fn append(path: &Path, heads: &VecDeque<Head>) -> std::io::Result<()> {
         lines.push_str(&serde_json::to_string(head).map_err(std::io::Error::other)?);
         lines.push('\n');
     }
+    let new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     // A line that a power cut left in half must not spoil the next one. Where the file can only be
     // appended to and not read, the reader copes.
@@ -156,7 +159,12 @@ fn append(path: &Path, heads: &VecDeque<Head>) -> std::io::Result<()> {
         lines.insert(0, '\n');
     }
     file.write_all(lines.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    // A share need not let its folder be opened; the next checkpoint brings the file itself to disk again.
+    if new && let Err(why) = sync_parent(path) {
+        tracing::warn!("checkpoints: the name {} may not be on disk yet: {why}", path.display());
+    }
+    Ok(())
 }
 
 fn ends_within_a_line(path: &Path) -> std::io::Result<bool> {

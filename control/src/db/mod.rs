@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use vitrail_engine::base::SharedClock;
+use vitrail_engine::base::files::sync_parent;
 use vitrail_engine::evidence::PublicKey;
 
 use crate::audit::verify::{self, Findings};
@@ -305,7 +306,7 @@ fn unavailable(detail: impl Into<String>) -> Problem {
 /// Makes an empty file that only its owner can read: it will hold the hashes of passwords.
 fn make(path: &Path) -> Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file.sync_all().map_err(|e| cannot_open(path, &e)),
+        Ok(file) => file.sync_all().and_then(|()| sync_parent(path)).map_err(|e| cannot_open(path, &e)),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(cannot_open(path, &e)),
     }

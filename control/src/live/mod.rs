@@ -4,6 +4,7 @@
 mod answers;
 mod cost;
 mod feed;
+mod looks;
 mod pictures;
 mod profile;
 mod screens;
@@ -30,6 +31,7 @@ use crate::{Problem, Result};
 
 pub use answers::Conditions;
 pub use feed::Feeding;
+pub use looks::{Gaze, Ground, Looks, Sight};
 pub use pictures::{Jpeg, Pictures};
 pub use screens::Screens;
 pub use sender::{LiveReport, ViewerReport};
@@ -85,6 +87,8 @@ pub struct Watcher {
     pub ended: CancellationToken,
     /// From where, where known: it decides which address of this machine is told.
     pub peer: Option<IpAddr>,
+    /// Its record, which ends after it.
+    pub gaze: Option<Arc<Gaze>>,
 }
 
 /// A session that began.
@@ -144,8 +148,8 @@ impl Live {
     }
 
     /// Who watches, for a caller whose login was checked.
-    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>) -> Watcher {
-        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer }
+    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>, gaze: Arc<Gaze>) -> Watcher {
+        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer, gaze: Some(gaze) }
     }
 
     /// Begins a session: the answer to a browser's offer to watch a screen.

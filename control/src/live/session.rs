@@ -76,6 +76,7 @@ pub(super) struct Session {
     /// When it must be driven at the latest.
     due: Instant,
     _seat: OwnedSemaphorePermit,
+    _gaze: Option<Arc<super::Gaze>>,
 }
 
 /// What the rest of the room sees of a session.
@@ -120,6 +121,7 @@ impl Session {
             outbox: Outbox::new(now),
             due: now,
             _seat: seat,
+            _gaze: watcher.gaze.clone(),
         }
     }
 

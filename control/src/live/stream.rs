@@ -30,6 +30,7 @@ pub(super) struct Parts {
     pub stopping: CancellationToken,
     /// Held until the stream ends.
     pub _seat: OwnedSemaphorePermit,
+    pub _gaze: Option<Arc<super::Gaze>>,
 }
 
 /// From pictures a second.

@@ -69,7 +69,7 @@ fn setup() -> (Arc<Fake>, Arc<Live>) {
 }
 
 fn watcher() -> Watcher {
-    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None }
+    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None }
 }
 
 fn caller() -> Caller {

@@ -382,9 +382,18 @@ fn keep_an_administrator(transaction: &Transaction<'_>) -> Result<()> {
     Err(Problem::conflict("account", remedy).code("last-administrator"))
 }
 
+/// A zone that is not there yet would be anybody's to make.
 fn set_zones(transaction: &Transaction<'_>, seq: i64, zones: &[String]) -> Result<()> {
     transaction.execute("DELETE FROM account_zone WHERE account = ?1", [seq])?;
     for zone in zones {
+        let known =
+            transaction.query_row("SELECT EXISTS (SELECT 1 FROM zones WHERE id = ?1)", [zone], |row| {
+                row.get::<_, bool>(0)
+            })?;
+        if !known {
+            let detail = format!("there is no zone {zone}; add it to the registry first");
+            return Err(Problem::invalid("zones", detail).code("zones"));
+        }
         transaction.execute(
             "INSERT OR IGNORE INTO account_zone (account, zone) VALUES (?1, ?2)",
             params![seq, zone],

@@ -133,8 +133,18 @@ impl People {
         let now = self.db.now();
         let lifetimes = self.settings.lifetimes;
         let sessions = self.db.read(|c| session::timed_out(c, lifetimes, &self.live, now))?;
+        // What hangs on them ends whether or not their end can be put on record.
+        let mut first = Ok(());
+        for (id, _) in &sessions {
+            self.live.end(id);
+        }
+        for id in self.db.read(|c| token::timed_out(c, now))? {
+            if !self.live.ended(&id).is_cancelled() {
+                self.live.end(&id);
+            }
+        }
         for (id, seq) in sessions {
-            self.db.change(&Actor::system(), |transaction, events| {
+            let recorded = self.db.change(&Actor::system(), |transaction, events| {
                 if transaction.execute("DELETE FROM session WHERE id = ?1", [&id])? > 0 {
                     let details = json!({ "account": account::id(seq) });
                     events.push(Event {
@@ -144,15 +154,10 @@ impl People {
                     });
                 }
                 Ok(())
-            })?;
-            self.live.end(&id);
+            });
+            first = first.and(recorded);
         }
-        for id in self.db.read(|c| token::timed_out(c, now))? {
-            if !self.live.ended(&id).is_cancelled() {
-                self.live.end(&id);
-            }
-        }
-        Ok(())
+        first
     }
 
     /// Takes a try of whoever wants to log in; the first one that is turned away goes on record.

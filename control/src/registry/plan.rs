@@ -212,6 +212,9 @@ pub(super) fn events(before: Option<&Stored>, wanted: &Wanted, plan: &Plan, vers
                 let mut details = json!({ "fields": others, "version": version });
                 if stored.spec.zone != spec.zone {
                     details["zone_before"] = json!(stored.spec.zone);
+                    // Whoever speaks for the zone that it leaves reads of it too.
+                    let left = json!({ "zone_after": spec.zone, "version": version });
+                    events.push(Event { zone: stored.spec.zone.clone(), ..event("camera.left-zone", left) });
                 }
                 events.push(event("camera.changed", details));
             }

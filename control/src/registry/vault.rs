@@ -13,6 +13,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
+use vitrail_engine::base::files::sync_parent;
 use zeroize::Zeroizing;
 
 use crate::base::Kind;
@@ -100,7 +101,10 @@ impl KeySource {
             .mode(0o600)
             .open(path)
             .map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_parent(path))
+            .map_err(failed)?;
         Ok(key)
     }
 }

@@ -197,6 +197,14 @@ impl Registry {
                     format!("has {} cameras and {sites} sites; move or remove them first", zone.cameras);
                 return Err(Problem::conflict(format!("zone {id}"), has).code("in-use"));
             }
+            // Whoever made a zone of this id again would hand it to them.
+            let speakers: i64 =
+                transaction
+                    .query_row("SELECT count(*) FROM account_zone WHERE zone = ?1", [id], |row| row.get(0))?;
+            if speakers > 0 {
+                let has = format!("{speakers} accounts speak for it; take it from them first");
+                return Err(Problem::conflict(format!("zone {id}"), has).code("in-use"));
+            }
             transaction.execute("DELETE FROM zones WHERE id = ?1", [id])?;
             events.push(zone_event("zone.removed", id, json!({ "name": zone.name })));
             Ok(())

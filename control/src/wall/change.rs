@@ -185,7 +185,8 @@ fn one(layout: &mut Layout, change: &Change, author: &Author<'_>) -> Result<()> 
         }
         Change::Spotlight { tile, on } => {
             known(layout, tile, author)?;
-            let region = region_with(layout, tile)?;
+            let id = region_with(layout, tile)?.id.clone();
+            let region = undivided_region(layout, &id, author)?;
             region.spotlight = on.then(|| tile.clone());
             region.changed = version;
         }
@@ -255,7 +256,8 @@ fn region_with<'a>(layout: &'a mut Layout, tile: &str) -> Result<&'a mut Region>
     region.ok_or_else(|| Problem::not_found(format!("tile {tile}")))
 }
 
-fn unchanged_region<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -> Result<&'a mut Region> {
+/// A region that nobody else has divided otherwise meanwhile.
+fn undivided_region<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -> Result<&'a mut Region> {
     let now = layout.version;
     let region = layout.regions.iter_mut().find(|r| r.id == id);
     let region = region.ok_or_else(|| Problem::not_found(format!("region {id}")))?;
@@ -267,8 +269,34 @@ fn unchanged_region<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -
     Ok(region)
 }
 
+/// The same, and nobody else has changed what is in it: a tile may go.
+fn unchanged_region<'a>(layout: &'a mut Layout, id: &str, author: &Author<'_>) -> Result<&'a mut Region> {
+    let now = layout.version;
+    let region = undivided_region(layout, id, author)?;
+    let changed = region.tiles.iter().find(|tile| tile.changed > author.from && tile.changed < now);
+    if let Some(tile) = changed {
+        let detail = format!(
+            "was changed in version {}, after yours ({}); look and do it again",
+            tile.changed, author.from
+        );
+        return Err(Problem::conflict(format!("tile {}", tile.id), detail).code("changed"));
+    }
+    Ok(region)
+}
+
 fn no_lock(region: &Region) -> Result<()> {
     match region.tiles.iter().find(|t| t.locked) {
+        None => Ok(()),
+        Some(tile) => {
+            Err(Problem::conflict(format!("tile {}", tile.id), "is locked; unlock it first").code("locked"))
+        }
+    }
+}
+
+/// Fails where a locked tile would show something else, or would be gone.
+pub(super) fn keeps_locked(now: &Layout, next: &Layout) -> Result<()> {
+    let shows = |tile: &Tile| next.tiles().any(|other| other.id == tile.id && other.camera == tile.camera);
+    match now.tiles().find(|tile| tile.locked && !shows(tile)) {
         None => Ok(()),
         Some(tile) => {
             Err(Problem::conflict(format!("tile {}", tile.id), "is locked; unlock it first").code("locked"))
@@ -291,6 +319,8 @@ fn arrange(layout: &mut Layout, id: &str, arrangement: &str, author: &Author<'_>
     region.arrangement = arrangement.to_owned();
     (region.spotlight, region.changed) = (None, version);
     region.trim();
+    // An empty tile of this name may have been another cell before.
+    region.tiles.iter_mut().for_each(|tile| tile.changed = version);
     Ok(())
 }
 

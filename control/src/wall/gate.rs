@@ -73,6 +73,16 @@ impl Gate {
         self.enforce();
     }
 
+    /// Takes back what is known of these cameras, and with it their pictures, until it is told anew.
+    pub fn forget<'a>(&self, cameras: impl Iterator<Item = &'a str>) {
+        let mut state = self.lock();
+        let known = cameras.filter(|camera| state.cameras.remove(*camera).is_some()).count();
+        drop(state);
+        if known > 0 {
+            self.enforce();
+        }
+    }
+
     /// What is wanted from now on, and which of the showings are on record.
     pub fn set_wanted(&self, wanted: Wanted, on_record: impl IntoIterator<Item = String>) {
         let mut state = self.lock();
@@ -120,12 +130,18 @@ impl Gate {
         let unit = facts.map_or_else(String::new, |facts| facts.unit.clone());
         let asker = Asker { account: account.to_owned(), role, unit };
         let now = self.policy.now();
-        let live = rights::decide(rights, &asker, incident, seen, Action::Live, now)?;
-        if !self.records {
-            return Ok(live);
+        // Whoever asks may see it, and so may those in the room.
+        let room = (asker.unit != self.unit).then(|| Asker { unit: self.unit.clone(), ..asker.clone() });
+        let actions = [Some(Action::Live), self.records.then_some(Action::Record)];
+        let mut permit: Option<Permit> = None;
+        for asker in [Some(asker), room].into_iter().flatten() {
+            for action in actions.into_iter().flatten() {
+                let next = rights::decide(rights, &asker, incident, seen, action, now)?;
+                let until = permit.as_ref().map_or(next.until, |permit| permit.until.min(next.until));
+                permit = Some(Permit { until, ..next });
+            }
         }
-        let record = rights::decide(rights, &asker, incident, seen, Action::Record, now)?;
-        Ok(Permit { until: live.until.min(record.until), ..record })
+        permit.ok_or_else(|| rights::Because::of(rights::Code::Account).into())
     }
 
     /// Judges everything that is open anew and withdraws what may not be any more, at once.

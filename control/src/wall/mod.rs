@@ -12,9 +12,9 @@ mod settle;
 pub mod state;
 pub mod tours;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use vitrail_engine::base::mailbox::Empty;
@@ -43,6 +43,8 @@ pub use tours::{Tour, Tours};
 
 /// How often the conductor looks by itself whether something ends or begins.
 const BEAT: Duration = Duration::from_millis(200);
+/// How often it is looked whether a right ends by the clock.
+const TICK: Duration = Duration::from_millis(20);
 /// How long the conductor trusts that nothing ends by the clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// What stays due although it was seen to is tried again after this.
@@ -52,6 +54,14 @@ const UNDO: usize = 100;
 
 /// Where the cameras come from: the registry, with their logins.
 pub type Specs = Box<dyn Fn() -> Result<Vec<CameraSpec>> + Send + Sync>;
+
+/// Those who look at the wall from elsewhere.
+pub trait Audience: Send + Sync {
+    /// Another picture of this camera, or none, may be seen from now on: older ones are of no use.
+    fn forget(&self, camera: &str);
+    /// How many look at a screen.
+    fn viewers(&self, screen: &str) -> u32;
+}
 
 /// What a conductor needs to know.
 pub struct Settings {
@@ -79,7 +89,9 @@ pub struct Conductor {
     tours: Tours,
     cameras_changed: AtomicBool,
     wake: Mailbox<()>,
-    beat: Mutex<Option<Worker>>,
+    ended: AtomicBool,
+    audience: OnceLock<Box<dyn Audience>>,
+    workers: Mutex<Vec<Worker>>,
 }
 
 /// What is wanted now. Its lock is taken before the engine's.
@@ -87,8 +99,8 @@ struct Desk {
     layout: Layout,
     undo: Vec<Layout>,
     redo: Vec<Layout>,
-    /// (screen, camera) whose showing is on record.
-    showings: BTreeSet<(String, String)>,
+    /// (screen, camera) whose showing is on record, and on what it stands there.
+    showings: BTreeMap<(String, String), settle::Standing>,
     cameras: HashMap<String, Arc<CameraSpec>>,
     /// The cameras that the engine knows.
     open: HashSet<CameraId>,
@@ -97,6 +109,21 @@ struct Desk {
     /// Cameras whose refusal is on record, so that it is recorded once.
     refused: BTreeSet<(String, String)>,
     news_at: Utc,
+}
+
+impl Desk {
+    /// Fails where somebody changed the layout after the version that a caller saw.
+    fn is_at(&self, from: Option<u64>) -> Result<()> {
+        let now = self.layout.version;
+        match from.filter(|from| *from != now) {
+            None => Ok(()),
+            Some(from) => {
+                let detail = format!("is at version {now}, not at {from}; look and do it again");
+                let problem = Problem::conflict("layout", detail).code("changed");
+                Err(problem.more(serde_json::json!({ "layout": self.layout })))
+            }
+        }
+    }
 }
 
 impl Conductor {
@@ -137,7 +164,7 @@ impl Conductor {
                 layout,
                 undo: Vec::new(),
                 redo: Vec::new(),
-                showings: BTreeSet::new(),
+                showings: BTreeMap::new(),
                 cameras,
                 open,
                 log_trouble: None,
@@ -146,14 +173,18 @@ impl Conductor {
             }),
             cameras_changed: AtomicBool::new(false),
             wake: Mailbox::new(1, Overflow::DropNewest),
-            beat: Mutex::default(),
+            ended: AtomicBool::new(false),
+            audience: OnceLock::new(),
+            workers: Mutex::default(),
             db,
         });
         conductor.listen();
         conductor.db.record(&Actor::system(), Event { subject: Some(id), ..Event::new("wall.started") })?;
-        let own = conductor.clone();
-        let beat = Worker::spawn("conductor", move || own.conduct())?;
-        *conductor.beat.lock().unwrap_or_else(PoisonError::into_inner) = Some(beat);
+        let (beats, watches) = (conductor.clone(), conductor.clone());
+        *conductor.workers.lock().unwrap_or_else(PoisonError::into_inner) = vec![
+            Worker::spawn("conductor", move || beats.conduct())?,
+            Worker::spawn("rights-clock", move || watches.watch_the_clock())?,
+        ];
         Ok(conductor)
     }
 
@@ -168,6 +199,10 @@ impl Conductor {
                 conductor.cameras_changed.store(true, Ordering::Relaxed);
                 conductor.wake.send(());
             }
+            // Fails closed: until the registry was followed, nothing is known of what rights and masks these
+            // cameras have, and their pictures are dark.
+            let redrawn = records.iter().filter(|r| concerns_pixels(&r.event));
+            conductor.gate.forget(redrawn.filter_map(|r| r.event.camera.as_deref()));
             if of(&["agreement.", "incident.", "account."]) {
                 conductor.wake.send(());
             }
@@ -193,6 +228,21 @@ impl Conductor {
         engine.as_mut().map(f).ok_or_else(stopped)
     }
 
+    /// Darkens what ends by the clock alone. A thread of its own, which asks nothing of the database: whoever
+    /// writes there for long holds no end of a right up.
+    fn watch_the_clock(&self) {
+        let mut last = self.policy.now();
+        while !self.ended.load(Ordering::Relaxed) {
+            std::thread::sleep(TICK);
+            let now = self.policy.now();
+            if now < last || rights::next_change(&self.policy.rights(), last) <= now {
+                self.gate.enforce();
+                self.wake.send(());
+            }
+            last = now;
+        }
+    }
+
     /// The conductor's own thread: what begins and ends by itself.
     fn conduct(self: Arc<Self>) {
         let mut due = Utc(0);
@@ -206,6 +256,8 @@ impl Conductor {
             };
             let over = self.db.now() >= due;
             if news || over {
+                // Pixels first: what is written down below may wait for another writer.
+                self.gate.enforce();
                 due = self.policy.tick().unwrap_or_else(|problem| {
                     tracing::error!("{problem}");
                     self.db.now().plus(BEAT)
@@ -213,7 +265,6 @@ impl Conductor {
                 // By the clock alone rights end too. A time that never comes is looked at now and then.
                 let now = self.db.now();
                 due = due.clamp(now.plus(NO_SOONER), now.plus(LOOK_AGAIN));
-                self.gate.enforce();
             }
             self.beat(news || over);
         }
@@ -222,11 +273,12 @@ impl Conductor {
     /// With `look`, rights may have changed: cameras that are kept ready are judged too, which takes
     /// milliseconds where there are thousands.
     fn beat(&self, look: bool) {
-        if self.cameras_changed.swap(false, Ordering::Relaxed)
-            && let Err(problem) = self.follow_cameras()
-        {
-            tracing::error!("the registry was not followed: {problem}");
-            self.cameras_changed.store(true, Ordering::Relaxed);
+        while self.cameras_changed.swap(false, Ordering::Relaxed) {
+            if let Err(problem) = self.follow_cameras() {
+                tracing::error!("the registry was not followed: {problem}");
+                self.cameras_changed.store(true, Ordering::Relaxed);
+                break;
+            }
         }
         let mut desk = self.desk();
         if let Err(problem) = self.settle(&mut desk, &Actor::system(), None, Vec::new()) {
@@ -251,10 +303,20 @@ impl Conductor {
             return;
         }
         self.db.tend();
+        if self.db.log_state().is_ok() {
+            self.desk().log_trouble = None;
+        }
         if self.bus.listeners() > 0
             && let Ok(state) = self.state()
         {
             self.bus.tell("wall", &state);
+        }
+    }
+
+    /// Tells `audience` from now on of pictures that are out of date; the first one stays.
+    pub fn attend(&self, audience: Box<dyn Audience>) {
+        if self.audience.set(audience).is_err() {
+            tracing::warn!("the wall has an audience already");
         }
     }
 
@@ -281,6 +343,12 @@ impl Conductor {
     /// The tours of the wall.
     pub fn tours(&self) -> &Tours {
         &self.tours
+    }
+
+    /// From one picture of its screens to the next.
+    pub fn tick(&self) -> Duration {
+        let rate = self.settings.wall.frame_rate;
+        Duration::from_secs_f64(f64::from(rate.den) / f64::from(rate.num.max(1)))
     }
 
     /// What it was started with.
@@ -327,14 +395,16 @@ impl Conductor {
     /// the cameras that nobody has put there yet.
     ///
     /// # Errors
-    /// NotFound where there is no such open incident.
-    pub fn set_incident(&self, by: &Actor, incident: Option<String>) -> Result<Layout> {
+    /// NotFound where there is no such open incident; Conflict where the layout is at another version than
+    /// `from`, where that is given.
+    pub fn set_incident(&self, by: &Actor, from: Option<u64>, incident: Option<String>) -> Result<Layout> {
         if let Some(id) = &incident
             && self.policy.rights().incident(id).is_none()
         {
             return Err(Problem::not_found(format!("open incident {id}")));
         }
         let mut desk = self.desk();
+        desk.is_at(from)?;
         let mut next = self.successor(&desk, by);
         next.incident.clone_from(&incident);
         for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
@@ -351,18 +421,19 @@ impl Conductor {
     /// Takes back the last change, or with `forward` the last taking back.
     ///
     /// # Errors
-    /// Conflict where there is nothing to take back.
-    pub fn undo(&self, by: &Actor, forward: bool) -> Result<Layout> {
+    /// Conflict where there is nothing to take back, where the layout is at another version than `from`,
+    /// where that is given, and where a locked tile would show something else.
+    pub fn undo(&self, by: &Actor, from: Option<u64>, forward: bool) -> Result<Layout> {
         let mut desk = self.desk();
-        let from = if forward { desk.redo.last() } else { desk.undo.last() }.cloned();
-        let from = from.ok_or_else(|| {
-            Problem::conflict(
-                "layout",
-                if forward { "there is nothing to do again" } else { "there is nothing to take back" },
-            )
+        desk.is_at(from)?;
+        let other = if forward { desk.redo.last() } else { desk.undo.last() }.cloned();
+        let other = other.ok_or_else(|| {
+            let what = if forward { "there is nothing to do again" } else { "there is nothing to take back" };
+            Problem::conflict("layout", what).code("nothing")
         })?;
         let mut next = self.successor(&desk, by);
-        next.regions = settle::touched(&from.regions, next.version);
+        next.regions = settle::touched(&other.regions, next.version);
+        change::keeps_locked(&desk.layout, &next)?;
         let (now, version) = (desk.layout.clone(), next.version);
         self.commit(
             &mut desk,
@@ -384,14 +455,17 @@ impl Conductor {
     /// Goes over to saved regions as a whole.
     ///
     /// # Errors
-    /// Where they are for other screens, or the log cannot be written.
+    /// Where they are for other screens, or the log cannot be written; Conflict where the layout is at
+    /// another version than `from`, where that is given, and where a locked tile would show something else.
     pub fn apply_regions(
         &self,
         by: &Actor,
+        from: Option<u64>,
         regions: &[layout::Region],
         why: serde_json::Value,
     ) -> Result<Layout> {
         let mut desk = self.desk();
+        desk.is_at(from)?;
         let mut next = self.successor(&desk, by);
         next.regions = settle::touched(regions, next.version);
         for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
@@ -400,6 +474,7 @@ impl Conductor {
         if !fits(&next, &self.settings.wall) {
             return Err(Problem::invalid("layout", "is for other screens than this wall has"));
         }
+        change::keeps_locked(&desk.layout, &next)?;
         self.replace(&mut desk, by, next, why)?;
         Ok(desk.layout.clone())
     }
@@ -471,14 +546,15 @@ impl Conductor {
     /// Ends the wall: everything that was shown ends on record, files are finished.
     pub fn stop(&self) -> Option<WallReport> {
         self.wake.close();
-        drop(self.beat.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.ended.store(true, Ordering::Relaxed);
+        drop(std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner)));
         let mut desk = self.desk();
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         let report = engine.map(Wall::stop);
         let mut events: Vec<Event> = desk
             .showings
             .iter()
-            .map(|s| settle::ended(s, &self.gate, &desk.layout, "the wall ends"))
+            .map(|(showing, standing)| settle::ended(showing, standing, "the wall ends"))
             .collect();
         events.push(Event { subject: Some(self.settings.wall.id.to_string()), ..Event::new("wall.stopped") });
         let recorded = self.db.change(&Actor::system(), |_, into| {
@@ -539,6 +615,19 @@ fn by_id(specs: Vec<CameraSpec>) -> HashMap<String, Arc<CameraSpec>> {
 
 fn seen(spec: &CameraSpec) -> rights::Seen {
     rights::Seen { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
+}
+
+/// Whether other pixels of a camera, or none, may be seen after this.
+fn concerns_pixels(event: &Event) -> bool {
+    let named = |field: &str| {
+        let fields = event.details["fields"].as_array();
+        fields.is_some_and(|fields| fields.iter().any(|f| f == field))
+    };
+    match event.kind.as_str() {
+        "camera.removed" | "camera.masks-changed" => true,
+        "camera.changed" => named("zone") || named("tags"),
+        _ => false,
+    }
 }
 
 fn json_of(changes: &[Change]) -> serde_json::Value {

@@ -16,6 +16,22 @@ use crate::audit::{Actor, Event};
 use crate::rights::{Permit, Refusal, Showing};
 use crate::{Problem, Result};
 
+/// On what a showing stands: another of any of these is another showing, with a record of its own.
+#[derive(Clone, PartialEq)]
+pub(super) struct Standing {
+    zone: Option<String>,
+    incident: String,
+    agreement: String,
+    basis: String,
+}
+
+impl Standing {
+    fn of(permit: &Permit, zone: Option<String>) -> Standing {
+        let Permit { agreement, incident, basis, .. } = permit.clone();
+        Standing { zone, incident, agreement, basis }
+    }
+}
+
 impl Conductor {
     /// The one place where what is shown changes. With `next`, the layout is replaced.
     ///
@@ -37,25 +53,31 @@ impl Conductor {
         for camera in wanted.shown.keys() {
             permits.insert(camera.clone(), self.gate.judge(&wanted, camera));
         }
-        let allowed: BTreeSet<(String, String)> = layout
+        let allowed: BTreeMap<(String, String), Standing> = layout
             .showings()
             .into_iter()
-            .filter(|(_, camera)| permits.get(camera).is_some_and(|p| p.is_ok()))
+            .filter_map(|showing| {
+                let permit = permits.get(&showing.1)?.as_ref().ok()?;
+                let zone = self.gate.seen(&showing.1).and_then(|seen| seen.zone);
+                Some((showing, Standing::of(permit, zone)))
+            })
             .collect();
         let refused: BTreeSet<(String, String)> = permits
             .iter()
             .filter_map(|(camera, permit)| Some((camera.clone(), permit.as_ref().err()?.code.clone())))
             .collect();
-        for showing in desk.showings.difference(&allowed) {
-            let why = match permits.get(&showing.1) {
-                Some(Err(refusal)) => refusal.code.as_str(),
-                _ => "taken from the screen",
+        for (showing, standing) in &desk.showings {
+            let why = match (allowed.get(showing), permits.get(&showing.1)) {
+                (Some(now), _) if now == standing => continue,
+                (Some(_), _) => "goes on on another basis",
+                (None, Some(Err(refusal))) => refusal.code.as_str(),
+                (None, _) => "taken from the screen",
             };
-            events.push(ended(showing, &self.gate, &desk.layout, why));
+            events.push(ended(showing, standing, why));
         }
-        for showing in allowed.difference(&desk.showings) {
-            if let Some(Ok(permit)) = permits.get(&showing.1) {
-                events.push(started(showing, &self.gate, permit, &wanted));
+        for (showing, standing) in &allowed {
+            if desk.showings.get(showing) != Some(standing) {
+                events.push(started(showing, standing, &wanted));
             }
         }
         for (camera, code) in refused.difference(&desk.refused) {
@@ -71,17 +93,19 @@ impl Conductor {
                 into.append(&mut events);
                 Ok(())
             });
-            if let Err(problem) = &written {
+            // What is wrong in itself is no trouble of the log.
+            let broken = |problem: &&Problem| problem.code.as_deref() == Some("log");
+            if let Some(problem) = written.as_ref().err().filter(broken) {
                 if desk.log_trouble.is_none() {
                     tracing::error!("nothing new is shown: {problem}");
                     self.bus.tell("notice", &json!({ "kind": "log", "text": problem.detail }));
                 }
                 desk.log_trouble = Some(problem.detail.clone());
-                written?;
             }
+            written?;
             desk.log_trouble = None;
         }
-        let on_record: BTreeSet<String> = allowed.iter().map(|(_, camera)| camera.clone()).collect();
+        let on_record: BTreeSet<String> = allowed.keys().map(|(_, camera)| camera.clone()).collect();
         desk.showings = allowed;
         desk.refused = refused;
         desk.layout = layout;
@@ -113,7 +137,10 @@ impl Conductor {
     fn reload(&self, desk: &mut Desk, scene: Scene) -> Result<()> {
         let spec = spec(&self.settings.wall, scene, &desk.cameras, &desk.layout);
         let open = spec.cameras.iter().map(|camera| camera.id.clone()).collect();
-        self.engine(|wall| wall.reload(spec, &*self.gate))??;
+        let done = self.engine(|wall| wall.reload(spec, &*self.gate))??;
+        if let Some(audience) = self.audience.get() {
+            done.changed.iter().chain(&done.removed).for_each(|camera| audience.forget(camera.as_str()));
+        }
         desk.open = open;
         Ok(())
     }
@@ -145,7 +172,7 @@ impl Conductor {
             camera: camera.clone(),
             zone: self.gate.seen(camera).and_then(|seen| seen.zone),
         };
-        desk.showings.iter().map(showing).collect()
+        desk.showings.keys().map(showing).collect()
     }
 }
 
@@ -202,27 +229,23 @@ pub(super) fn touched(regions: &[Region], version: u64) -> Vec<Region> {
     regions
 }
 
-fn started((screen, camera): &(String, String), gate: &Gate, permit: &Permit, wanted: &Wanted) -> Event {
-    Event {
-        camera: Some(camera.clone()),
-        screen: Some(screen.clone()),
-        zone: gate.seen(camera).and_then(|seen| seen.zone),
-        incident: Some(permit.incident.clone()),
-        agreement: Some(permit.agreement.clone()),
-        basis: Some(permit.basis.clone()),
-        details: json!({ "asked_by": wanted.shown.get(camera) }),
-        ..Event::new("showing.started")
-    }
+fn started(showing: &(String, String), standing: &Standing, wanted: &Wanted) -> Event {
+    let details = json!({ "asked_by": wanted.shown.get(&showing.1) });
+    Event { basis: Some(standing.basis.clone()), details, ..about("showing.started", showing, standing) }
 }
 
-pub(super) fn ended((screen, camera): &(String, String), gate: &Gate, layout: &Layout, why: &str) -> Event {
+pub(super) fn ended(showing: &(String, String), standing: &Standing, why: &str) -> Event {
+    Event { reason: Some(why.to_owned()), ..about("showing.ended", showing, standing) }
+}
+
+fn about(kind: &str, (screen, camera): &(String, String), standing: &Standing) -> Event {
     Event {
         camera: Some(camera.clone()),
         screen: Some(screen.clone()),
-        zone: gate.seen(camera).and_then(|seen| seen.zone),
-        incident: layout.incident.clone(),
-        reason: Some(why.to_owned()),
-        ..Event::new("showing.ended")
+        zone: standing.zone.clone(),
+        incident: Some(standing.incident.clone()),
+        agreement: Some(standing.agreement.clone()),
+        ..Event::new(kind)
     }
 }
 

@@ -212,7 +212,8 @@ impl Conductor {
                 height: screen.height,
                 fps: report.fps,
                 missed: report.missed,
-                viewers: report.outputs.iter().filter_map(|o| o.viewers).sum(),
+                viewers: report.outputs.iter().filter_map(|o| o.viewers).sum::<u32>()
+                    + self.audience.get().map_or(0, |audience| audience.viewers(screen.id.as_str())),
                 trouble: report.encoder_error.clone(),
                 tiles: screen.tiles.iter().map(tile_state).collect(),
             })

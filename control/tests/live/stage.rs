@@ -82,7 +82,7 @@ impl Stage {
 
     /// Somebody who watches under this login.
     pub fn watcher(&self, account: &str, ended: &CancellationToken) -> Watcher {
-        Watcher { account: account.to_owned(), ended: ended.clone(), peer: None }
+        Watcher { account: account.to_owned(), ended: ended.clone(), peer: None, gaze: None }
     }
 
     /// A viewer that watches, and its session.

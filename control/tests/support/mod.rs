@@ -12,7 +12,7 @@ use vitrail_control::api::{Control, Shared, router};
 use vitrail_control::audit::{Actor, Ledger};
 use vitrail_control::db::Database;
 use vitrail_control::people::{NewAccount, Password, Role, Settings, Who};
-use vitrail_control::registry::{KeySource, Registry};
+use vitrail_control::registry::{Author, KeySource, NewZone, Registry};
 use vitrail_engine::base::SimClock;
 
 /// A password that is good enough.
@@ -95,9 +95,19 @@ impl Bench {
         self.send(request(method, path, by, body)).await
     }
 
+    /// A zone that the registry has.
+    pub fn zone(&self, id: &str) -> String {
+        let registry = self.shared.registry().expect("one");
+        if registry.zone(id).is_err() {
+            let new = NewZone { id: id.to_owned(), name: None, contact: None };
+            registry.add_zone(&Author::system(), &new).expect("added");
+        }
+        id.to_owned()
+    }
+
     /// Adds an account of `role` named `name`; its id.
     pub async fn account(&self, name: &str, role: Role) -> String {
-        let zones = if role == Role::ZoneAuthority { vec!["north".to_owned()] } else { Vec::new() };
+        let zones = if role == Role::ZoneAuthority { vec![self.zone("north")] } else { Vec::new() };
         let new = json!({ "name": name, "role": role, "zones": zones, "password": PASSWORD });
         let new: NewAccount = serde_json::from_value(new).expect("an account");
         self.shared.people.add_account(new, Actor::system()).await.expect("added").id

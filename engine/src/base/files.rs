@@ -1,5 +1,6 @@
-//! Writing a small file so that nobody reads half of it.
+//! Writing a small file so that nobody reads half of it, and bringing names to disk.
 
+use std::fs::File;
 use std::path::Path;
 
 use super::error::{Error, ErrorKind, Result};
@@ -16,6 +17,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&beside);
         failed(e)
     })
+}
+
+/// Brings the name of a file to disk: one that was just made, renamed or removed may otherwise be back as it
+/// was after a power cut, however often the file itself was synced (`fsync(2)`).
+///
+/// # Errors
+/// The folder cannot be opened or synced.
+pub fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::sum::hex;
+use crate::base::files::sync_parent;
 use crate::base::{Error, ErrorKind, Result};
 
 /// PKCS#8 (RFC 8410, section 7) of an Ed25519 private key, up to its 32 bytes.
@@ -236,7 +237,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
-    let written = file.write_all(bytes).and_then(|()| File::sync_all(&file));
+    let written = file.write_all(bytes).and_then(|()| File::sync_all(&file)).and_then(|()| sync_parent(path));
     written.map_err(|e| {
         let _ = std::fs::remove_file(path);
         failed(e)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::base::files::write_whole;
+use crate::base::files::{sync_parent, write_whole};
 use crate::base::{Clock, Error, ErrorKind, Result, Shutdown};
 
 mod key;
@@ -258,8 +258,7 @@ fn publish(path: &Path, manifest: &Manifest, key: &SigningKeyFile) -> Result<()>
 
 /// The file and its name are on disk.
 fn on_disk(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = File::open(path).and_then(|f| f.sync_all()).and_then(|()| File::open(folder)?.sync_all());
+    let synced = File::open(path).and_then(|f| f.sync_all()).and_then(|()| sync_parent(path));
     synced.map_err(|e| {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be brought to disk").caused_by(e)
     })

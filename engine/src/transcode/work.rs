@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::{disk, is_whole};
 use super::spec::Target;
-use crate::base::files::write_whole;
+use crate::base::files::{sync_parent, write_whole};
 use crate::base::{Error, ErrorKind, Result};
 
 /// What the folder was made for; compared byte by byte.
@@ -185,11 +185,6 @@ fn sync(path: &Path) -> std::io::Result<()> {
         }
     }
     File::open(path)?.sync_all()
-}
-
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]

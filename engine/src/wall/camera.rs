@@ -202,7 +202,7 @@ impl Camera {
     }
 
     /// Closes all streams and forgets every pixel.
-    fn close(&self) {
+    pub fn close(&self) {
         let mut streams = self.streams();
         let Streams { current, next, past, .. } = &mut *streams;
         let open: Vec<Stream> = current.take().into_iter().chain(next.take()).collect();

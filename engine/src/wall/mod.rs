@@ -179,6 +179,8 @@ impl Wall {
     pub fn ask_again(&self, policy: &dyn Policy) {
         for (id, camera) in self.cameras().iter() {
             if camera.refusal().is_some() {
+                // A new grant opens new streams: those of the old one have ended, or are about to.
+                camera.close();
                 camera.set_right(policy.grant(id));
             }
         }

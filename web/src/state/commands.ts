@@ -92,11 +92,19 @@ export async function redo(): Promise<void> {
 }
 
 async function step(path: string, nothing: string) {
+  const seen = layout.value;
+  if (!seen) return;
   try {
-    take(await post<ChangesAnswer>(path), new Set());
+    take(await post<ChangesAnswer>(`${path}?version=${seen.version}`), new Set());
   } catch (error) {
-    if (error instanceof Problem && error.status === 409) say(t(nothing), 'warn');
-    else say(explain(error), 'bad');
+    const code = error instanceof Problem && error.status === 409 ? error.code : null;
+    if (code === 'nothing') return say(t(nothing), 'warn');
+    if (code === 'changed') {
+      const now = ((error as Problem).more as { layout?: unknown } | null)?.layout;
+      if (isLayout(now)) takeLayout(now);
+      return say(t('conflict.title'), 'warn');
+    }
+    say(explain(error), 'bad');
   }
 }
 

@@ -6,11 +6,13 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{Shared, blocking};
+use crate::audit::Event;
 use crate::base::Kind;
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, Format, ImportOptions, ImportReport, MAX_IMPORT};
@@ -106,7 +108,14 @@ async fn export_geojson(State(shared): State<Shared>, caller: Caller) -> Result<
 
 async fn export(shared: Shared, caller: Caller, format: Format, kind: &str, file: &str) -> Result<Response> {
     caller.require(Permission::ReadRegistry)?;
-    let text = blocking(move || shared.registry()?.export(format)).await?;
+    let file_name = file.to_owned();
+    let export = move || {
+        let text = shared.registry()?.export(format)?;
+        let details = json!({ "file": file_name, "bytes": text.len() });
+        shared.db.record(&caller.actor, Event { details, ..Event::new("registry.exported") })?;
+        Ok(text)
+    };
+    let text = blocking(export).await?;
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")),

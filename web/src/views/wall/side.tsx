@@ -105,7 +105,7 @@ export const turns = (tour: Tour) => Math.max(1, Math.ceil(tour.cameras.length /
 export function SavedLayouts() {
   const apply = (saved: SavedLayout) =>
     void admitted(changesTo(layout.value, saved.regions), t('wall.applyLayout', { name: saved.name }), () =>
-      void send(() => post(`/layouts/${encodeURIComponent(saved.id)}/apply`), t('wall.applied', { name: saved.name })).then(() => readWall().catch(() => {})),
+      void send(() => post(`/layouts/${encodeURIComponent(saved.id)}/apply${layout.value ? `?version=${layout.value.version}` : ''}`), t('wall.applied', { name: saved.name })).then(() => readWall().catch(() => {})),
     );
   return (
     <section class="panel" aria-label={t('wall.layouts')}>
