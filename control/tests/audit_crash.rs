@@ -169,7 +169,9 @@ fn trace(name: &str, folder: &Path, records: usize) -> Vec<Call> {
 /// `pwrite64(4</folder/v.db-wal>, "…", 4096, 56) = 4096`
 fn parse(call: &str, folder: &str) -> Option<Call> {
     let (name, rest) = call.split_once('(')?;
-    let (arguments, result) = rest.rsplit_once(") = ")?;
+    // Short calls are padded to a column.
+    let (arguments, result) = rest.rsplit_once(" = ")?;
+    let arguments = arguments.trim_end().strip_suffix(')')?;
     let result = result.split_whitespace().next()?;
     let paths = |text: &str| unescaped(text.split_once('<')?.1.split_once('>')?.0);
     let file = |text: &str| String::from_utf8(paths(text)?).ok()?.strip_prefix(folder).map(str::to_owned);

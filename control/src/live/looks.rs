@@ -187,7 +187,8 @@ mod tests {
     fn a_look_is_on_record_once_and_ends_when_nobody_looks_any_more() {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = SimClock::new();
-        let db = Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
+        let db =
+            Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
         let looks = Looks::new(db.clone());
         let camera = || Sight::Camera("cam-1".into());
         for _ in 0..3 {

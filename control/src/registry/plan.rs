@@ -214,7 +214,8 @@ pub(super) fn events(before: Option<&Stored>, wanted: &Wanted, plan: &Plan, vers
                     details["zone_before"] = json!(stored.spec.zone);
                     // Whoever speaks for the zone that it leaves reads of it too.
                     let left = json!({ "zone_after": spec.zone, "version": version });
-                    events.push(Event { zone: stored.spec.zone.clone(), ..event("camera.left-zone", left) });
+                    let left = Event { zone: stored.spec.zone.clone(), ..event("camera.left-zone", left) };
+                    events.extend(stored.spec.zone.is_some().then_some(left));
                 }
                 events.push(event("camera.changed", details));
             }
@@ -317,7 +318,8 @@ mod tests {
 
     #[test]
     fn every_change_is_named_and_masks_have_a_record_of_their_own() {
-        let before = stored("rtsp://10.0.0.1/1", None);
+        let mut before = stored("rtsp://10.0.0.1/1", None);
+        before.0.spec.zone = Some("south".into());
         let mut wanted = Wanted::part(spec("rtsp://10.0.0.1/2", None), None);
         wanted.spec.name = "Gate".into();
         wanted.spec.zone = Some("north".into());
@@ -326,8 +328,9 @@ mod tests {
         assert_eq!(plan.fields, ["name", "zone", "masks", "profiles.main.uri"]);
         let events = events(Some(&before.0), &wanted, &plan, 2);
         let kinds: Vec<&str> = events.iter().map(|e| e.kind.as_str()).collect();
-        assert_eq!(kinds, ["camera.changed", "camera.masks-changed"]);
-        assert_eq!(events[0].details["fields"], serde_json::json!(["name", "zone", "profiles.main.uri"]));
-        assert_eq!(events[1].details["after"], serde_json::json!(["0 0 0.2 0.5"]));
+        assert_eq!(kinds, ["camera.left-zone", "camera.changed", "camera.masks-changed"]);
+        assert_eq!(events[0].zone.as_deref(), Some("south"), "where it was");
+        assert_eq!(events[1].details["fields"], serde_json::json!(["name", "zone", "profiles.main.uri"]));
+        assert_eq!(events[2].details["after"], serde_json::json!(["0 0 0.2 0.5"]));
     }
 }
