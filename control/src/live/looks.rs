@@ -10,7 +10,8 @@ use crate::db::Database;
 use crate::{Result, Utc};
 
 /// Pictures that are asked for one by one are one look as long as no more time than this lies between them.
-const ONE_LOOK: Duration = Duration::from_secs(10);
+/// The page asks for a thumbnail that it shows every 15 s.
+const ONE_LOOK: Duration = Duration::from_secs(30);
 
 /// At what somebody looks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -107,6 +107,10 @@ impl Gate {
         let Some(askers) = wanted.shown.get(camera) else {
             return decide_standby(&rights, &self.unit, &seen, self.policy.now());
         };
+        // Without an incident nobody sees anything, whoever put it there.
+        if wanted.incident.is_none() && !rights.is_unreadable() {
+            return Err(rights::Because::of(rights::Code::NoIncident).into());
+        }
         let mut refusal = None;
         for account in askers {
             match self.decide(&rights, account, wanted.incident.as_deref(), &seen) {

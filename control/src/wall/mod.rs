@@ -407,12 +407,7 @@ impl Conductor {
         desk.is_at(from)?;
         let mut next = self.successor(&desk, by);
         next.incident.clone_from(&incident);
-        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
-            let nobody = tile.by.as_deref().is_none_or(|by| by == "system");
-            if nobody {
-                tile.by = Some(by.account.clone());
-            }
-        }
+        settle::answer_for(&mut next, by);
         let details = serde_json::json!({ "before": desk.layout.incident });
         self.replace(&mut desk, by, next, details)?;
         Ok(desk.layout.clone())
@@ -433,6 +428,7 @@ impl Conductor {
         })?;
         let mut next = self.successor(&desk, by);
         next.regions = settle::touched(&other.regions, next.version);
+        settle::answer_for(&mut next, by);
         change::keeps_locked(&desk.layout, &next)?;
         let (now, version) = (desk.layout.clone(), next.version);
         self.commit(

@@ -219,6 +219,15 @@ fn without_unknown(mut scene: Scene, cameras: &HashMap<String, Arc<CameraSpec>>)
     scene
 }
 
+/// Whoever makes a layout hold answers for the cameras that nobody has put there yet.
+pub(super) fn answer_for(layout: &mut Layout, by: &Actor) {
+    for tile in layout.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
+        if tile.by.as_deref().is_none_or(|who| who == "system") {
+            tile.by = Some(by.account.clone());
+        }
+    }
+}
+
 /// Regions that come back count as changed now, so that nobody overwrites them unseen.
 pub(super) fn touched(regions: &[Region], version: u64) -> Vec<Region> {
     let mut regions = regions.to_vec();

@@ -3,10 +3,11 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 const root = new URL('../../../', import.meta.url).pathname;
-const program = process.env.VITRAIL ?? [process.env.CARGO_TARGET_DIR, join(root, 'target')].filter(Boolean).map((folder) => join(folder, 'debug', 'vitrail')).find(existsSync);
+/** The program under test. */
+export const program = process.env.VITRAIL ? resolve(process.env.VITRAIL) : [process.env.CARGO_TARGET_DIR, join(root, 'target')].filter(Boolean).map((folder) => join(folder, 'debug', 'vitrail')).find(existsSync);
 /** The simulated cameras' pictures are encoded once and kept here. */
 const CACHE = join(tmpdir(), 'vitrail-e2e-cache');
 
@@ -38,6 +39,11 @@ function run(args, options = {}) {
   child.stdout.on('data', take);
   child.stderr.on('data', take);
   let ended = null;
+  child.on('error', (error) => {
+    text += error.message;
+    ended = error.code;
+    for (const look of [...waiting]) look();
+  });
   child.on('exit', (code, signal) => {
     ended = code ?? signal;
     for (const look of [...waiting]) look();
@@ -126,6 +132,9 @@ cameras = [${screen.cameras.map((n) => `"cam-${n}"`).join(', ')}]
   .join('')}
 [encoder]
 preset = "ultrafast"
+
+[effort]
+budget = 100
 `,
   );
   let wall;

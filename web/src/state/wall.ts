@@ -30,13 +30,11 @@ export const openAlarms = computed<Alarm[]>(() => (wall.value?.alarms ?? []).fil
 export const tours = computed<TourState[]>(() => wall.value?.tours ?? []);
 
 /** Which tiles show a camera, on any screen. */
+// It changes with what is where, not with every state.
+const shownText = computed(() => JSON.stringify(screens.value.flatMap((s) => s.tiles.filter((tile) => tile.camera).map((tile) => [tile.camera, tile.id]))));
 export const shownOn = computed(() => {
   const where = new Map<string, string[]>();
-  for (const s of screens.value) {
-    for (const tile of s.tiles) {
-      if (tile.camera) where.set(tile.camera, [...(where.get(tile.camera) ?? []), tile.id]);
-    }
-  }
+  for (const [camera, id] of JSON.parse(shownText.value) as [string, string][]) where.set(camera, [...(where.get(camera) ?? []), id]);
   return where;
 });
 
@@ -95,4 +93,5 @@ export function forget() {
   layout.value = null;
   screenId.value = null;
   tileId.value = null;
+  heardAt.value = 0;
 }

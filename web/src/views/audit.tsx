@@ -46,7 +46,14 @@ export function Audit() {
   });
   const verify = async () => {
     setVerifying(true);
-    await attempt(async () => setFindings(await get<Findings>('/audit/verify')));
+    await attempt(async () => {
+      const found = await get<Findings>('/audit/verify');
+      // The verification is on record itself.
+      const page = await get<Page<AuditRecord>>(query('/audit', { ...wire(filter), limit: PAGE }));
+      setRecords(page.items);
+      setNext(page.next);
+      setFindings(found);
+    });
     setVerifying(false);
   };
   const good = findings?.faults_total === 0;
@@ -119,7 +126,7 @@ function kindText(kind: string): string {
   return text === key ? kind : text;
 }
 
-const ROOMS = ['showing', 'wall', 'layout', 'tour', 'alarm', 'incident', 'agreement', 'login', 'account', 'token', 'camera', 'zone', 'site', 'registry', 'snapshot', 'ptz', 'log', 'audit'];
+const ROOMS = ['showing', 'wall', 'layout', 'tour', 'alarm', 'incident', 'agreement', 'login', 'account', 'token', 'camera', 'zone', 'site', 'registry', 'snapshot', 'preview', 'log', 'audit'];
 
 function faultText(fault: Record<string, unknown>): string {
   return Object.entries(fault).filter(([, v]) => v !== null && v !== undefined).map(([k, v]) => `${k}: ${typeof v === 'object' ? JSON.stringify(v) : String(v)}`).join(' · ');

@@ -16,7 +16,9 @@ const dateOf = (text: string) => text.slice(0, 10);
 const instant = (date: string) => new Date(`${date}T00:00:00`).toISOString();
 
 export function DraftDialog({ old, zone, close }: { old: Agreement | null; zone: string | null; close: () => void }) {
-  const today = new Date();
+  const now = new Date();
+  // This browser's date, not that of UTC.
+  const today = new Date(now.getTime() - now.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
   const own = me.value?.role === 'zone-authority' ? zones.value.filter((z) => me.value?.zones.includes(z.id)) : zones.value;
   const [where, setWhere] = useState(old?.zone ?? (own.some((z) => z.id === zone) ? zone! : (own[0]?.id ?? '')));
   const [title, setTitle] = useState(old?.title ?? '');
@@ -25,8 +27,8 @@ export function DraftDialog({ old, zone, close }: { old: Agreement | null; zone:
   const [grants, setGrants] = useState({ live: old?.live ?? true, record: old?.record ?? false, export: old?.export ?? false });
   const [units, setUnits] = useState(joined(old?.units ?? []));
   const [tags, setTags] = useState(joined(old?.tags ?? []));
-  const [from, setFrom] = useState(old ? dateOf(old.valid_from) : today.toISOString().slice(0, 10));
-  const [to, setTo] = useState(old ? dateOf(old.valid_to) : `${today.getFullYear() + 1}${today.toISOString().slice(4, 10)}`);
+  const [from, setFrom] = useState(old ? dateOf(old.valid_from) : today);
+  const [to, setTo] = useState(old ? dateOf(old.valid_to) : `${Number(today.slice(0, 4)) + 1}${today.slice(4)}`);
   return (
     <Dialog title={old ? old.id : t('agreement.draft')} close={close} wide>
       <Form
@@ -41,7 +43,7 @@ export function DraftDialog({ old, zone, close }: { old: Agreement | null; zone:
           };
           const made = old
             ? await patch<Agreement>(`/agreements/${encodeURIComponent(old.id)}`, { version: old.version, ...terms })
-            : await post<Agreement>('/agreements', { zone: where, ...terms });
+            : await post<Agreement>('/agreements', { zone: where || own[0]?.id, ...terms });
           say(t('agreement.drafted', { id: made?.id ?? old?.id }));
           agreementsChanged.value++;
           close();

@@ -21,7 +21,7 @@ export function CameraMap({ list, take, chosen }: { list: Row[]; take: (row: Row
   const ground = useRef<L.LayerGroup | null>(null);
   const placed = useMemo(() => list.filter((row) => row.latitude !== null && row.longitude !== null), [list]);
   const clusters = useMemo(() => {
-    const index = new Supercluster<{ row: Row }>({ radius: 46, maxZoom: DEEPEST - 1 });
+    const index = new Supercluster<{ row: Row }>({ radius: 60, extent: 256, maxZoom: DEEPEST - 1 });
     index.load(placed.map((row) => ({ type: 'Feature', properties: { row }, geometry: { type: 'Point', coordinates: [row.longitude!, row.latitude!] } })));
     return index;
   }, [placed]);
@@ -111,6 +111,8 @@ function drawGraticule(map: L.Map, group: L.LayerGroup) {
 }
 
 function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: { clusters: Supercluster<{ row: Row }>; take: (row: Row) => void; chosen: string | null }) {
+  const box = map.getContainer();
+  const focused = document.activeElement instanceof HTMLElement && document.activeElement !== box && box.contains(document.activeElement) ? document.activeElement : null;
   group.clearLayers();
   const bounds = map.getBounds().pad(0.1);
   const found = clusters.getClusters([bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()], Math.round(map.getZoom()));
@@ -151,4 +153,6 @@ function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: 
       });
     }
   }
+  // The mark that had the focus is gone: the map keeps it, so that Tab goes on from here.
+  if (focused && !focused.isConnected) (box.querySelector<HTMLElement>(`[data-camera-mark="${CSS.escape(focused.dataset.cameraMark ?? '')}"]`) ?? box).focus({ preventScroll: true });
 }

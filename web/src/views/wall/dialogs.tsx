@@ -200,7 +200,7 @@ function TourDialog({ id, close }: { id: string | null; close: () => void }) {
         cancelText={t('common.cancel')}
       >
         <Field label={t('common.name')} value={name} set={setName} required autocomplete="off" />
-        <Field label={t('tour.dwell')} type="number" min={1} max={3600} value={dwell} set={setDwell} required />
+        <Field label={t('tour.dwell')} type="number" min={2} max={3600} value={dwell} set={setDwell} required />
         <fieldset class="dense">
           <legend>{t('tour.tiles')} {screen.value?.id}</legend>
           {(screen.value?.tiles ?? []).map((tile, i) => <Check key={tile.id} label={String(i + 1)} checked={tiles.includes(tile.id)} set={(on) => setTiles(on ? [...tiles, tile.id] : tiles.filter((s) => s !== tile.id))} />)}

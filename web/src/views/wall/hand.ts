@@ -18,7 +18,8 @@ export function pick(what: Held) {
   held.value = what;
   const id = tileId.value ?? screen.value?.tiles[0]?.id ?? null;
   tileId.value = id;
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-tile][tabindex="0"]')?.focus());
+  // At once: the next key may come before the next frame.
+  if (id) document.querySelector<HTMLElement>(`[data-tile="${CSS.escape(id)}"]`)?.focus();
 }
 
 export function drop() {

@@ -22,6 +22,13 @@ function turnScreen(by: number) {
   if (next) screenId.value = next.id;
 }
 
+/** Goes to the search field, with what is in it selected. */
+function search() {
+  const field = document.querySelector<HTMLInputElement>('input[type="search"]');
+  field?.focus();
+  field?.select();
+}
+
 export function WallView() {
   const [side, setSide] = useState(true);
   useEffect(() => {
@@ -30,7 +37,7 @@ export function WallView() {
       { keys: '[', group: 'wall', does: 'key.screenBefore', run: () => turnScreen(-1) },
       { keys: ']', group: 'wall', does: 'key.screenAfter', run: () => turnScreen(1) },
       { keys: 'w', group: 'wall', does: 'key.toTiles', run: () => document.querySelector<HTMLElement>('[data-tile][tabindex="0"]')?.focus() },
-      { keys: '/', group: 'wall', does: 'key.search', run: () => document.querySelector<HTMLInputElement>('input[type="search"]')?.select() },
+      { keys: '/', group: 'wall', does: 'key.search', run: search },
       { keys: 'Ctrl+z', group: 'wall', does: 'wall.undo', run: () => void undo(), when: operate },
       { keys: 'Ctrl+y Ctrl+Shift+z', group: 'wall', does: 'wall.redo', run: () => void redo(), when: operate },
       { keys: 'a', group: 'wall', does: 'key.acknowledge', run: () => void acknowledge(openAlarms.value[0]?.id), when: operate },

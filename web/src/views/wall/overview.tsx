@@ -51,7 +51,6 @@ function SmallScreen({ screen: shown, place }: { screen: WallScreen; place: Reco
       style={place}
       tabIndex={current ? 0 : -1}
       aria-pressed={current}
-      aria-label={t('wall.screenSpoken', { screen: shown.id, live, all: filled.length })}
       onClick={() => (screenId.value = shown.id)}
     >
       {picture.url ? <img src={picture.url} alt="" draggable={false} /> : <span class="no-picture">{picture.problem ? t('feed.none') : ''}</span>}
@@ -70,7 +69,8 @@ function SmallScreen({ screen: shown, place }: { screen: WallScreen; place: Reco
           </span>
         );
       })}
-      <span class="screen-name">
+      <span class="unseen">{t('wall.screenSpoken', { screen: shown.id, live, all: filled.length })}</span>
+      <span class="screen-name" aria-hidden="true">
         {shown.id} <small>{live}/{filled.length}</small>
       </span>
     </button>

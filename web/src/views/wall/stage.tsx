@@ -92,6 +92,12 @@ function TileGrid({ screen: shown }: { screen: WallScreen }) {
       return;
     }
     if (event.ctrlKey) return;
+    if (zooming.value === current && ['+', '=', '-', '0'].includes(event.key)) {
+      done();
+      if (event.key === '0') zoomOut(current);
+      else zoomBy(current, event.key === '-' ? 1 / 1.25 : 1.25);
+      return;
+    }
     if (/^\d$/.test(event.key)) {
       done();
       const now = Date.now();
@@ -110,12 +116,6 @@ function TileGrid({ screen: shown }: { screen: WallScreen }) {
       done();
       if (zooming.value) zooming.value = null;
       else drop();
-      return;
-    }
-    if (zooming.value === current && ['+', '=', '-', '0'].includes(event.key)) {
-      done();
-      if (event.key === '0') zoomOut(current);
-      else zoomBy(current, event.key === '-' ? 1 / 1.25 : 1.25);
       return;
     }
     const action = TILE_KEYS[event.key.toLowerCase()];
@@ -150,6 +150,7 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
     width: `${(w / shown.width) * 100}%`, height: `${(h / shown.height) * 100}%`,
   };
   return (
+    <>
     <button
       type="button"
       class={`tile tone-${look.tone} ${current ? 'current' : ''} ${over ? 'over' : ''} ${tile.alarm ? 'alarmed' : ''} ${zoomMode ? 'zooming' : ''}`}
@@ -194,8 +195,9 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
         {crop && <Icon name="zoom" />}
         {tile.camera && look.tone !== 'live' && <Icon name={look.icon} />}
       </span>
+    </button>
       {tile.camera && (
-        <span class="facts">
+        <div class="facts" aria-hidden="true" style={{ left: place.left, top: place.top, width: place.width, maxHeight: place.height }}>
           <b>{tile.name ?? tile.camera}</b>
           <span class={`state tone-${look.tone}`}>
             <Icon name={look.icon} /> {stateWord(tile)}
@@ -206,8 +208,8 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
           </span>
           <span>{levelText(tile)}</span>
           {(tile.reason || tile.refusal) && <span class="why">{reasonText(tile)}</span>}
-        </span>
+        </div>
       )}
-    </button>
+    </>
   );
 }
