@@ -45,8 +45,10 @@ pub struct Decision {
     pub refresh: Option<Duration>,
     /// How far it is below what its tile deserves.
     pub step: Step,
-    /// CPU seconds a second, by the model.
+    /// CPU seconds a second that the plan counts, by the model.
     pub cost: f64,
+    /// CPU seconds a second that it really takes, by the model.
+    pub real_cost: f64,
 }
 
 /// What a tick decided, in the order of the wishes.
@@ -75,7 +77,8 @@ struct Standing {
     step: Step,
     /// Since when it is no lower.
     since: Moment,
-    cost: f64,
+    /// What is compared with what is measured.
+    real_cost: f64,
 }
 
 /// Remembers where each camera stands, so that efforts do not flap: down at once, up only after a
@@ -139,7 +142,7 @@ impl Governor {
     /// Learns from what was measured since the plan before, while `wishes` were served by it.
     pub fn observe(&mut self, now: Moment, wishes: &[Wish], load: &Load) {
         let served = wishes.iter().filter(|w| w.live);
-        let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.cost).sum();
+        let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.real_cost).sum();
         self.loads_seen += 1;
         // The first ticks weigh more: there is nothing to be smoothed with yet.
         let weight = (1.0 / f64::from(self.loads_seen)).max(0.25);
@@ -180,7 +183,8 @@ impl Governor {
             let old = self.standings.get(&wish.camera);
             let (level, since) = self.settle(now, old, rungs, fitting[index], with_room[index]);
             let rung = &rungs[level];
-            standings.insert(wish.camera.clone(), Standing { step: rung.step, since, cost: rung.cost });
+            let standing = Standing { step: rung.step, since, real_cost: rung.real_cost };
+            standings.insert(wish.camera.clone(), standing);
             plan.demand += rung.cost * self.calibration;
             plan.deserved += rungs[0].cost * self.calibration;
             plan.decisions.push(decision(wish, rung, self.calibration));
@@ -266,6 +270,7 @@ fn decision(wish: &Wish, rung: &Rung, calibration: f64) -> Decision {
         refresh: rung.refresh(&profile.load),
         step: rung.step,
         cost: rung.cost * calibration,
+        real_cost: rung.real_cost * calibration,
     }
 }
 

@@ -121,8 +121,12 @@ pub struct Rung {
     pub skip_loop_filter: bool,
     /// One in so many key frames, where `effort` is `KeyFrames`; else 1.
     pub every: u32,
-    /// CPU seconds a second, by the model.
+    /// CPU seconds a second that a plan counts, by the model.
     pub cost: f64,
+    /// CPU seconds a second that it really takes, by the model: more than `cost` where a plan counts on
+    /// the decode pool to stretch intervals. What is measured is compared with this, or the learning
+    /// would take the discount back.
+    pub real_cost: f64,
 }
 
 impl Rung {
@@ -154,7 +158,7 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
     let smallest = wish.profiles.len() - 1;
     let rung = |step, profile: usize, effort, skip_loop_filter, every| {
         let cost = cost(wish, profile, effort, skip_loop_filter, every, model);
-        Rung { step, profile, effort, skip_loop_filter, every, cost }
+        Rung { step, profile, effort, skip_loop_filter, every, cost, real_cost: cost }
     };
     if wish.sizes.is_empty() {
         return vec![rung(Step::AsDeserved, smallest, Effort::Standby, false, 1)];
@@ -182,8 +186,9 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
         rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
     }
     if let Some(last) = rungs.last_mut().filter(|r| r.effort == Effort::KeyFrames) {
-        // The decode pool keeps each camera's newest key frame only and gives turns in order: asked
-        // for more than it can do, it stretches all intervals alike. Up to the limit that is allowed.
+        // The decode pool keeps each camera's newest key frame only and serves first who was served
+        // longest ago: asked for more than it can do, it stretches all intervals alike. Up to the limit
+        // that is allowed.
         let stretch = settings.refresh_limit.as_secs_f64() / (f64::from(last.every) * interval);
         last.cost /= stretch.max(1.0);
     }

@@ -64,7 +64,7 @@ impl Machine {
         let (now, load) = (self.clock.now(), self.load(distress));
         self.governor.observe(now, wishes, &load);
         let plan = self.governor.plan(now, wishes, &load);
-        let foreseen: f64 = plan.decisions.iter().map(|d| d.cost).sum();
+        let foreseen: f64 = plan.decisions.iter().map(|d| d.real_cost).sum();
         self.decoding = foreseen / self.governor.calibration() * self.factor;
         plan
     }
@@ -176,6 +176,19 @@ fn intervals_stay_within_the_limit_where_the_pool_can_stretch_to_it() {
         assert!(late < 100, "no more than must be: {late}");
         assert!(!steps(&plan).contains(&Step::Paused), "{enough}");
     }
+}
+
+#[test]
+fn what_the_plan_counts_on_does_not_count_as_a_slower_machine() {
+    let wishes: Vec<Wish> = (0..1000).map(|n| wish(&format!("c{n}"), (120, 68))).collect();
+    let every_other = ladder(&wishes[0], &EffortSettings::default(), &CostModel::reference())[0].cost / 2.0;
+    let mut machine = Machine::new(0.86 * 1000.0 * every_other / 0.85);
+    for tick in 0..60 {
+        let plan = machine.tick(&wishes);
+        let longest = plan.decisions.iter().filter_map(|d| d.refresh).max();
+        assert!(longest <= Some(Duration::from_secs(5)), "{longest:?} at tick {tick}");
+    }
+    assert!((machine.governor.calibration() - 1.0).abs() < 0.01, "{}", machine.governor.calibration());
 }
 
 #[test]
