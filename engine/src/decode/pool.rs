@@ -384,7 +384,8 @@ impl DecodeHandle {
         });
     }
 
-    /// In `KeyFrames`, leaves out key frames that arrive closer than this to the one taken before.
+    /// In `KeyFrames`, decodes the newest key frame so long after the one before; zero: each when it
+    /// arrives.
     pub fn set_spacing(&self, spacing: Duration) {
         self.change(|line| line.queue.set_spacing(spacing));
     }

@@ -39,16 +39,14 @@ pub struct Decision {
     pub effort: Effort,
     /// Whether the decoder leaves out the loop filter.
     pub skip_loop_filter: bool,
-    /// Key frames closer to the one before than this are left out.
+    /// How long after a key frame the newest one is decoded; zero: each when it arrives.
     pub spacing: Duration,
     /// The time between two pictures, where they are key frames.
     pub refresh: Option<Duration>,
     /// How far it is below what its tile deserves.
     pub step: Step,
-    /// CPU seconds a second that the plan counts, by the model.
+    /// CPU seconds a second, by the model.
     pub cost: f64,
-    /// CPU seconds a second that it really takes, by the model.
-    pub real_cost: f64,
 }
 
 /// What a tick decided, in the order of the wishes.
@@ -77,8 +75,9 @@ struct Standing {
     step: Step,
     /// Since when it is no lower.
     since: Moment,
-    /// What is compared with what is measured.
-    real_cost: f64,
+    /// What is measured is compared with this, so it is what the rung really takes: any discount would
+    /// end up in the calibration, and be taken back by it.
+    cost: f64,
 }
 
 /// Remembers where each camera stands, so that efforts do not flap: down at once, up only after a
@@ -142,7 +141,7 @@ impl Governor {
     /// Learns from what was measured since the plan before, while `wishes` were served by it.
     pub fn observe(&mut self, now: Moment, wishes: &[Wish], load: &Load) {
         let served = wishes.iter().filter(|w| w.live);
-        let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.real_cost).sum();
+        let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.cost).sum();
         self.loads_seen += 1;
         // The first ticks weigh more: there is nothing to be smoothed with yet.
         let weight = (1.0 / f64::from(self.loads_seen)).max(0.25);
@@ -183,8 +182,7 @@ impl Governor {
             let old = self.standings.get(&wish.camera);
             let (level, since) = self.settle(now, old, rungs, fitting[index], with_room[index]);
             let rung = &rungs[level];
-            let standing = Standing { step: rung.step, since, real_cost: rung.real_cost };
-            standings.insert(wish.camera.clone(), standing);
+            standings.insert(wish.camera.clone(), Standing { step: rung.step, since, cost: rung.cost });
             plan.demand += rung.cost * self.calibration;
             plan.deserved += rungs[0].cost * self.calibration;
             plan.decisions.push(decision(wish, rung, self.calibration));
@@ -267,10 +265,9 @@ fn decision(wish: &Wish, rung: &Rung, calibration: f64) -> Decision {
         effort: rung.effort,
         skip_loop_filter: rung.skip_loop_filter,
         spacing: rung.spacing(&profile.load),
-        refresh: rung.refresh(&profile.load),
+        refresh: rung.refresh,
         step: rung.step,
         cost: rung.cost * calibration,
-        real_cost: rung.real_cost * calibration,
     }
 }
 
@@ -304,7 +301,7 @@ impl Governor {
         let available = self.available(load);
         let allowed = |w: &Wish| {
             let mut rungs = ladder(w, &self.settings, &self.model);
-            rungs.retain(|r| !r.is_beyond(&self.settings, &w.profiles[r.profile].load));
+            rungs.retain(|r| !r.is_beyond(&self.settings));
             rungs
         };
         let ladders: Vec<Vec<Rung>> = wishes.iter().map(allowed).collect();

@@ -195,8 +195,7 @@ fn more_key_frames_than_the_workers_can_do_stretch_all_intervals_alike() {
         let handle = pool.open(source(&format!("cam-{camera}")), Box::new(consumer));
         handle.parameters(&VideoParameters::unknown(Codec::H264));
         handle.set_effort(Effort::KeyFrames);
-        // One in two: every four seconds.
-        handle.set_spacing(Duration::from_secs(3));
+        handle.set_spacing(Duration::from_secs(4));
         handle
     });
     let mut senders = Senders { handles: handles.collect(), sent: 0 };
