@@ -45,6 +45,8 @@ struct Machine {
     governor: Governor,
     cores: f64,
     others: f64,
+    /// What the process uses beside decoding.
+    overhead: f64,
     factor: f64,
     decoding: f64,
 }
@@ -52,11 +54,13 @@ struct Machine {
 impl Machine {
     fn new(cores: f64) -> Machine {
         let governor = Governor::new(EffortSettings::default(), CostModel::reference());
-        Machine { clock: SimClock::new(), governor, cores, others: 0.0, factor: 1.0, decoding: 0.0 }
+        let clock = SimClock::new();
+        Machine { clock, governor, cores, others: 0.0, overhead: 0.0, factor: 1.0, decoding: 0.0 }
     }
 
     fn load(&self, distress: u64) -> Load {
-        Load { cores: self.cores, own: self.decoding, others: self.others, decoding: self.decoding, distress }
+        let own = self.decoding + self.overhead;
+        Load { cores: self.cores, own, others: self.others, decoding: self.decoding, distress }
     }
 
     fn tick_with(&mut self, wishes: &[Wish], distress: u64) -> Plan {
@@ -64,7 +68,8 @@ impl Machine {
         let (now, load) = (self.clock.now(), self.load(distress));
         self.governor.observe(now, wishes, &load);
         let plan = self.governor.plan(now, wishes, &load);
-        let foreseen: f64 = plan.decisions.iter().map(|d| d.cost).sum();
+        let live = plan.decisions.iter().zip(wishes).filter(|(_, wish)| wish.live);
+        let foreseen: f64 = live.map(|(decision, _)| decision.cost).sum();
         self.decoding = foreseen / self.governor.calibration() * self.factor;
         plan
     }
@@ -287,6 +292,68 @@ fn a_machine_slower_than_the_model_is_learned() {
     }
     assert!((machine.governor.calibration() - 2.0).abs() < 0.05, "{}", machine.governor.calibration());
     assert!(machine.decoding <= 2.0 * 0.85, "{}", machine.decoding);
+}
+
+#[test]
+fn connecting_many_cameras_is_no_overhead_that_stays() {
+    let mut wishes: Vec<Wish> = (0..100).map(|n| wish(&format!("c{n}"), (240, 135))).collect();
+    wishes.iter_mut().skip(5).for_each(|wish| wish.live = false);
+    let mut machine = Machine::new(2.0);
+    machine.overhead = 1.6;
+    for _ in 0..6 {
+        assert!(machine.tick(&wishes).degraded().next().is_none());
+    }
+    wishes.iter_mut().for_each(|wish| wish.live = true);
+    // The second in which the last of them connect is not learned from either.
+    assert!(machine.tick(&wishes).degraded().next().is_none());
+    machine.overhead = 0.2;
+    for _ in 0..10 {
+        let plan = machine.tick(&wishes);
+        assert!(plan.degraded().next().is_none());
+        assert!((plan.available - 1.5).abs() < 1e-6, "{}", plan.available);
+    }
+}
+
+#[test]
+fn a_wall_learns_though_some_cameras_never_come() {
+    let mut wishes: Vec<Wish> = (0..12).map(|n| wish(&format!("c{n}"), (960, 540))).collect();
+    wishes.iter_mut().take(3).for_each(|wish| wish.live = false);
+    let mut machine = Machine::new(2.0);
+    machine.factor = 2.0;
+    for _ in 0..20 {
+        machine.tick(&wishes);
+    }
+    assert_eq!(machine.governor.calibration(), 1.0, "they may still come");
+    for _ in 0..30 {
+        machine.tick(&wishes);
+    }
+    assert!((machine.governor.calibration() - 2.0).abs() < 0.05, "{}", machine.governor.calibration());
+}
+
+#[test]
+fn one_bad_second_degrades_nobody_while_distress_and_another_layout_do_at_once() {
+    let of = |size| -> Vec<Wish> { (0..30).map(|n| wish(&format!("c{n}"), size)).collect() };
+    let (small, large) = (of((240, 135)), of((960, 540)));
+    let calm = |cores, wishes: &[Wish]| {
+        let mut machine = Machine::new(cores);
+        for _ in 0..3 {
+            assert_eq!(machine.tick(wishes).degraded().count(), 0);
+        }
+        machine
+    };
+    let mut machine = calm(8.0, &large);
+    for cores in [2.0, 8.0, 8.0, 2.0] {
+        machine.cores = cores;
+        assert_eq!(machine.tick(&large).degraded().count(), 0);
+    }
+    assert!(machine.tick(&large).degraded().count() > 0, "the second in a row");
+
+    let mut machine = calm(8.0, &large);
+    machine.cores = 2.0;
+    assert!(machine.tick_with(&large, 1).degraded().count() > 0, "distress");
+
+    let mut machine = calm(2.0, &small);
+    assert!(machine.tick(&large).degraded().count() > 0, "another layout");
 }
 
 #[test]
