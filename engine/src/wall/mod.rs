@@ -6,6 +6,7 @@ mod govern;
 mod latency;
 pub mod liveness;
 mod pace;
+mod recent;
 mod reload;
 pub mod report;
 mod screen;
