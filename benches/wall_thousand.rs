@@ -6,10 +6,13 @@
 //! The wall is the program, a process of its own; cameras and viewer are in this one. The viewer
 //! decodes key frames alone (one every WALL_GOP), because decoding 4K would take what is measured.
 //! Each of them tells of every tile which camera it shows and which of its pictures. Prints one JSON
-//! object; WALL_CHECK=1 fails where a tile is not refreshed within 5 s, or shows another camera.
+//! object; WALL_CHECK=1 fails where a tile is not refreshed within 5 s, or shows another camera. The
+//! viewer sees a refresh at its next key picture, so it allows one of these more; what the wall measured
+//! itself in the same time stands beside it.
 //!
-//! Codes are read in tiles of 120x66 pixels (of a 4K wall of 32x32) and larger. Loops of 6 s name a picture without doubt up
-//! to that age.
+//! Codes are read in tiles of 120x66 pixels (of a 4K wall of 32x32) and larger. Loops of 10 s name a
+//! picture without doubt up to that age, and two pictures that follow each other within 8 s never have
+//! the same number.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../tests/common/mod.rs"]
@@ -52,7 +55,7 @@ fn main() {
         cameras: count,
         sub: StreamSpec { kbps: variable("WALL_KBPS", kbps), ..sub },
         codecs: vec![Codec::H264, Codec::H265],
-        loop_length: Duration::from_secs(6),
+        loop_length: Duration::from_secs(10),
         clock: clock.clone(),
         ..defaults
     })
@@ -69,7 +72,9 @@ fn main() {
         id_list(count),
         camera_tables(1..=count, |n| simulator.uri(n, Profile::Sub)),
     );
-    let tiles = Tiles::of(&WallSpec::from_toml(&text, "wall.toml").unwrap().scene);
+    let spec = WallSpec::from_toml(&text, "wall.toml").unwrap();
+    let tiles = Tiles::of(&spec.scene);
+    let seen_within = REFRESH_LIMIT + spec.encoder.gop.as_secs_f64();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wall.toml");
     std::fs::write(&path, text).unwrap();
@@ -91,17 +96,19 @@ fn main() {
     let mut most_threads = 0;
     for _ in 0..2 {
         watch.begin();
-        let end = Instant::now() + Duration::from_secs_f64(seconds as f64 / 2.0);
+        let begin = Instant::now();
+        let end = begin + Duration::from_secs_f64(seconds as f64 / 2.0);
         while Instant::now() < end {
             watch.look_for(&viewer, &simulator, Duration::from_secs(1).min(end - Instant::now()));
             most_threads = most_threads.max(Usage::of(program.pid()).threads);
         }
-        halves.push((watch.result(), Usage::of(program.pid())));
+        halves.push((watch.result(), Usage::of(program.pid()), [begin, Instant::now()]));
     }
     let span = begun.elapsed().as_secs_f64();
     let after = [halves[1].1, Usage::of(std::process::id())];
     let cores = |n: usize| rounded(after[n].cpu_since(&before[n]) / span);
     drop(viewer);
+    let interrupted = Instant::now();
     let ended = program.interrupt().success();
     let report = if ended { program.report() } else { Value::Null };
     let of_cameras = |key: &str| -> Vec<f64> {
@@ -109,6 +116,10 @@ fn main() {
         cameras.iter().filter_map(|c| c[key].as_f64()).collect()
     };
     let states = tally(&report["cameras"], "state");
+    let by_wall = |n: usize| {
+        let before_end = halves[n].2.map(|at| (interrupted - at).as_secs_f64());
+        longest_by_wall(&report["screens"][0], before_end)
+    };
     let result = json!({
         "cameras": count,
         "wall": { "size": size, "fps": fps, "grid": format!("{side}x{side}"), "tile": tile_size(&tiles) },
@@ -117,12 +128,15 @@ fn main() {
         "warm_up_s": rounded(all_after.as_secs_f64()),
         "first_half": halves[0].0,
         "second_half": halves[1].0,
+        "seen_refresh_bound_s": seen_within,
+        "refresh_max_s_by_wall_in_halves": [by_wall(0), by_wall(1)],
         "wall_cpu_cores": cores(0),
         "cameras_and_viewer_cpu_cores": cores(1),
         "wall_threads_max": most_threads,
         "wall_resident_mb_by_half": [halves[0].1.resident_mb(), halves[1].1.resident_mb()],
         "wall_open_files": after[0].open_files,
         "camera_states": states,
+        "placards": placards(&report["cameras"]),
         "efforts": tally(&report["cameras"], "effort"),
         "refresh_p95_ms_by_report_worst": quantile(&mut of_cameras("refresh_p95_ms"), 1.0),
         "refresh_max_ms_by_report_worst": quantile(&mut of_cameras("refresh_max_ms"), 1.0),
@@ -136,9 +150,9 @@ fn main() {
     println!("{}", serde_json::to_string_pretty(&result).unwrap());
     if variable("WALL_CHECK", 0) == 1 {
         assert_eq!(shown, usize::from(count), "not every camera was in its tile");
-        for (half, _) in &halves {
+        for (half, ..) in &halves {
             assert_eq!((&half["wrong"], &half["tiles_never_right"]), (&json!(0), &json!(0)));
-            assert!(half["refresh_max_s"].as_f64().unwrap() <= REFRESH_LIMIT, "a tile was not refreshed");
+            assert!(half["refresh_max_s"].as_f64().unwrap() <= seen_within, "a tile was not refreshed");
         }
     }
 }
@@ -150,6 +164,28 @@ fn tally(cameras: &Value, key: &str) -> Value {
         *counts.entry(value).or_default() += 1;
     }
     json!(counts)
+}
+
+/// How often tiles turned into each kind of placard, over all cameras.
+fn placards(cameras: &Value) -> Value {
+    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let of_each = cameras.as_array().into_iter().flatten().filter_map(|c| c["placards"].as_object());
+    for (kind, count) in of_each.flatten() {
+        *counts.entry(kind.as_str()).or_default() += count.as_u64().unwrap_or_default();
+    }
+    json!(counts)
+}
+
+/// The longest refresh, in seconds, that the wall itself saw in the spans that began from so many seconds
+/// before its end until so many.
+fn longest_by_wall(screen: &Value, [from, to]: [f64; 2]) -> Value {
+    let number = |value: &Value| value.as_f64().unwrap_or_default();
+    // From its first picture to its last.
+    let lasted = (number(&screen["frames"]) - 1.0) / number(&screen["fps"]).max(0.001);
+    let spans = screen["refresh"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let within = |span: &&Value| (to..=from).contains(&(lasted - number(&span["from_s"])));
+    let mut longest: Vec<f64> = spans.iter().filter(within).map(|s| number(&s["max_ms"]) / 1000.0).collect();
+    quantile(&mut longest, 1.0)
 }
 
 fn tile_size(tiles: &Tiles) -> String {

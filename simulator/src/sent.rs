@@ -15,7 +15,7 @@ pub struct Sent {
     pub moment: Moment,
     /// The same instant, since the Unix epoch.
     pub wall: Duration,
-    /// Counts the frames of the stream's schedule; the loop's index is its remainder.
+    /// Counts the frames of the stream's schedule, which begins elsewhere in the loop for each camera.
     pub count: u64,
 }
 

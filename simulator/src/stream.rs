@@ -87,6 +87,8 @@ pub(crate) struct Stream {
     rate: Ratio,
     gop: usize,
     phase: Duration,
+    /// By so many frames its loop is ahead of the schedule.
+    ahead: u64,
     state: Mutex<State>,
     viewers: AtomicU64,
 }
@@ -102,8 +104,11 @@ pub(crate) struct Position {
 impl Stream {
     pub fn new(camera: u16, profile: Profile, faults: Arc<Faults>, rate: Ratio, gop: usize) -> Stream {
         let mut dice = rand::rng();
-        // The golden ratio spreads any number of cameras evenly over a frame's duration.
+        // The golden ratio spreads any number of cameras evenly over a frame's duration. The root of two
+        // spreads their key frames over a GOP, because real cameras were not switched on together: one
+        // ratio for both would lay the key frames that share a slot side by side again.
         let share = (f64::from(camera) * 0.618_033_988_749 + f64::from(profile as u8) * 0.5).fract();
+        let of_gop = (f64::from(camera) * std::f64::consts::SQRT_2).fract();
         Stream {
             camera,
             profile,
@@ -113,6 +118,7 @@ impl Stream {
             rate,
             gop,
             phase: Duration::from_secs_f64(share / rate.as_f64()),
+            ahead: (of_gop * gop as f64) as u64,
             state: Mutex::new(State {
                 clip: None,
                 stand_in: None,
@@ -161,6 +167,11 @@ impl Stream {
     pub fn next_after(&self, now: Moment) -> u64 {
         let since = now.since(Moment(0) + self.phase).as_nanos();
         (since * u128::from(self.rate.num) / (1_000_000_000 * u128::from(self.rate.den))) as u64 + 1
+    }
+
+    /// Which frame of a loop of so many whole GOPs goes out as frame `count` of the schedule.
+    fn index(&self, count: u64, frames: usize) -> usize {
+        ((count + self.ahead) % frames as u64) as usize
     }
 
     fn timestamp(&self, count: u64) -> u32 {
@@ -218,14 +229,14 @@ impl Stream {
 
     fn burst(&self, state: &mut State, count: u64, captured: Duration, totals: &Totals) -> Option<Burst> {
         let regular = state.clip.clone()?;
-        if count.is_multiple_of(self.gop as u64) {
+        if self.index(count, self.gop) == 0 {
             let wanted = |stand_in: &StandIn| self.faults.has(stand_in.fault);
             state.substituted = state.stand_in.as_ref().is_some_and(wanted);
         }
         let stand_in = state.stand_in.as_ref().filter(|_| state.substituted);
         let clip = stand_in.map_or(regular, |s| s.clip.clone());
         let frozen = stand_in.is_some_and(|s| s.fault == Fault::Freeze);
-        let index = (count % clip.frames.len() as u64) as usize;
+        let index = self.index(count, clip.frames.len());
         let frame = &clip.frames[index];
         let timestamp = self.timestamp(count);
 
@@ -306,6 +317,8 @@ fn corrupt(payloads: &mut [Vec<u8>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clip::Coded;
+    use vitrail_engine::media::Codec;
 
     fn stream(camera: u16) -> Stream {
         let rate = Ratio { num: 25, den: 2 };
@@ -333,6 +346,48 @@ mod tests {
         let gap = phases.windows(2).map(|w| w[1] - w[0]).max().expect("there are gaps");
         assert!(gap < 80_000 / 100 * 3, "a gap of {gap} us");
         assert!(phases.iter().all(|&p| p < 80_000));
+    }
+
+    #[test]
+    fn key_frames_of_many_cameras_are_spread_over_the_gop() {
+        let mut slots = [0u32; 25];
+        for camera in 1..=1000 {
+            let stream = stream(camera);
+            let is_key = |count: &usize| stream.index(*count as u64, 125).is_multiple_of(25);
+            let keys: Vec<usize> = (0..25).filter(is_key).collect();
+            assert_eq!(keys.len(), 1, "camera {camera}");
+            slots[keys[0]] += 1;
+        }
+        assert!(slots.iter().all(|n| (35..=45).contains(n)), "{slots:?}");
+    }
+
+    #[test]
+    fn the_code_names_the_frame_that_is_sent() {
+        let rate = Ratio { num: 25, den: 2 };
+        let nal = |bytes: &'static [u8]| Bytes::from_static(bytes);
+        let picture = |key| Coded { nals: vec![nal(if key { &[0x65, 9] } else { &[0x41, 7] })], key };
+        let clip = Clip {
+            codec: Codec::H264,
+            width: 64,
+            height: 36,
+            rate,
+            sets: vec![nal(&[0x67, 1, 2]), nal(&[0x68, 3])],
+            frames: [true, false, false, true, false, false].map(picture).to_vec(),
+        };
+        for camera in 1..=8 {
+            let stream = Stream::new(camera, Profile::Sub, Arc::default(), rate, 3);
+            stream.set_clip(Arc::new(clip.clone()));
+            let (mut frames, _) = stream.join();
+            let mut before = None;
+            for count in 100..110 {
+                assert!(stream.emit(count, Duration::ZERO, &Totals::default()));
+                let burst = frames.try_recv().expect("a frame");
+                let frame = burst.code.expect("a code").frame;
+                assert_eq!(burst.key, clip.frames[frame as usize].key);
+                assert!(before.is_none_or(|before: u32| (before + 1) % 6 == frame), "frame {frame}");
+                before = Some(frame);
+            }
+        }
     }
 
     #[test]

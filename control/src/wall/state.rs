@@ -79,7 +79,8 @@ pub struct TileState {
     pub name: Option<String>,
     /// The camera's zone.
     pub zone: Option<String>,
-    /// `live`, `waiting`, `stalled`, `frozen`, `undecodable`, `offline`, `refused`, `standby`, `empty`.
+    /// `live`, `waiting`, `stalled`, `frozen`, `delayed`, `undecodable`, `offline`, `refused`, `standby`,
+    /// `empty`.
     pub state: String,
     /// Why it is not live, in words.
     pub reason: Option<String>,

@@ -77,7 +77,9 @@ impl Look {
         let placard = placard(view, age, style);
         let keeps_picture = match view.status {
             TileStatus::Live => placard.is_none(),
-            TileStatus::Stalled | TileStatus::Frozen => age.is_some_and(|age| age < style.last_picture_for),
+            TileStatus::Stalled | TileStatus::Frozen | TileStatus::Delayed => {
+                age.is_some_and(|age| age < style.last_picture_for)
+            }
             _ => false,
         };
         let picture = view.picture.as_ref().filter(|_| keeps_picture);
@@ -121,6 +123,7 @@ fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> 
         TileStatus::Standby => (Title::Standby, None, None, Severity::Calm),
         TileStatus::Stalled => (Title::NoPackets, None, since, Severity::Warning),
         TileStatus::Frozen => (Title::Unchanged, None, since, Severity::Warning),
+        TileStatus::Delayed => (Title::Delayed, None, since, Severity::Warning),
         TileStatus::Undecodable(reason) => (Title::CannotDecode, Some(reason), since, Severity::Fault),
         TileStatus::Offline(reason) => (Title::Offline, Some(reason), since, Severity::Fault),
         TileStatus::Refused(reason) => (Title::Refused, Some(reason), None, Severity::Forbidden),

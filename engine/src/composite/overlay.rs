@@ -56,6 +56,8 @@ pub enum TileStatus {
     Stalled,
     /// Packets and pictures come, but the picture does not change.
     Frozen,
+    /// Packets come, but the machine is overloaded and decodes them late.
+    Delayed,
     /// Packets come, but cannot be decoded; the reason.
     Undecodable(Arc<str>),
     /// Not reachable; the reason.
@@ -118,7 +120,7 @@ pub struct OverlayStyle {
     /// From this age on, a live tile is covered whatever its status says (invariant 2: an old
     /// picture never looks live). Larger than the longest interval of key frames in use.
     pub age_limit: Duration,
-    /// A stalled or frozen camera's last picture stays, dimmed, up to this age; zero: never.
+    /// A stalled, frozen or delayed camera's last picture stays, dimmed, up to this age; zero: never.
     pub last_picture_for: Duration,
     /// Pixels of the line inside each tile's edge; zero: none.
     pub border: u32,

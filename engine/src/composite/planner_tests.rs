@@ -110,8 +110,10 @@ fn what_is_not_live_never_looks_live() {
         (TileStatus::Refused(why()), 1, false),
         (TileStatus::Stalled, 1, true),
         (TileStatus::Frozen, 1, true),
+        (TileStatus::Delayed, 13, true),
         (TileStatus::Stalled, 61, false),
         (TileStatus::Frozen, 61, false),
+        (TileStatus::Delayed, 61, false),
         (TileStatus::Live, 31, false),
     ];
     for (status, age, dimmed) in cases {
@@ -241,6 +243,7 @@ fn status() -> impl Strategy<Value = TileStatus> {
         1 => Just(TileStatus::Waiting),
         1 => Just(TileStatus::Stalled),
         1 => Just(TileStatus::Frozen),
+        1 => Just(TileStatus::Delayed),
         1 => Just(TileStatus::Undecodable(why())),
         1 => Just(TileStatus::Offline(why())),
         1 => Just(TileStatus::Refused(why())),
@@ -358,7 +361,7 @@ fn a_wall_of_every_state_can_be_looked_at() {
         ("Wetstraat – Rue de la Loi 16, hoek Kunstlaan en Regentlaan, noordzijde", TileStatus::Live),
         ("Bourse", TileStatus::Live),
         ("Heysel, Paleis 5", TileStatus::Stalled),
-        ("Botanique", TileStatus::Live),
+        ("Botanique", TileStatus::Delayed),
         ("Schuman", TileStatus::Live),
     ];
     let pictures = street_pictures(476, 266);

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -59,10 +59,17 @@ impl Default for PoolConfig {
     }
 }
 
-/// Whose turn it is: the highest priority first, in turn among equals.
+/// Where a camera stands among those that wait: the highest priority first; among equals who never had a
+/// turn, then who has waited longest. Since when it waits is another thing for key frames
+/// ([`Line::place`]).
+type Place = (Reverse<u8>, Option<Moment>);
+
+/// Whose turn it is.
 #[derive(Default)]
 struct Ready {
-    by_priority: BTreeMap<Reverse<u8>, VecDeque<Arc<Camera>>>,
+    /// By place, and in the order of queueing where that is the same.
+    waiting: BTreeMap<(Place, u64), Arc<Camera>>,
+    queued: u64,
     stopping: bool,
 }
 
@@ -78,8 +85,16 @@ impl Inner {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_ready(&self, camera: Arc<Camera>, priority: u8) {
-        self.ready().by_priority.entry(Reverse(priority)).or_default().push_back(camera);
+    fn now(&self) -> Moment {
+        self.setting.clock.now()
+    }
+
+    fn make_ready(&self, camera: Arc<Camera>, place: Place) {
+        let mut ready = self.ready();
+        ready.queued += 1;
+        let key = (place, ready.queued);
+        ready.waiting.insert(key, camera);
+        drop(ready);
         self.arrived.notify_one();
     }
 
@@ -90,17 +105,10 @@ impl Inner {
             if ready.stopping {
                 return None;
             }
-            if let Some(mut first) = ready.by_priority.first_entry() {
-                let camera = first.get_mut().pop_front();
-                if first.get().is_empty() {
-                    first.remove();
-                }
-                if camera.is_some() {
-                    return camera;
-                }
-            } else {
-                ready = self.arrived.wait(ready).unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, camera)) = ready.waiting.pop_first() {
+                return Some(camera);
             }
+            ready = self.arrived.wait(ready).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -117,8 +125,8 @@ impl Inner {
                 camera.progress.update(|p| p.error = Some((ErrorKind::Internal, message)));
                 camera.close();
             }
-            if let Some(priority) = camera.end_turn() {
-                self.make_ready(camera, priority);
+            if let Some(place) = camera.end_turn(self.now()) {
+                self.make_ready(camera, place);
             }
         }
     }
@@ -170,6 +178,7 @@ impl DecodePool {
                 skip_loop_filter: false,
                 idle_since: None,
                 may_release: false,
+                last_turn: None,
             }),
             work: Mutex::default(),
             consumer: Mutex::new(Some(consumer)),
@@ -184,7 +193,7 @@ impl Drop for DecodePool {
     fn drop(&mut self) {
         let mut ready = self.inner.ready();
         ready.stopping = true;
-        ready.by_priority.clear();
+        ready.waiting.clear();
         drop(ready);
         self.inner.arrived.notify_all();
     }
@@ -209,6 +218,22 @@ struct Line {
     /// Since when not every picture is decoded.
     idle_since: Option<Moment>,
     may_release: bool,
+    /// When a worker took its last unit; `None` before the first, and since a call-up.
+    last_turn: Option<Moment>,
+}
+
+impl Line {
+    /// Where it stands if it begins to wait now. A camera of key frames shows the one that it has until
+    /// its next turn, so among those who was served longest ago goes first, whenever its key frame came:
+    /// where more is asked than workers can do, that makes all intervals alike, while turns in the order
+    /// of arrival double some of them.
+    fn place(&self, now: Moment) -> Place {
+        let since = match self.queue.effort() {
+            Effort::KeyFrames => self.last_turn,
+            Effort::Full | Effort::Standby => self.last_turn.and(Some(now)),
+        };
+        (Reverse(self.priority), since)
+    }
 }
 
 struct Camera {
@@ -238,7 +263,7 @@ impl Camera {
         self.line().turn = Turn::Running;
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..pool.config.batch.max(1) {
-            let Some((queued, skip_loop_filter)) = self.next_unit() else { break };
+            let Some((queued, skip_loop_filter)) = self.next_unit(pool.now()) else { break };
             let mut bench = Bench {
                 source: &self.source,
                 setting: &pool.setting,
@@ -247,6 +272,10 @@ impl Camera {
                 skip_loop_filter,
             };
             work.process(&queued, &mut bench, &mut |outcome| self.deliver(outcome));
+            if queued.alone {
+                // Nothing follows it that the cache would still be warm for, and others wait.
+                break;
+            }
         }
         let mut line = self.line();
         let released = std::mem::take(&mut line.may_release) && line.queue.effort() != Effort::Full;
@@ -256,21 +285,22 @@ impl Camera {
         self.has_decoder.store(work.has_decoder(), Ordering::Relaxed);
     }
 
-    fn next_unit(&self) -> Option<(Queued, bool)> {
+    fn next_unit(&self, now: Moment) -> Option<(Queued, bool)> {
         let mut line = self.line();
         if line.closed {
             return None;
         }
-        let skip = line.skip_loop_filter;
-        line.queue.pop().map(|queued| (queued, skip))
+        let queued = line.queue.pop()?;
+        line.last_turn = Some(now);
+        Some((queued, line.skip_loop_filter))
     }
 
-    /// The priority to wait with, where units came meanwhile.
-    fn end_turn(&self) -> Option<u8> {
+    /// Where to wait, where units came meanwhile.
+    fn end_turn(&self, now: Moment) -> Option<Place> {
         let mut line = self.line();
         let more = !line.closed && !line.queue.is_empty();
         line.turn = if more { Turn::Waiting } else { Turn::None };
-        more.then_some(line.priority)
+        more.then(|| line.place(now))
     }
 
     fn deliver(&self, outcome: Outcome<'_>) {
@@ -333,16 +363,19 @@ impl DecodeHandle {
         change(&mut line);
         if line.turn == Turn::None && (!line.queue.is_empty() || line.may_release) {
             line.turn = Turn::Waiting;
-            let priority = line.priority;
+            let place = line.place(pool.now());
             drop(line);
-            pool.make_ready(camera.clone(), priority);
+            pool.make_ready(camera.clone(), place);
         }
     }
 
     /// How much to decode from now on.
     pub fn set_effort(&self, effort: Effort) {
-        let now = self.0.pool.setting.clock.now();
+        let now = self.0.pool.now();
         self.change(|line| {
+            if line.queue.effort() == Effort::Standby && effort != Effort::Standby {
+                line.last_turn = None;
+            }
             line.queue.set_effort(effort);
             line.idle_since = match effort {
                 Effort::Full => None,
@@ -351,7 +384,8 @@ impl DecodeHandle {
         });
     }
 
-    /// In `KeyFrames`, leaves out key frames that arrive closer than this to the one taken before.
+    /// In `KeyFrames`, decodes the newest key frame so long after the one before; zero: each when it
+    /// arrives.
     pub fn set_spacing(&self, spacing: Duration) {
         self.change(|line| line.queue.set_spacing(spacing));
     }
@@ -362,7 +396,8 @@ impl DecodeHandle {
         self.change(|line| line.skip_loop_filter = skip_loop_filter);
     }
 
-    /// Cameras of higher priority are decoded first. 0 at the start.
+    /// Cameras of higher priority are decoded first; among equals, who has waited longest. 0 at the
+    /// start.
     pub fn set_priority(&self, priority: u8) {
         self.change(|line| line.priority = priority);
     }

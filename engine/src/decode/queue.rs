@@ -51,12 +51,14 @@ pub(super) struct UnitQueue {
     parameters: Option<Arc<VideoParameters>>,
     effort: Effort,
     waiting: Option<Waiting>,
-    /// Random-access units that arrive closer than this to the one taken before are left out, in
-    /// `KeyFrames`.
+    /// In `KeyFrames`, from one random-access unit that is released to the next.
     spacing: Duration,
-    /// When the random-access unit that was taken last arrived.
-    last_key: Option<Moment>,
-    /// The newest random-access unit: shown at once when called up from `Standby`.
+    /// When that was last.
+    released: Option<Moment>,
+    /// When the random-access unit that a worker took last arrived.
+    taken: Option<Moment>,
+    /// The newest random-access unit: shown at once when called up from `Standby`, and when its time
+    /// has come in `KeyFrames`.
     held: Option<Queued>,
     tally: Tally,
 }
@@ -71,7 +73,8 @@ impl UnitQueue {
             effort: Effort::Full,
             waiting: Some(Waiting::Start),
             spacing: Duration::ZERO,
-            last_key: None,
+            released: None,
+            taken: None,
             held: None,
             tally: Tally::default(),
         }
@@ -114,12 +117,12 @@ impl UnitQueue {
         self.waiting = Some(Waiting::Start);
         if before == Effort::Standby {
             self.items.extend(self.held.clone());
-            self.last_key = self.held.as_ref().map(|q| q.unit.arrival);
+            self.released = self.held.as_ref().map(|q| q.unit.arrival);
         }
     }
 
-    /// From now on, in `KeyFrames`, random-access units closer than this to the one taken before
-    /// are left out.
+    /// From now on, in `KeyFrames`, a random-access unit is released so long after the one before;
+    /// zero: each when it arrives.
     pub fn set_spacing(&mut self, spacing: Duration) {
         self.spacing = spacing;
     }
@@ -143,13 +146,11 @@ impl UnitQueue {
             self.held = Some(queued(true, true));
         }
         match self.effort {
-            Effort::KeyFrames if random_access && self.is_due(arrival) => {
-                self.tally.dropped_late += self.items.len() as u64;
-                self.items.clear();
-                self.items.push_back(queued(true, true));
-                self.last_key = Some(arrival);
+            Effort::Standby => self.tally.skipped += 1,
+            Effort::KeyFrames => {
+                self.tally.skipped += 1;
+                self.release(arrival);
             }
-            Effort::Standby | Effort::KeyFrames => self.tally.skipped += 1,
             Effort::Full => {
                 if !random_access && self.count_if_waiting() {
                     return;
@@ -161,8 +162,29 @@ impl UnitQueue {
         }
     }
 
-    fn is_due(&self, arrival: Moment) -> bool {
-        self.last_key.is_none_or(|last| arrival.since(last) >= self.spacing)
+    /// Hands on the newest random-access unit, where no worker had it and its time has come. Whatever
+    /// arrives is the occasion: pictures can then be as far apart as they may, and not only whole
+    /// intervals of key frames.
+    fn release(&mut self, now: Moment) {
+        let Some(held) = &self.held else { return };
+        let newer_than = |other: Option<Moment>| other.is_none_or(|other| held.unit.arrival > other);
+        let waiting = self.items.back().map(|q| q.unit.arrival);
+        if !newer_than(self.taken) || !newer_than(waiting) {
+            return;
+        }
+        // One that still waits for a worker gives way at once: a newer picture for the same work.
+        if waiting.is_none() {
+            if self.released.is_some_and(|last| now.since(last) < self.spacing) {
+                return;
+            }
+            self.released = Some(now);
+        }
+        let held = held.clone();
+        // Left out, as was counted when it came, it is not any more.
+        self.tally.skipped -= 1;
+        self.tally.dropped_late += self.items.len() as u64;
+        self.items.clear();
+        self.items.push_back(held);
     }
 
     fn count_if_waiting(&mut self) -> bool {
@@ -175,7 +197,11 @@ impl UnitQueue {
     }
 
     pub fn pop(&mut self) -> Option<Queued> {
-        self.items.pop_front()
+        let queued = self.items.pop_front()?;
+        if queued.unit.random_access {
+            self.taken = Some(queued.unit.arrival);
+        }
+        Some(queued)
     }
 
     fn is_over(&self) -> bool {
@@ -330,18 +356,58 @@ mod tests {
     }
 
     #[test]
-    fn spacing_takes_one_key_frame_in_so_many() {
+    fn spacing_holds_whatever_the_interval_of_key_frames() {
         let mut camera = Camera::new();
         camera.queue.set_effort(Effort::KeyFrames);
-        // A key frame every 200 ms; one in three.
+        // Key frames 0, 5, 10, … come every 200 ms: two and a half of these intervals.
         camera.queue.set_spacing(Duration::from_millis(500));
         let mut taken = Vec::new();
         for n in 0..40 {
             camera.send(n % 5 == 0);
-            taken.extend(camera.take().iter().map(|t| t.0));
+            taken.extend(camera.take().iter().map(|t| (n, t.0)));
         }
-        assert_eq!(taken, [0, 15, 30]);
-        assert_eq!(camera.queue.tally().skipped, 37);
+        // The first unit that is 500 ms behind the one before releases what is newest then.
+        assert_eq!(taken, [(0, 0), (13, 10), (26, 25), (39, 35)]);
+        assert_eq!(camera.queue.tally().skipped, 36);
+    }
+
+    #[test]
+    fn a_key_frame_that_waits_for_a_worker_gives_way_to_a_newer_one() {
+        let mut camera = Camera::new();
+        camera.queue.set_effort(Effort::KeyFrames);
+        camera.queue.set_spacing(Duration::from_secs(1));
+        for key in [true, false, true, false] {
+            camera.send(key);
+        }
+        assert_eq!(camera.take(), [(2, true, true)], "though a second has not passed");
+        assert_eq!(camera.queue.tally().dropped_late, 1);
+        camera.send(true);
+        assert!(camera.take().is_empty(), "the next one waits for its time");
+    }
+
+    #[test]
+    fn no_key_frame_is_shown_after_pictures_that_followed_it() {
+        let mut camera = Camera::new();
+        for n in 0..8 {
+            camera.send(n == 0);
+        }
+        camera.take();
+        camera.queue.set_effort(Effort::KeyFrames);
+        camera.send(false);
+        assert!(camera.take().is_empty(), "that would be back in time");
+        camera.send(true);
+        assert_eq!(camera.take(), [(9, true, true)]);
+    }
+
+    #[test]
+    fn a_key_frame_that_no_worker_had_is_released_after_all() {
+        let mut camera = Camera::new();
+        for key in [true, false] {
+            camera.send(key);
+        }
+        camera.queue.set_effort(Effort::KeyFrames);
+        camera.send(false);
+        assert_eq!(camera.take(), [(0, true, true)]);
     }
 
     #[test]

@@ -39,6 +39,12 @@ impl StreamLoad {
         if self.key_interval_s > 0.0 { (1.0 / self.key_interval_s).min(self.fps) } else { self.fps }
     }
 
+    /// Key frames per second of which at most one in `refresh_s` seconds is taken; 0: every one.
+    pub fn keys_taken_per_second(&self, refresh_s: f64) -> f64 {
+        let keys = self.keys_per_second();
+        keys / (refresh_s * keys).max(1.0)
+    }
+
     /// Bits of a key frame and of another picture, where a key frame has `ratio` times the bits.
     fn bits(&self, ratio: f64) -> (f64, f64) {
         let keys = self.keys_per_second();
@@ -332,7 +338,7 @@ impl CostModel {
     }
 
     /// CPU-seconds per second of video to decode a stream. With `KeyFrames`, at most one key frame
-    /// is decoded per `refresh_s` seconds (0: every one), which rounds up to whole key intervals.
+    /// is decoded per `refresh_s` seconds (0: every one).
     pub fn decode(&self, s: &StreamLoad, effort: Effort, skip_loop_filter: bool, refresh_s: f64) -> f64 {
         let cost = self.of_codec(s.codec);
         let filter = if skip_loop_filter { cost.without_loop_filter } else { 1.0 };
@@ -342,9 +348,7 @@ impl CostModel {
         filter
             * match effort {
                 Effort::Standby => 0.0,
-                Effort::KeyFrames if keys <= 0.0 => 0.0,
-                // A hair less, so that 4 s of 2 s intervals is two of them and not three.
-                Effort::KeyFrames => keys / (refresh_s * keys - 1e-6).ceil().max(1.0) * key,
+                Effort::KeyFrames => s.keys_taken_per_second(refresh_s) * key,
                 Effort::Full => keys * key + (s.fps - keys).max(0.0) * cost.other.of(s.pixels(), other_bits),
             }
     }
@@ -515,11 +519,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_rounds_up_to_whole_key_intervals() {
+    fn a_refresh_need_not_be_whole_key_intervals() {
         let model = CostModel::reference();
         let s = sub(Codec::H264, 400.0);
         let every = model.decode(&s, Effort::KeyFrames, false, 0.0);
-        for (refresh, share) in [(0.0, 1.0), (2.0, 1.0), (2.5, 0.5), (4.0, 0.5), (5.0, 1.0 / 3.0)] {
+        for (refresh, share) in [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (2.5, 0.8), (4.0, 0.5), (5.0, 0.4)] {
             near(model.decode(&s, Effort::KeyFrames, false, refresh), every * share, 1e-9);
         }
     }

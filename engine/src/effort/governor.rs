@@ -39,7 +39,7 @@ pub struct Decision {
     pub effort: Effort,
     /// Whether the decoder leaves out the loop filter.
     pub skip_loop_filter: bool,
-    /// Key frames closer to the one before than this are left out.
+    /// How long after a key frame the newest one is decoded; zero: each when it arrives.
     pub spacing: Duration,
     /// The time between two pictures, where they are key frames.
     pub refresh: Option<Duration>,
@@ -75,11 +75,13 @@ struct Standing {
     step: Step,
     /// Since when it is no lower.
     since: Moment,
+    /// What is measured is compared with this, so it is what the rung really takes: any discount would
+    /// end up in the calibration, and be taken back by it.
     cost: f64,
 }
 
-/// Remembers where each camera stands, so that efforts do not flap: down at once, up only after a
-/// while and with room to spare.
+/// Remembers where each camera stands, so that efforts do not flap: down where two ticks in a row ask
+/// for it, or distress or another layout does; up only after a while and with room to spare.
 #[derive(Debug)]
 pub struct Governor {
     settings: EffortSettings,
@@ -87,14 +89,30 @@ pub struct Governor {
     standings: HashMap<CameraId, Standing>,
     /// CPU seconds that were measured for one that the model foresaw.
     calibration: f64,
-    /// CPU seconds a second that the process uses beside decoding and fitting.
-    overhead: f64,
+    /// CPU seconds a second that the process uses beside decoding and fitting, once it is known.
+    overhead: Option<f64>,
+    /// CPU seconds a second that other processes use, once it is known.
+    others: Option<f64>,
+    /// Since when too few cameras are live to learn from.
+    connecting: Option<Moment>,
+    /// Enough of them were live at the tick before.
+    was_live: bool,
+    /// What the last tick had for decoding and fitting, in seconds of the model.
+    room: Option<f64>,
+    /// The same of the tick before; `None` where that does not count.
+    room_before: Option<f64>,
     /// Sinks with distress, rises again with calm: the part of the budget that is safe to use.
     trust: f64,
     last_distress: Option<Moment>,
-    loads_seen: u32,
 }
 
+/// What one tick weighs in what is learned.
+const WEIGHT: f64 = 0.25;
+/// Nothing is learned until this part of the cameras that tiles show is live: connecting them takes
+/// more than anything afterwards, and would count as overhead.
+const LIVE_ENOUGH: f64 = 0.9;
+/// For no longer than this, because some may be gone for good.
+const CONNECTING: Duration = Duration::from_secs(30);
 /// An effort is raised only where the plan would use less than this part of what is available.
 const ROOM_TO_RAISE: f64 = 0.9;
 /// What distress does to the trust, at most once in two seconds.
@@ -114,10 +132,14 @@ impl Governor {
             model,
             standings: HashMap::new(),
             calibration: 1.0,
-            overhead: 0.0,
+            overhead: None,
+            others: None,
+            connecting: None,
+            was_live: false,
+            room: None,
+            room_before: None,
             trust: 1.0,
             last_distress: None,
-            loads_seen: 0,
         }
     }
 
@@ -138,16 +160,37 @@ impl Governor {
 
     /// Learns from what was measured since the plan before, while `wishes` were served by it.
     pub fn observe(&mut self, now: Moment, wishes: &[Wish], load: &Load) {
-        let served = wishes.iter().filter(|w| w.live);
-        let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.cost).sum();
-        self.loads_seen += 1;
-        // The first ticks weigh more: there is nothing to be smoothed with yet.
-        let weight = (1.0 / f64::from(self.loads_seen)).max(0.25);
-        let smooth = |old: f64, new: f64| old + weight * (new - old);
-        if foreseen > 0.02 {
-            self.calibration = smooth(self.calibration, (load.decoding / foreseen).clamp(0.2, 5.0));
+        let smooth = |old: f64, new: f64| old + WEIGHT * (new - old);
+        self.others = Some(self.others.map_or(load.others, |old| smooth(old, load.others)));
+        if self.is_settled(now, wishes) {
+            let served = wishes.iter().filter(|w| w.live);
+            let foreseen: f64 = served.filter_map(|w| self.standings.get(&w.camera)).map(|s| s.cost).sum();
+            if foreseen > 0.02 {
+                self.calibration = smooth(self.calibration, (load.decoding / foreseen).clamp(0.2, 5.0));
+            }
+            let overhead = (load.own - load.decoding).max(0.0);
+            self.overhead = Some(self.overhead.map_or(overhead, |old| smooth(old, overhead)));
         }
-        self.overhead = smooth(self.overhead, (load.own - load.decoding).max(0.0));
+        self.note_distress(now, load);
+        let room = self.available(load) / self.calibration;
+        // What has too little time already does not wait for a second opinion.
+        self.room_before = self.room.replace(room).filter(|_| load.distress == 0);
+    }
+
+    /// Whether what was measured since the tick before is how the wall runs: enough cameras were live at
+    /// both ends of it.
+    fn is_settled(&mut self, now: Moment, wishes: &[Wish]) -> bool {
+        let shown = || wishes.iter().filter(|w| !w.sizes.is_empty());
+        let live = shown().filter(|w| w.live).count();
+        if live as f64 >= LIVE_ENOUGH * shown().count() as f64 {
+            self.connecting = None;
+            return std::mem::replace(&mut self.was_live, true);
+        }
+        self.was_live = false;
+        now.since(*self.connecting.get_or_insert(now)) >= CONNECTING
+    }
+
+    fn note_distress(&mut self, now: Moment, load: &Load) {
         let calm_for = self.last_distress.map(|at| now.since(at));
         if load.distress > 0 {
             if calm_for.is_none_or(|d| d >= Duration::from_secs(2)) {
@@ -162,17 +205,19 @@ impl Governor {
     /// CPU seconds a second that decoding and fitting may take.
     fn available(&self, load: &Load) -> f64 {
         let whole = load.cores * self.settings.budget;
-        let left = whole - load.others;
+        let left = whole - self.others.unwrap_or(load.others);
         // What we leave, others take: without a floor, two greedy programs would squeeze us to nothing.
         let ours = left.max(whole * self.settings.fair_share);
-        ((ours - self.overhead) * self.trust).max(0.0)
+        ((ours - self.overhead.unwrap_or(0.0)) * self.trust).max(0.0)
     }
 
     /// Decides for each wish.
     pub fn plan(&mut self, now: Moment, wishes: &[Wish], load: &Load) -> Plan {
         let available = self.available(load);
         let ladders: Vec<Vec<Rung>> = wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
-        let fitting = self.fit_into(wishes, &ladders, available);
+        // Less than at the tick before may be noise; twice in a row it is not.
+        let enough = self.room_before.map_or(available, |room| available.max(room * self.calibration));
+        let fitting = self.fit_into(wishes, &ladders, enough);
         let with_room = self.fit_into(wishes, &ladders, available * ROOM_TO_RAISE);
         let mut plan = Plan { available, ..Plan::default() };
         let mut standings = HashMap::with_capacity(wishes.len());
@@ -263,7 +308,7 @@ fn decision(wish: &Wish, rung: &Rung, calibration: f64) -> Decision {
         effort: rung.effort,
         skip_loop_filter: rung.skip_loop_filter,
         spacing: rung.spacing(&profile.load),
-        refresh: rung.refresh(&profile.load),
+        refresh: rung.refresh,
         step: rung.step,
         cost: rung.cost * calibration,
     }
@@ -299,7 +344,7 @@ impl Governor {
         let available = self.available(load);
         let allowed = |w: &Wish| {
             let mut rungs = ladder(w, &self.settings, &self.model);
-            rungs.retain(|r| !r.is_beyond(&self.settings, &w.profiles[r.profile].load));
+            rungs.retain(|r| !r.is_beyond(&self.settings));
             rungs
         };
         let ladders: Vec<Vec<Rung>> = wishes.iter().map(allowed).collect();

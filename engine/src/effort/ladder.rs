@@ -13,8 +13,11 @@ const UPSCALE: f64 = 1.25;
 /// picture after 4x, more than 45 after 2x (docs/design/effort.md).
 const HIDES_LOOP_FILTER: f64 = 0.5;
 
+/// The part of the refresh limit that the last rung within it asks for. What is left is for the wait for
+/// a worker and for the screen's next picture: the limit is a promise about what tiles show.
+const OF_LIMIT: f64 = 0.95;
 /// How many times more rarely than allowed pictures may come, before nothing comes at all.
-const BEYOND_LIMIT: [u32; 3] = [2, 4, 8];
+const BEYOND_LIMIT: [f64; 3] = [2.0, 4.0, 8.0];
 
 /// What the governor may do, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +93,7 @@ pub enum Step {
     SmallerProfile,
     /// Key frames only: every one of them.
     KeyFrames,
-    /// One in so many key frames.
+    /// About one in so many key frames.
     FewerKeyFrames(u32),
     /// Nothing is decoded: the tile says so.
     Paused,
@@ -119,32 +122,28 @@ pub struct Rung {
     pub effort: Effort,
     /// Whether the decoder leaves out the loop filter.
     pub skip_loop_filter: bool,
-    /// One in so many key frames, where `effort` is `KeyFrames`; else 1.
-    pub every: u32,
+    /// The time between two pictures, where they are key frames.
+    pub refresh: Option<Duration>,
     /// CPU seconds a second, by the model.
     pub cost: f64,
 }
 
 impl Rung {
-    /// Key frames closer to the one before than this are left out.
+    /// How long after a key frame the newest one is decoded; zero: each when it arrives.
     pub fn spacing(&self, load: &StreamLoad) -> Duration {
-        // Half an interval of slack: key frames do not come to the millisecond.
-        let intervals = if self.every > 1 { f64::from(self.every) - 0.5 } else { 0.0 };
-        Duration::from_secs_f64((intervals * load.key_interval_s).max(0.0))
+        match (self.step, self.refresh) {
+            (Step::FewerKeyFrames(_), Some(refresh)) => {
+                // A unit must arrive for it, on average half a picture later.
+                refresh.saturating_sub(Duration::from_secs_f64(0.5 / load.fps.max(1.0)))
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// True where pictures come more rarely than the settings allow: kept for moments of overload,
     /// because a late picture is more than none. No layout is admitted on the strength of it.
-    pub fn is_beyond(&self, settings: &EffortSettings, load: &StreamLoad) -> bool {
-        // Half a key frame of slack: intervals are not to the millisecond.
-        let limit = settings.refresh_limit.as_secs_f64() + load.key_interval_s / 2.0;
-        self.every > 1 && self.refresh(load).is_some_and(|refresh| refresh.as_secs_f64() > limit)
-    }
-
-    /// The time between two pictures that this gives, where it is that of key frames.
-    pub fn refresh(&self, load: &StreamLoad) -> Option<Duration> {
-        let seconds = f64::from(self.every) * load.key_interval_s;
-        (self.effort == Effort::KeyFrames).then(|| Duration::from_secs_f64(seconds))
+    pub fn is_beyond(&self, settings: &EffortSettings) -> bool {
+        matches!(self.step, Step::FewerKeyFrames(_)) && self.refresh > Some(settings.refresh_limit)
     }
 }
 
@@ -152,12 +151,17 @@ impl Rung {
 /// costs less than the one before. A pinned camera has one rung, and so has one that nobody sees.
 pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<Rung> {
     let smallest = wish.profiles.len() - 1;
-    let rung = |step, profile: usize, effort, skip_loop_filter, every| {
-        let cost = cost(wish, profile, effort, skip_loop_filter, every, model);
-        Rung { step, profile, effort, skip_loop_filter, every, cost }
+    let spaced = |step, profile: usize, effort, skip_loop_filter, refresh_s: f64| {
+        let cost = cost(wish, profile, effort, skip_loop_filter, refresh_s, model);
+        let refresh = (effort == Effort::KeyFrames).then(|| Duration::from_secs_f64(refresh_s));
+        Rung { step, profile, effort, skip_loop_filter, refresh, cost }
+    };
+    let rung = |step, profile: usize, effort, skip_loop_filter| {
+        let each = wish.profiles[profile].load.key_interval_s.max(0.0);
+        spaced(step, profile, effort, skip_loop_filter, each)
     };
     if wish.sizes.is_empty() {
-        return vec![rung(Step::AsDeserved, smallest, Effort::Standby, false, 1)];
+        return vec![rung(Step::AsDeserved, smallest, Effort::Standby, false)];
     }
     let deserved = deserved_profile(wish);
     let lines = wish.sizes.iter().map(|(_, h)| *h).max().unwrap_or_default();
@@ -165,35 +169,45 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
     let hidden =
         !wish.pinned && wish.sizes.iter().all(|size| scale(wish, deserved, *size) <= HIDES_LOOP_FILTER);
     let first = if thumbnail { Effort::KeyFrames } else { Effort::Full };
-    let mut rungs = vec![rung(Step::AsDeserved, deserved, first, hidden, 1)];
+    let mut rungs = vec![rung(Step::AsDeserved, deserved, first, hidden)];
     if wish.pinned {
         return rungs;
     }
     if !thumbnail {
-        rungs.push(rung(Step::NoLoopFilter, deserved, Effort::Full, true, 1));
+        rungs.push(rung(Step::NoLoopFilter, deserved, Effort::Full, true));
         for smaller in deserved + 1..=smallest {
-            rungs.push(rung(Step::SmallerProfile, smaller, Effort::Full, true, 1));
+            rungs.push(rung(Step::SmallerProfile, smaller, Effort::Full, true));
         }
-        rungs.push(rung(Step::KeyFrames, smallest, Effort::KeyFrames, true, 1));
+        rungs.push(rung(Step::KeyFrames, smallest, Effort::KeyFrames, true));
     }
     let interval = wish.profiles[smallest].load.key_interval_s.max(0.1);
-    let most = (settings.refresh_limit.as_secs_f64() / interval + 1e-6).floor().clamp(1.0, 10.0) as u32;
-    for every in 2..=most {
-        rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
+    for (every, refresh_s) in fewer_key_frames(interval, settings.refresh_limit.as_secs_f64()) {
+        rungs.push(spaced(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, refresh_s));
     }
-    if let Some(last) = rungs.last_mut().filter(|r| r.effort == Effort::KeyFrames) {
-        // The decode pool keeps each camera's newest key frame only and gives turns in order: asked
-        // for more than it can do, it stretches all intervals alike. Up to the limit that is allowed.
-        let stretch = settings.refresh_limit.as_secs_f64() / (f64::from(last.every) * interval);
-        last.cost /= stretch.max(1.0);
-    }
-    for factor in BEYOND_LIMIT {
-        let every = most * factor;
-        rungs.push(rung(Step::FewerKeyFrames(every), smallest, Effort::KeyFrames, true, every));
-    }
-    rungs.push(rung(Step::Paused, smallest, Effort::Standby, false, 1));
+    rungs.push(rung(Step::Paused, smallest, Effort::Standby, false));
     rungs.dedup_by(|next, before| next.cost >= before.cost * 0.99);
     rungs
+}
+
+/// The ways to take fewer key frames than one every `interval`: about one in how many, and seconds from
+/// one to the next. Whole intervals first, then what the limit allows, then what is beyond it.
+fn fewer_key_frames(interval: f64, limit: f64) -> Vec<(u32, f64)> {
+    // A little less: key frames do not come to the millisecond, and a camera must not change its step
+    // because its interval wavers.
+    let one_in = |seconds: f64| (0.97 * seconds / interval).ceil() as u32;
+    let within = OF_LIMIT * limit;
+    let most = one_in(within);
+    let whole = (2..most.min(11)).map(|every| (every, f64::from(every) * interval));
+    let mut ways: Vec<(u32, f64)> = whole.collect();
+    if most > 1 {
+        ways.push((most, within));
+    }
+    for factor in BEYOND_LIMIT {
+        let seconds = factor * limit.max(interval);
+        let before = ways.last().map_or(1, |(every, _)| *every);
+        ways.push((one_in(seconds).max(before + 1), seconds));
+    }
+    ways
 }
 
 /// The smallest profile that no tile of the camera enlarges by much; else the largest.
@@ -214,16 +228,15 @@ fn cost(
     profile: usize,
     effort: Effort,
     skip_loop_filter: bool,
-    every: u32,
+    refresh_s: f64,
     model: &CostModel,
 ) -> f64 {
     let load = &wish.profiles[profile].load;
-    let refresh = f64::from(every) * load.key_interval_s;
     let pictures = match effort {
         Effort::Standby => 0.0,
-        Effort::KeyFrames => 1.0 / refresh.max(0.01),
+        Effort::KeyFrames => load.keys_taken_per_second(refresh_s),
         Effort::Full => load.fps,
     };
     let fitting: f64 = wish.sizes.iter().map(|size| model.fit((load.width, load.height), *size)).sum();
-    model.decode(load, effort, skip_loop_filter, refresh) + pictures * fitting
+    model.decode(load, effort, skip_loop_filter, refresh_s) + pictures * fitting
 }

@@ -138,12 +138,9 @@ const PICTURE_PIXEL_BYTES: f64 = 1.5;
 /// CPU of one shown camera, room by room: ingest, decode, fit, composite; and their errors.
 fn shown_camera(model: &CostModel, wish: &Wish, load: &StreamLoad, tile: (u32, u32), fps: f64) -> [Part; 4] {
     let decode = model.decode(load, wish.effort, wish.skip_loop_filter, wish.refresh_s);
-    let keys = load.keys_per_second();
     let pictures = match wish.effort {
         Effort::Standby => 0.0,
-        // As the cost model counts them: whole key intervals.
-        Effort::KeyFrames if keys > 0.0 => keys / (wish.refresh_s * keys - 1e-6).ceil().max(1.0),
-        Effort::KeyFrames => 0.0,
+        Effort::KeyFrames => load.keys_taken_per_second(wish.refresh_s),
         Effort::Full => load.fps,
     };
     let fit = pictures * model.fit((load.width, load.height), tile);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::liveness::{LivenessLimits, Signs, judge};
+use super::pace::{Known, Pace};
 use super::report::{CameraReport, DropReport, Spread};
 use super::stream::Stream;
 use super::wanted::{Wanted, shown_size};
@@ -62,8 +63,7 @@ struct Streams {
     /// Over; dropped by whoever may wait for that.
     retired: Vec<Stream>,
     decision: Option<Decision>,
-    /// Since when it is served with the present effort.
-    served_since: Moment,
+    pace: Pace,
     /// Profiles that failed, and until when they are not asked for again.
     failing: HashMap<Arc<str>, Moment>,
     pinned: bool,
@@ -90,10 +90,8 @@ const DAMAGE_SHOWN: Duration = Duration::from_secs(2);
 const SWITCH_LIMIT: Duration = Duration::from_secs(15);
 /// How long a profile that failed is not asked for again.
 const FAILING_FOR: Duration = Duration::from_secs(60);
-/// Beyond the interval of key frames, what the network and the decoder may take.
-const KEY_FRAME_SLACK: Duration = Duration::from_secs(1);
-/// A picture that is a key frame counts as live for no longer than this, whatever the camera's GOP.
-pub(super) const OLDEST_KEY_FRAME: Duration = Duration::from_secs(12);
+/// From one key frame to the next, where it is not known yet: a usual GOP.
+const USUAL_KEY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What its tiles showed last, to count changes.
 #[derive(Default)]
@@ -208,6 +206,7 @@ impl Camera {
         let open: Vec<Stream> = current.take().into_iter().chain(next.take()).collect();
         open.iter().for_each(|stream| past.add(stream));
         streams.decision = None;
+        streams.pace = Pace::default();
         let retired = std::mem::take(&mut streams.retired);
         drop(streams);
         self.store.set_next_generation(&self.id, None);
@@ -240,7 +239,7 @@ impl Camera {
         }
         let Some(next) = streams.next.take() else { return };
         streams.switches += 1;
-        streams.served_since = now;
+        streams.pace.switch(now);
         if let Some(old) = streams.current.replace(next) {
             streams.past.add(&old);
             streams.retired.push(old);
@@ -329,11 +328,12 @@ impl Camera {
         let mut streams = self.streams();
         self.promote(&mut streams, now, unseen);
         self.give_up_on_next(&mut streams, now, &decision.profile_name);
-        if streams.decision.as_ref().map(|d| (d.effort, d.spacing))
-            != Some((decision.effort, decision.spacing))
-        {
-            streams.served_since = now;
-        }
+        let Streams { pace, current, .. } = &mut *streams;
+        pace.decide(now, decision, || {
+            let status = current.as_ref().map(|s| (s.feed.status(), s.decode.status()));
+            let (ingest, decode) = status.unwrap_or_default();
+            self.known(&ingest, &decode)
+        });
         let is_wanted = |s: &Stream| s.source.profile == decision.profile_name;
         let on_current = streams.current.as_ref().is_some_and(|s| is_wanted(s) && !streams.is_outdated(s));
         let on_next = streams.next.as_ref().is_some_and(is_wanted);
@@ -453,9 +453,12 @@ impl Camera {
         let ingest = current.feed.status();
         let decode = current.decode.status();
         let fit = current.fit.snapshot();
+        let allowed = streams.pace.allowance(now, &self.known(&ingest, &decode));
+        // A picture that was not followed by another yet has not stayed the same.
+        let apart = if allowed.age > self.limits.age { allowed.age } else { Duration::ZERO };
         let limits = LivenessLimits {
-            age: self.age_limit(&streams, &ingest, now),
-            freeze: self.limits.freeze.filter(|_| !self.spec().still),
+            age: allowed.age,
+            freeze: self.limits.freeze.filter(|_| !self.spec().still).map(|freeze| freeze.max(apart)),
         };
         let paused = streams.decision.as_ref().is_some_and(|d| d.effort == Effort::Standby);
         drop(streams);
@@ -468,6 +471,7 @@ impl Camera {
                 picture,
                 last_change: fit.last_change,
                 paused,
+                slowed: allowed.slowed,
             },
             &limits,
         );
@@ -475,17 +479,11 @@ impl Camera {
         status
     }
 
-    /// The oldest picture that counts as live: where key frames are shown, or one was just called
-    /// up, their interval counts.
-    fn age_limit(&self, streams: &Streams, ingest: &IngestStatus, now: Moment) -> Duration {
-        let usual = self.limits.age;
-        let Some(decision) = &streams.decision else { return usual };
-        let interval = ingest.key_interval.unwrap_or(Duration::from_secs(2));
-        let key_frames = |refresh: Duration| usual.max((refresh + KEY_FRAME_SLACK).min(OLDEST_KEY_FRAME));
-        match decision.refresh {
-            Some(refresh) => key_frames(refresh.max(interval)),
-            None if now.since(streams.served_since) < interval + KEY_FRAME_SLACK => key_frames(2 * interval),
-            None => usual,
+    fn known(&self, ingest: &IngestStatus, decode: &DecodeStatus) -> Known {
+        Known {
+            usual: self.limits.age,
+            interval: ingest.key_interval.unwrap_or(USUAL_KEY_INTERVAL),
+            decoded: decode.last_decoded,
         }
     }
 
@@ -655,6 +653,7 @@ fn describe(status: &TileStatus) -> (&'static str, &str) {
         TileStatus::Waiting => ("waiting", ""),
         TileStatus::Stalled => ("stalled", ""),
         TileStatus::Frozen => ("frozen", ""),
+        TileStatus::Delayed => ("delayed", ""),
         TileStatus::Undecodable(reason) => ("undecodable", reason),
         TileStatus::Offline(reason) => ("offline", reason),
         TileStatus::Refused(reason) => ("refused", reason),

@@ -36,9 +36,12 @@ pub struct Signs<'a> {
     pub last_change: Option<Moment>,
     /// Nothing is decoded on purpose: the machine is overloaded.
     pub paused: bool,
+    /// Pictures are decoded more rarely than the tile deserves: the machine is overloaded.
+    pub slowed: bool,
 }
 
-/// Tells the faults apart: no connection, packets stopped, decoding stopped, picture unchanged.
+/// Tells the faults apart: no connection, packets stopped, decoding stopped, picture unchanged, and a
+/// picture that is late because the wall slowed it down, which is no fault of the camera.
 pub fn judge(now: Moment, signs: &Signs<'_>, limits: &LivenessLimits) -> TileStatus {
     if let SourceState::Refused { reason } = signs.connection {
         return TileStatus::Refused(reason.as_str().into());
@@ -57,6 +60,9 @@ pub fn judge(now: Moment, signs: &Signs<'_>, limits: &LivenessLimits) -> TileSta
         }
         if let Some(reason) = signs.decode_error {
             return TileStatus::Undecodable(reason.into());
+        }
+        if signs.picture.is_some() && signs.slowed {
+            return TileStatus::Delayed;
         }
         if signs.picture.is_some() {
             return TileStatus::Undecodable("data arrives, but no picture comes of it".into());
@@ -86,6 +92,7 @@ mod tests {
             picture: None,
             last_change: None,
             paused: false,
+            slowed: false,
         }
     }
 
@@ -112,6 +119,12 @@ mod tests {
 
         let paused = Signs { picture: Some(at(57_000)), paused: true, ..healthy.clone() };
         assert_eq!(judge(now, &paused, &limits), TileStatus::Standby);
+
+        let slowed = Signs { picture: Some(at(57_000)), slowed: true, ..healthy.clone() };
+        assert_eq!(judge(now, &slowed, &limits), TileStatus::Delayed, "it is not the camera's fault");
+        let damaged = Signs { decode_error: Some("damaged"), ..slowed.clone() };
+        assert_eq!(judge(now, &damaged, &limits), TileStatus::Undecodable("damaged".into()));
+        assert_eq!(judge(now, &Signs { picture: None, ..slowed }, &limits), TileStatus::Waiting);
 
         let unchanged = Signs { last_change: Some(at(49_000)), ..healthy.clone() };
         assert_eq!(judge(now, &unchanged, &limits), TileStatus::Frozen);

@@ -5,6 +5,8 @@ mod camera;
 mod govern;
 mod latency;
 pub mod liveness;
+mod pace;
+mod recent;
 mod reload;
 pub mod report;
 mod screen;
@@ -351,7 +353,7 @@ fn style(spec: &OverlaySpec, limits: &LimitSpec) -> OverlayStyle {
         border: spec.border,
         border_color: spec.border_color,
         // The status says so first; this only guards against one that does not.
-        age_limit: limits.placard_after.max(camera::OLDEST_KEY_FRAME) + Duration::from_secs(1),
+        age_limit: limits.placard_after.max(pace::OLDEST_KEY_FRAME) + Duration::from_secs(1),
         language: spec.language,
         utc_offset: local_offset(),
         ..OverlayStyle::default()

@@ -174,8 +174,19 @@ pub struct ScreenReport {
     pub compose: Spread,
     /// Time to encode.
     pub encode: Spread,
+    /// The longest time between two pictures of a tile, in spans of ten seconds: those of the last hour.
+    pub refresh: Vec<RefreshReport>,
     /// Where it goes.
     pub outputs: Vec<OutputReport>,
+}
+
+/// The longest refresh of a screen's tiles within a span of ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RefreshReport {
+    /// When the span begins, in seconds since the screen's first picture.
+    pub from_s: u64,
+    /// From one different picture of a tile to the next, in milliseconds: the longest that ended in it.
+    pub max_ms: f64,
 }
 
 /// Where a screen goes.

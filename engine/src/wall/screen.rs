@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::cadence::Cadence;
 use super::camera::Camera;
 use super::latency::{Latency, LatencyMeter, Metered};
+use super::recent::Recent;
 use super::report::{OutputReport, ScreenReport, Spread};
 use crate::base::thread::Worker;
 use crate::base::{Counter, Histogram, Moment, Result, SharedClock, Shutdown};
@@ -98,6 +100,7 @@ struct State {
     last: Moment,
     cadence_error: Histogram,
     compose: Histogram,
+    refresh: Recent,
 }
 
 impl Shared {
@@ -207,6 +210,7 @@ impl Screen {
             cadence_error: Spread::from(&state.cadence_error),
             compose: Spread::from(&state.compose),
             encode: encode.as_ref().map(|e| Spread::from(&e.encode_time)).unwrap_or_default(),
+            refresh: state.refresh.report(),
             outputs,
         }
     }
@@ -296,17 +300,23 @@ impl Run {
                 std::thread::sleep(early);
             }
             let started = clock.now();
-            if let Err(error) = self.show(tick.due, started) {
-                self.fall_back(&error);
-                continue;
-            }
+            let refresh = match self.show(tick.due, started) {
+                Ok(refresh) => refresh,
+                Err(error) => {
+                    self.fall_back(&error);
+                    continue;
+                }
+            };
             let mut state = self.shared.lock();
             state.cadence_error.record(started.since(tick.due));
             state.compose.record(clock.now().since(started));
             state.frames += 1;
             state.missed += tick.missed;
             self.parts.missed.add(tick.missed);
-            state.first.get_or_insert(started);
+            let first = *state.first.get_or_insert(started);
+            if let Some(refresh) = refresh {
+                state.refresh.record(started.since(first), refresh);
+            }
             state.last = started;
             state.newest = self.canvas.clone();
         }
@@ -316,13 +326,14 @@ impl Run {
         self.parts.encoder.frame_rate
     }
 
-    /// One picture of the wall.
-    fn show(&mut self, due: Moment, now: Moment) -> Result<()> {
+    /// One picture of the wall; where tiles show others than before, the longest time that one of them
+    /// waited for it.
+    fn show(&mut self, due: Moment, now: Moment) -> Result<Option<Duration>> {
         for command in self.orders.take() {
             self.obey(command);
         }
         let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (views, first_shown) = look(&mut self.panes, &cameras, now);
+        let Looked { views, first_shown, longest } = look(&mut self.panes, &cameras, now);
         let tick = TickView { wall: self.parts.clock.wall(), monotonic: now };
         let plan = self.planner.plan(&tick, &views);
         let pts = Pts(due.0 as i64);
@@ -338,7 +349,7 @@ impl Run {
             }
             self.encoder.submit(canvas.clone(), due);
         }
-        Ok(())
+        Ok(longest)
     }
 
     fn obey(&mut self, command: Command) {
@@ -376,13 +387,20 @@ impl Run {
     }
 }
 
-/// What each tile shows at `now`, and the pictures that it shows for the first time.
-fn look<'a>(
-    panes: &'a mut [Pane],
-    cameras: &'a HashMap<CameraId, Arc<Camera>>,
-    now: Moment,
-) -> (Vec<TileView<'a>>, Vec<FrameMeta>) {
+/// What a look at all tiles finds.
+struct Looked<'a> {
+    /// What each shows.
+    views: Vec<TileView<'a>>,
+    /// Pictures that are shown for the first time.
+    first_shown: Vec<FrameMeta>,
+    /// The longest time that one of these came after the picture before it.
+    longest: Option<Duration>,
+}
+
+/// Looks at each tile at `now`.
+fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, now: Moment) -> Looked<'a> {
     let mut first_shown = Vec::new();
+    let mut longest: Option<Duration> = None;
     let views = panes
         .iter_mut()
         .map(|pane| {
@@ -401,7 +419,9 @@ fn look<'a>(
                 pane.shown = *version;
                 camera.shown.add_one();
                 if let Some(before) = pane.shown_at.replace(now) {
-                    camera.note_refresh(now.since(before));
+                    let after = now.since(before);
+                    camera.note_refresh(after);
+                    longest = longest.max(Some(after));
                 }
                 first_shown.push(*fitted.frame.meta());
             }
@@ -418,7 +438,7 @@ fn look<'a>(
             }
         })
         .collect();
-    (views, first_shown)
+    Looked { views, first_shown, longest }
 }
 
 fn panes(layout: &ScreenLayout, store: &FrameStore, alarms: &[CameraId]) -> Vec<Pane> {

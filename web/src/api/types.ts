@@ -42,7 +42,7 @@ export interface Refusal { code: string; text: string }
 
 export interface WallTile {
   id: string; rect: Rect; camera: string | null; name: string | null; zone: string | null;
-  /** `live`, `waiting`, `stalled`, `frozen`, `undecodable`, `offline`, `refused`, `standby`, `empty`. */
+  /** `live`, `waiting`, `stalled`, `frozen`, `delayed`, `undecodable`, `offline`, `refused`, `standby`, `empty`. */
   state: string; reason: string | null; refusal: Refusal | null; age_ms: number | null; profile: string | null;
   effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean; spotlight: boolean;
   px_per_m: number | null; level: string | null;

@@ -141,6 +141,86 @@ fn higher_priority_goes_first_and_equals_take_turns() {
     assert_eq!(turns, [("high", 6), ("a", 4), ("b", 4), ("a", 2), ("b", 2), ("low", 6)]);
 }
 
+/// Tells which camera was served, and holds the worker until the test goes on.
+struct Stepped {
+    camera: usize,
+    served: mpsc::Sender<usize>,
+    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl FrameConsumer for Stepped {
+    fn frame(&mut self, _frame: &Frame) {
+        // Both fail once the test is over.
+        let _ = self.served.send(self.camera);
+        let _ = self.go_on.lock().unwrap().recv();
+    }
+    fn failed(&mut self, _error: &Error) {}
+}
+
+/// Cameras of ten pictures a second and a key frame every two seconds, all of them at once, as after a
+/// power cut.
+struct Senders {
+    handles: Vec<DecodeHandle>,
+    sent: i64,
+}
+
+impl Senders {
+    const PICTURE: Duration = Duration::from_millis(100);
+    const PICTURES_PER_KEY: i64 = 20;
+
+    fn send_until(&mut self, now: Moment) {
+        loop {
+            let due = Moment(0) + Self::PICTURE * u32::try_from(self.sent).unwrap();
+            if due > now {
+                return;
+            }
+            for handle in &self.handles {
+                handle.unit(unit(self.sent, due, self.sent % Self::PICTURES_PER_KEY == 0));
+            }
+            self.sent += 1;
+        }
+    }
+}
+
+#[test]
+fn more_key_frames_than_the_workers_can_do_stretch_all_intervals_alike() {
+    const CAMERAS: usize = 20;
+    let clock = SimClock::new();
+    let pool = counting_pool(1, clock.clone());
+    let (served, frames) = mpsc::channel();
+    let (go_on, held) = mpsc::channel();
+    let held = Arc::new(Mutex::new(held));
+    let handles = (0..CAMERAS).map(|camera| {
+        let consumer = Stepped { camera, served: served.clone(), go_on: held.clone() };
+        let handle = pool.open(source(&format!("cam-{camera}")), Box::new(consumer));
+        handle.parameters(&VideoParameters::unknown(Codec::H264));
+        handle.set_effort(Effort::KeyFrames);
+        handle.set_spacing(Duration::from_secs(4));
+        handle
+    });
+    let mut senders = Senders { handles: handles.collect(), sent: 0 };
+    senders.send_until(clock.now());
+    // 20 pictures of 220 ms are 110 % of four seconds.
+    let takes = Duration::from_millis(220);
+    let mut turns = vec![Vec::new(); CAMERAS];
+    while clock.now() < Moment(0) + Duration::from_secs(120) {
+        let camera = frames.recv_timeout(Duration::from_secs(10)).unwrap();
+        turns[camera].push(clock.now());
+        clock.advance(takes);
+        senders.send_until(clock.now());
+        go_on.send(()).unwrap();
+    }
+    drop(go_on);
+    // The first turns take what waits from the start.
+    let settled = |pair: &&[Moment]| pair[0] > Moment(0) + Duration::from_secs(12);
+    let intervals = turns.iter().flat_map(|t| t.windows(2).filter(settled).map(|w| w[1].since(w[0])));
+    let intervals: Vec<f64> = intervals.map(|i| i.as_secs_f64()).collect();
+    let mean = intervals.iter().sum::<f64>() / intervals.len() as f64;
+    let longest = intervals.iter().copied().fold(0.0, f64::max);
+    assert!((mean - 4.4).abs() < 0.1, "{mean} s: the worker is not busy all the time");
+    assert!(longest < 1.3 * mean, "{longest} s, where {mean} s is the mean");
+}
+
 #[test]
 fn an_overloaded_camera_jumps_to_its_next_key_frame() {
     let clock = SimClock::new();

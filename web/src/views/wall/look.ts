@@ -12,6 +12,7 @@ const LOOKS: Record<string, Look> = {
   standby: { icon: 'standby', tone: 'wait' },
   stalled: { icon: 'old', tone: 'old' },
   frozen: { icon: 'old', tone: 'old' },
+  delayed: { icon: 'old', tone: 'old' },
   stale: { icon: 'old', tone: 'old' },
   old: { icon: 'old', tone: 'old' },
   offline: { icon: 'offline', tone: 'bad' },
