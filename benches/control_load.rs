@@ -25,6 +25,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use vitrail_control::Utc;
 use vitrail_control::people::Role;
+use vitrail_engine::base::SystemClock;
 use vitrail_engine::wall::WallReport;
 
 const SCREENS: u16 = 16;
@@ -96,7 +97,8 @@ impl Caller {
     }
 
     async fn post(&self, route: &str, body: Value) -> Option<Value> {
-        let request = self.client.post(format!("{}{route}", self.base)).bearer_auth(&self.token).json(&body);
+        let request = self.client.post(format!("{}{route}", self.base)).bearer_auth(&self.token);
+        let request = request.header("Content-Type", "application/json").body(body.to_string());
         ask(&self.book, &format!("POST {route}"), request).await
     }
 
@@ -127,7 +129,7 @@ fn main() {
     let size: String = variable("CONTROL_SIZE", "320x180".into());
     let options = ["--codecs", "h264", "--sub", "320x180@12.5"];
     let cameras = CameraProcess::start(CAMERAS, &options, Duration::from_secs(600));
-    let room = Controlled::start(&wall_file(&cameras, &size));
+    let room = Controlled::start(&wall_file(&cameras, &size), SystemClock::shared());
     room.agree("north", Utc::parse("2099-01-01T00:00:00Z").unwrap());
     room.open_incident();
     let conductor = room.controller.conductor();

@@ -87,7 +87,9 @@ fn a_tile_that_grows_goes_over_to_a_larger_stream_and_back_without_a_gap() {
             if last.replace(frame) == Some(frame) {
                 continue;
             }
-            let seen = code(&wall, region).expect("there is a picture at every moment of a switch");
+            let seen = code(&wall, region).unwrap_or_else(|| {
+                panic!("no picture at a moment of a switch, look {looks}: {:?}", camera(&wall, 1))
+            });
             assert_eq!(seen.camera, 1);
             let sent = simulator.sent(&seen).expect("it was sent").moment;
             // A stream's frames are due at their own times: two streams differ by less than a picture.

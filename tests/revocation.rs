@@ -54,7 +54,7 @@ impl Stage {
                 "[[camera]]\nid = \"cam-{n}\"\nname = \"Camera {n}\"\nzone = \"{zone}\"\nuri = \"{uri}\"\n"
             );
         }
-        let room = Controlled::start(&text);
+        let room = Controlled::start(&text, clock.clone());
         let viewer = Viewer::rtsp(&format!("rtsp://127.0.0.1:{port}/wall"), Transport::Tcp, clock).unwrap();
         Stage { room, viewer, _simulator: simulator }
     }
@@ -85,19 +85,22 @@ impl Stage {
         }
     }
 
-    /// How long after `act` began the last picture with a camera of `tiles` was decoded.
-    fn last_after(&self, tiles: &[usize], act: impl FnOnce()) -> Duration {
+    /// How long after the end of a right the last picture with a camera of `tiles` was decoded. `act` ends
+    /// it, and says how long after its own beginning that is.
+    fn last_after(&self, tiles: &[usize], act: impl FnOnce() -> Duration) -> Duration {
         let (before, _) = self.look();
+        // Not always at the same distance from the wall's next picture.
+        std::thread::sleep(Duration::from_millis(rand::random::<u64>() % 40));
         let clock = self.room.db().clock().clone();
         let began = clock.now();
         assert!(before.arrival <= began);
-        act();
+        let end = began + act();
         // A fifth of a second of darkness is the end; what was under way before counts.
         let (mut last, mut dark) = (Duration::ZERO, 0);
         while dark < 10 {
             let (seen, read) = self.look();
             if tiles.iter().any(|tile| read[*tile]) {
-                (last, dark) = (seen.arrival.since(began), 0);
+                (last, dark) = (seen.arrival.since(end), 0);
             } else {
                 dark += 1;
             }
@@ -112,13 +115,13 @@ fn figures(what: &str, mut times: Vec<Duration>) {
     let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_millis();
     println!(
         "{}",
-        json!({ "what": what, "trials": times.len(), "p50_ms": at(0.5), "p95_ms": at(0.95), "longest_ms": at(1.0) })
+        json!({ "what": what, "trials": times.len(), "p50_ms": at(0.5), "p95_ms": at(0.95), "longest_ms": at(1.0),
+            "none_after_it": times.iter().filter(|t| t.is_zero()).count() })
     );
     assert!(times.last().is_some_and(|longest| *longest < BOUND), "{what}: {times:?}");
 }
 
 #[test]
-#[ignore = "takes minutes, and has not been seen to pass yet"]
 fn no_picture_outlives_its_right() {
     let trials = variable("REVOCATION_TRIALS", 2usize);
     let stage = Stage::new();
@@ -139,6 +142,7 @@ fn no_picture_outlives_its_right() {
     for _ in 0..trials {
         times.push(stage.last_after(&[0, 1], || {
             agreements::suspend(stage.room.db(), &authority, &north, "a quarrel").unwrap();
+            Duration::ZERO
         }));
         stage.until("south that goes on", north_dark);
         agreements::resume(stage.room.db(), &authority, &north, None).unwrap();
@@ -150,6 +154,7 @@ fn no_picture_outlives_its_right() {
     for _ in 0..trials {
         times.push(stage.last_after(&[0, 1, 2, 3], || {
             incidents::close(stage.room.db(), &actor(&stage.room.operator), &incident, 0, None).unwrap();
+            Duration::ZERO
         }));
         incident = stage.room.open_incident();
         stage.until("wall under another incident", all);
@@ -163,9 +168,9 @@ fn no_picture_outlives_its_right() {
         let ends = stage.room.db().now().plus(Duration::from_secs(6));
         stage.room.agree("north", ends);
         stage.until("north for a while", all);
-        let left = Duration::from_millis(u64::try_from(ends.0 - stage.room.db().now().0).unwrap_or(0));
-        let last = stage.last_after(&[0, 1], || ());
-        times.push(last.saturating_sub(left));
+        times.push(stage.last_after(&[0, 1], || {
+            Duration::from_millis(u64::try_from(ends.0 - stage.room.db().now().0).unwrap_or(0))
+        }));
     }
     figures("expired", times);
 

@@ -228,6 +228,11 @@ async fn a_way_back_belongs_to_one_browser_and_one_sign_on() {
     let (code, state) = provider.log_in(&url);
     let right = format!("code={code}&state={state}");
     assert_eq!(back(&bench, "a=b", &right).await.code(), refused, "another browser");
+    let person = axum::http::Request::builder().uri(format!("/api/v1/oidc/callback?{right}"));
+    let person = person.header("cookie", "a=b").header("accept", "text/html,*/*;q=0.8");
+    let led = bench.send(person.body(axum::body::Body::empty()).unwrap()).await;
+    assert_eq!((led.status.as_u16(), led.header("location")), (303, "/#/sign-on/sign-on"), "to the page");
+    assert!(led.headers.get("set-cookie").is_none());
     let (_, others) = go(&bench).await;
     assert_eq!(back(&bench, &others, &right).await.code(), refused, "another sign-on's state");
     assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-state");

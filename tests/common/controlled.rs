@@ -6,7 +6,7 @@ use vitrail_control::db::Database;
 use vitrail_control::people::{NewToken, Role};
 use vitrail_control::rights::{Terms, agreements, incidents};
 use vitrail_control::{Controller, Utc};
-use vitrail_engine::base::SystemClock;
+use vitrail_engine::base::SharedClock;
 use vitrail_engine::config::WallSpec;
 
 /// The unit that every agreement grants to.
@@ -29,11 +29,11 @@ pub struct Controlled {
 
 impl Controlled {
     /// Starts the controller of this wall file, which has [`CONTROL`] in it.
-    pub fn start(wall: &str) -> Controlled {
+    pub fn start(wall: &str, clock: SharedClock) -> Controlled {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wall.toml");
         std::fs::write(&file, wall).unwrap();
-        let controller = Controller::start(WallSpec::load(&file).unwrap(), SystemClock::shared()).unwrap();
+        let controller = Controller::start(WallSpec::load(&file).unwrap(), clock).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut started = Controlled { controller, operator: String::new(), folder, runtime };
         started.operator = started.person("anna", "supervisor");

@@ -439,7 +439,7 @@ describe('the controller', { timeout: 600_000 }, () => {
         await until('the next page', async () => (await otto.locator('tbody tr').count()) > before || (await button.count()) === 0);
       }
     }
-    for (const kind of ['setup.offered', 'account.added', 'agreement.drafted', 'agreement.signed', 'agreement.revoked', 'login.succeeded', 'login.refused', 'incident.opened', 'incident.kept', 'incident.closed', 'showing.started', 'showing.ended', 'showing.refused', 'layout.changed', 'layout.saved', 'tour.started', 'tour.stopped', 'alarm.raised', 'alarm.acknowledged', 'snapshot.taken', 'audit.verified']) {
+    for (const kind of ['setup.offered', 'account.added', 'agreement.drafted', 'agreement.signed', 'agreement.revoked', 'login.succeeded', 'login.refused', 'incident.opened', 'incident.kept', 'incident.closed', 'showing.started', 'showing.ended', 'showing.refused', 'layout.changed', 'layout.saved', 'tour.started', 'tour.stopped', 'alarm.raised', 'alarm.acknowledged', 'snapshot.taken', 'preview.started', 'preview.ended', 'audit.verified']) {
       assert.ok(kinds.has(kind), `no ${kind} among ${[...kinds].sort().join(', ')}`);
     }
     await otto.getByLabel('Camera id').fill('cam-9');

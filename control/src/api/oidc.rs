@@ -69,7 +69,7 @@ struct Answer {
     security(()),
     params(Answer),
     responses(
-        (status = 303, description = "Logged in; to the page", headers(("Location" = String))),
+        (status = 303, description = "Logged in; to the page. Also where it failed, for a browser: to the page, which says why", headers(("Location" = String))),
         (status = 401, description = "The provider's answer does not hold", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No account or no role is meant for this person", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No identity provider is set up", body = Problem, content_type = "application/problem+json"),
@@ -85,11 +85,23 @@ async fn end_sign_on(
     let flow = cookie(&headers, COOKIE).map(secret::hash);
     let who: Who = visitor.into();
     let state = answer.state.unwrap_or_default();
-    let begun = shared.people.end_sign_on(flow, answer.code, &state, who).await?;
+    let begun = match shared.people.end_sign_on(flow, answer.code, &state, who).await {
+        Ok(begun) => begun,
+        // A person is led back to the page, which says why; a program gets the problem itself.
+        Err(problem) if asks_for_a_page(&headers) => {
+            let code = problem.code.unwrap_or_else(|| "failed".into());
+            return lead(&format!("/#/sign-on/{code}"));
+        }
+        Err(problem) => return Err(problem),
+    };
     let mut response = lead("/")?;
     response.headers_mut().append(header::SET_COOKIE, session_cookie(&shared, &begun.secret, "")?);
     response.headers_mut().append(header::SET_COOKIE, flow_cookie(&shared, "", 0)?);
     Ok(response)
+}
+
+fn asks_for_a_page(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|v| v.contains("text/html"))
 }
 
 /// The routes of this file.

@@ -67,17 +67,23 @@ impl Pictures {
     /// Not found where there is no such screen or it shows nothing yet; unavailable where too many ask.
     pub async fn newest(&self, screen: &str, width: u32) -> Result<Jpeg> {
         let canvas = self.canvas(screen).await?;
-        let key = key(screen, &canvas, width);
-        let (width, tag) = (key.width, tag(&key));
+        let wanted = key(screen, &canvas, width);
+        let (screens, screen) = (self.screens.clone(), screen.to_owned());
         let make = || async move {
-            self.desk.run(move || jpeg(&at_width(&canvas, width, &[])).map(|bytes| Jpeg { bytes, tag })).await
+            let compress = move || {
+                // The newest when its turn comes: what was withdrawn while it waited is not in it.
+                let canvas = screens.canvas(&screen).ok_or_else(|| none(&screen))?;
+                let key = key(&screen, &canvas, width);
+                let bytes = jpeg(&at_width(&canvas, key.width, &[]))?;
+                Ok(Jpeg { bytes, tag: tag(&key) })
+            };
+            self.desk.run(compress).await
         };
-        self.cell(key).get_or_try_init(make).await.cloned()
+        self.cell(wanted).get_or_try_init(make).await.cloned()
     }
 
     async fn canvas(&self, screen: &str) -> Result<Frame> {
         let (screens, screen) = (self.screens.clone(), screen.to_owned());
-        let none = |screen: &str| Problem::not_found(format!("picture of screen {screen}"));
         crate::api::blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
     }
 
@@ -99,6 +105,10 @@ impl Pictures {
         kept.push((key, cell.clone()));
         cell
     }
+}
+
+fn none(screen: &str) -> Problem {
+    Problem::not_found(format!("picture of screen {screen}"))
 }
 
 fn key(screen: &str, canvas: &Frame, width: u32) -> Key {

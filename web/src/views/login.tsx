@@ -1,7 +1,8 @@
 // Before anybody is logged in: the first start, and the login.
 import { useState } from 'preact/hooks';
 import { address } from '../api/client';
-import { language, LANGUAGES, setLanguage, t } from '../i18n';
+import { language, LANGUAGES, setLanguage, t, word } from '../i18n';
+import { path } from '../state/router';
 import { ended, firstStart, login, setup, start } from '../state/session';
 import { Field, Form } from '../ui/form';
 
@@ -46,6 +47,7 @@ function NameAndPassword() {
   return (
     <Front>
       <h1>{t('login.title')}</h1>
+      {path.value[0] === 'sign-on' && <p class="wrong" role="alert">{t('login.signOnFailed')} {word('refusal', path.value[1])}</p>}
       {ended.value && <p class="wrong" role="status">{t('login.ended')}</p>}
       <Form button={t('login.enter')} submit={() => login(name.trim(), password)}>
         <Field label={t('login.name')} value={name} set={setName} required autofocus autocomplete="username" autocapitalize="none" spellcheck={false} />
