@@ -33,6 +33,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/accounts/{id}", "I"),
     ("PATCH", "/api/v1/accounts/{id}", "I"),
     ("DELETE", "/api/v1/accounts/{id}", "I"),
+    ("GET", "/api/v1/names", "OS"),
     ("GET", "/api/v1/tokens", "OSZAI"),
     ("POST", "/api/v1/tokens", "OSZAI"),
     ("DELETE", "/api/v1/tokens/{id}", "OSZAI"),

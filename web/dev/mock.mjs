@@ -198,6 +198,7 @@ createServer(async (request, response) => {
   if (path === '/audit') return list(records);
   if (path === '/audit/verify') return send(200, { verdict: 'whole', records: records.length, first: 1, last: records.length, from: null, to: null, signatures: 3, file_signatures: 0, key_id: 'k', faults: [], faults_total: 0 });
   if (path === '/accounts') return verb === 'GET' ? list(people) : (people.push({ ...data, id: `u-${people.length + 1}`, enabled: true, zones: data.zones ?? [], unit: data.unit ?? 'x', created_at: now(), last_login: null }), send(201, {}));
+  if (path === '/names') return send(200, { [me.id]: me.name });
   if (path === '/tokens') return verb === 'GET' ? list([]) : send(201, { id: 't-1', name: data.name, secret: 'vt_0123', permissions: null, created_at: now(), expires_at: now(), used_at: null });
   if (path === '/wall') return send(200, state());
   if (path === '/wall/layout') return send(200, layout);

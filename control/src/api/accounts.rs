@@ -1,5 +1,7 @@
 //! Accounts, for administrators.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -32,6 +34,20 @@ async fn list_accounts(
     let after = paging.after.as_deref().map_or(Ok(0), account::number)?;
     let items = blocking(move || shared.people.accounts(after, limit + 1)).await?;
     Ok(Json(List::of(items, limit, |account| &account.id)))
+}
+
+/// What the people of the platform are called: `{id: name}`, for those who read in a layout who changed it.
+#[utoipa::path(
+    get,
+    path = "/names",
+    operation_id = "list_names",
+    tag = "people",
+    extensions(("x-permission" = json!("view-wall"))),
+    responses((status = 200, description = "Names", body = BTreeMap<String, String>)),
+)]
+async fn list_names(State(shared): State<Shared>, caller: Caller) -> Result<Json<BTreeMap<String, String>>> {
+    caller.require(Permission::ViewWall)?;
+    Ok(Json(blocking(move || shared.people.names()).await?))
 }
 
 /// Add an account.
@@ -132,9 +148,8 @@ async fn remove_account(
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(list_accounts, add_account)).routes(routes!(
-        get_account,
-        change_account,
-        remove_account
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(list_names))
+        .routes(routes!(list_accounts, add_account))
+        .routes(routes!(get_account, change_account, remove_account))
 }

@@ -1,5 +1,6 @@
 //! What administrators do with accounts, and everyone with one's own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
@@ -13,6 +14,15 @@ impl People {
     /// Accounts after this number, in the order in which they were added.
     pub fn accounts(&self, after: i64, limit: usize) -> Result<Vec<Account>> {
         self.db.read(|c| account::list(c, after, limit))
+    }
+
+    /// The name of every account, by its id.
+    pub fn names(&self) -> Result<BTreeMap<String, String>> {
+        self.db.read(|c| {
+            let mut query = c.prepare_cached("SELECT seq, name FROM account")?;
+            let rows = query.query_map([], |row| Ok((account::id(row.get(0)?), row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// An account.

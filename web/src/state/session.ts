@@ -14,8 +14,26 @@ export const ended = signal(false);
 /** Set where the server cannot be reached at the start. */
 export const unreachable = signal(false);
 
-/** What a person is called, by account id, as far as it may be known here. */
-export const personName = (id: string | null | undefined) => (!id ? '' : id === me.value?.account ? me.value.name : id === 'system' ? 'Vitrail' : id);
+/** What people are called, by account. */
+const names = signal<Record<string, string>>({});
+let namesAt = 0;
+
+/** Reads the names again, where one is not known: an account may be new. */
+function readNames(): void {
+  if (Date.now() - namesAt < 10_000) return;
+  namesAt = Date.now();
+  void get<Record<string, string>>('/names').then((all) => (names.value = all)).catch(() => {});
+}
+
+/** What a person is called; the account where that is not known, or not yet. */
+export function personName(id: string | null | undefined): string {
+  if (!id) return '';
+  if (id === 'system') return 'Vitrail';
+  if (id === me.value?.account) return me.value.name;
+  const name = names.value[id];
+  if (name === undefined) readNames();
+  return name ?? id;
+}
 
 const permissions = computed(() => new Set(me.value?.permissions ?? []));
 export const may = (permission: Permission) => permissions.value.has(permission);
