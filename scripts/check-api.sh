@@ -7,10 +7,12 @@
 #   VITRAIL=path/to/vitrail     use this program instead of building one
 #   EXAMPLES=25                 requests for each operation and phase, at most
 #   SEED=1                      of what is asked
+#   KEEP=folder                 what it said, a file for each role
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 asker=${SCHEMATHESIS:-schemathesis}
+export SCHEMATHESIS_HOOKS=${SCHEMATHESIS_HOOKS:-$PWD/scripts/schemathesis-hooks.py}
 command -v "$asker" >/dev/null || { echo "check-api: schemathesis is not installed; nothing is checked" >&2; exit 0; }
 vitrail=${VITRAIL:-target/release/vitrail}
 [ -n "${VITRAIL:-}" ] || cargo build --release --locked --bin vitrail
@@ -89,7 +91,7 @@ while read -r role token <&4; do
     --exclude-path-regex '/events$|stream\.mjpeg$|/discovery|/accounts/\{id\}$|/tokens/\{id\}$' \
     >"$folder/$role" 2>&1 </dev/null || status=1
   sed -n '/═* SUMMARY/,$p' "$folder/$role"
-  [ "$status" = 0 ] || { [ -z "${KEEP:-}" ] || cp "$folder/$role" "$KEEP"; }
+  [ -z "${KEEP:-}" ] || { mkdir -p "$KEEP" && cp "$folder/$role" "$KEEP/"; }
   curl -s "http://127.0.0.1:$port/metrics" | awk -F'[" ]' '/^vitrail_http_requests_total/ { split($0, a, "status=\""); s = substr(a[2], 1, 3); n[s] += $NF; all += $NF } END { printf "answered so far: %d, of them 5xx:", all; for (s in n) if (s >= 500) printf " %d×%s", n[s], s; print "" }'
   kill -0 "$wall" || { echo "check-api: the controller ended" >&2; tail -20 "$folder/log" >&2; exit 1; }
 done 4<"$folder/tokens"

@@ -115,6 +115,23 @@ fn no_route_is_added_past_the_document() {
     assert!(wrong.is_empty(), "write routes!(…) in {wrong:?}");
 }
 
+/// A closed object as a part of a larger one would be satisfied by nothing.
+#[test]
+fn no_part_of_an_object_forbids_the_others() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut parts = 0;
+    for (name, schema) in schemas {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let Some(of) = part["$ref"].as_str() else { continue };
+            let of = &schemas[of.rsplit('/').next().unwrap()];
+            assert_ne!(of["additionalProperties"], false, "a part of {name}");
+            parts += 1;
+        }
+    }
+    assert!(parts > 2, "{parts}");
+}
+
 #[tokio::test]
 async fn it_is_served_as_it_is() {
     let bench = Bench::new();

@@ -12,8 +12,8 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Components, Content, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, SecurityRequirement,
-    extensions::Extensions,
+    Components, Content, Info, OpenApi, OpenApiBuilder, PathItem, Paths, Ref, RefOr, Schema,
+    SecurityRequirement, extensions::Extensions,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -66,7 +66,27 @@ pub fn document() -> OpenApi {
             complete(path, method, operation, &mut seen);
         }
     }
+    if let Some(components) = &mut document.components {
+        open_parts(components);
+    }
     document
+}
+
+/// A part of a larger object (`allOf`) stands beside fields that are not its own: what is closed by itself
+/// (`additionalProperties: false`) would be satisfied by nothing there.
+fn open_parts(components: &mut Components) {
+    let of_all = |schema: &RefOr<Schema>| match schema {
+        RefOr::T(Schema::AllOf(all)) => all.items.clone(),
+        _ => Vec::new(),
+    };
+    let parts: Vec<RefOr<Schema>> = components.schemas.values().flat_map(of_all).collect();
+    for part in parts {
+        let RefOr::Ref(part) = part else { continue };
+        let Some(name) = part.ref_location.strip_prefix("#/components/schemas/") else { continue };
+        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) {
+            object.additional_properties = None;
+        }
+    }
 }
 
 /// Every operation of a path.
