@@ -135,11 +135,11 @@ impl Controller {
     fn end(&mut self) -> Option<WallReport> {
         self.shutdown.cancel();
         self.live.stop();
+        let report = self.conductor.stop();
+        drop(self.server.take());
         if let Ok(looks) = self.shared.looks() {
             looks.end_all();
         }
-        let report = self.conductor.stop();
-        drop(self.server.take());
         report
     }
 }
@@ -229,7 +229,7 @@ fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc<Looks>) ->
         debug_assert!(caller.may(Permission::ViewWall));
         let incident = conductor.layout().incident;
         let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
-        let ground = || Ground {
+        let ground = Ground {
             zone: seen.zone.clone(),
             incident: Some(permit.incident.clone()),
             agreement: Some(permit.agreement.clone()),

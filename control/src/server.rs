@@ -146,7 +146,8 @@ impl Listening {
             watched.cancelled().await;
             stop.graceful_shutdown(Some(limits.stop));
         });
-        let keeper = tokio::spawn(look_through(shared.clone(), shutdown));
+        let keeper = tokio::spawn(look_through(shared.clone(), shutdown.clone()));
+        let looks_keeper = tokio::spawn(tend_looks(shared.clone(), shutdown));
         let connection =
             Connection { router: router(shared), turns: Arc::new(Semaphore::new(limits.connections)) };
         let make = tower::service_fn(move |peer: SocketAddr| std::future::ready(connection.accept(peer)));
@@ -173,6 +174,7 @@ impl Listening {
         };
         stopper.abort();
         keeper.abort();
+        looks_keeper.abort();
         served.map_err(|e| Problem::new(Kind::Unavailable, "server", e.to_string()))
     }
 }
@@ -184,12 +186,19 @@ async fn look_through(shared: Shared, shutdown: Shutdown) {
         if let Err(problem) = blocking(move || people.end_timed_out()).await {
             tracing::warn!("logins are not looked through: {problem}");
         }
-        if let Ok(looks) = shared.looks().cloned() {
-            let _ = blocking(move || {
-                looks.tend();
-                Ok(())
-            })
-            .await;
+    }
+}
+
+/// Puts on record whose looks have ended, while the server runs.
+async fn tend_looks(shared: Shared, shutdown: Shutdown) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_THROUGH)).await.is_some() {
+        let shared = shared.clone();
+        let tend = move || {
+            let Ok(looks) = shared.looks() else { return Ok(()) };
+            looks.tend(shared.wall()?.layout().incident.as_deref())
+        };
+        if let Err(problem) = blocking(tend).await {
+            tracing::warn!("the end of looks is not on record yet: {problem}");
         }
     }
 }

@@ -77,7 +77,7 @@ async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaz
         if !room.wall.scene.screens.iter().any(|known| known.id.as_str() == screen) {
             return Err(Problem::not_found(format!("screen {screen}")));
         }
-        let ground = || Ground { incident: conductor.layout().incident, ..Ground::default() };
+        let ground = Ground { incident: conductor.layout().incident, ..Ground::default() };
         control.looks()?.gaze(&caller.actor, Sight::Screen(screen), ground)
     })
     .await

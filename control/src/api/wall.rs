@@ -292,6 +292,7 @@ async fn set_incident(
         (status = 403, description = "A camera on it may not be exported: `more.refused`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such screen, or no picture yet", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It was changed at this moment", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It composes no pictures at the moment", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Without a reason", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn snapshot_screen(
@@ -304,8 +305,8 @@ async fn snapshot_screen(
     let png = blocking(move || {
         let conductor = shared.wall()?;
         let (before, lit) = lit_cameras(conductor, &screen);
-        // What was on the screen before this layout is not on it any more after two of its ticks.
-        std::thread::sleep(conductor.tick() * 2);
+        // What was on the screen before this layout is not on it any more after two more pictures.
+        conductor.await_pictures(&screen, 2)?;
         let frame = crate::live::Screens::canvas(&**conductor, &screen);
         let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))?;
         let (after, still_lit) = lit_cameras(conductor, &screen);

@@ -263,7 +263,7 @@ impl Writer {
         let value = f(&transaction, &mut events).map_err(|problem| {
             // The disk's troubles hit the log as well, whoever notices them first.
             let unwritable = problem.kind == Kind::Unavailable && problem.title == "database";
-            if unwritable { Failure::Log(problem) } else { Failure::Domain(problem) }
+            if unwritable { Failure::Log(unavailable(problem.detail)) } else { Failure::Domain(problem) }
         })?;
         if transaction.is_autocommit() {
             // SQLite has rolled back by itself, and `f` did not notice.

@@ -22,8 +22,8 @@ pub enum Sight {
     Camera(String),
 }
 
-/// On what a look stands, as far as its record says.
-#[derive(Clone, Debug, Default)]
+/// On what a look stands: on another ground it is another look, with a record of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ground {
     /// The camera's zone.
     pub zone: Option<String>,
@@ -41,6 +41,8 @@ struct Look {
     /// Streams that go on.
     streams: usize,
     last: Utc,
+    /// Its end is being put on record.
+    ending: bool,
 }
 
 type Key = (String, Sight);
@@ -49,73 +51,130 @@ type Key = (String, Sight);
 pub struct Looks {
     db: Arc<Database>,
     open: Mutex<HashMap<Key, Look>>,
+    /// Held while beginnings and ends are put on record, so that they stand there in their order.
+    writing: Mutex<()>,
 }
 
 impl Looks {
     /// Nobody looks yet.
     pub fn new(db: Arc<Database>) -> Arc<Looks> {
-        Arc::new(Looks { db, open: Mutex::default() })
+        Arc::new(Looks { db, open: Mutex::default(), writing: Mutex::default() })
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Key, Look>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Somebody looks now. Waits for the disk where this look is a new one.
     ///
     /// # Errors
     /// Where it cannot be put on record: then no picture may leave.
-    pub fn glance(&self, actor: &Actor, sight: Sight, ground: impl FnOnce() -> Ground) -> Result<()> {
-        let key = (actor.account.clone(), sight);
-        if let Some(look) = self.open().get_mut(&key) {
-            look.last = self.db.now();
-            return Ok(());
-        }
-        let ground = ground();
-        // Two first glances at once leave two records; a picture without any would be worse.
-        self.db.record(actor, event("preview.started", &key.1, &ground))?;
-        let last = self.db.now();
-        self.open().entry(key).or_insert(Look { actor: actor.clone(), ground, streams: 0, last }).last = last;
-        Ok(())
+    pub fn glance(&self, actor: &Actor, sight: Sight, ground: Ground) -> Result<()> {
+        self.look(actor, sight, ground, 0)
     }
 
     /// The same for a stream, which goes on until the answer is dropped.
     ///
     /// # Errors
     /// As [`Looks::glance`].
-    pub fn gaze(
-        self: &Arc<Self>,
-        actor: &Actor,
-        sight: Sight,
-        ground: impl FnOnce() -> Ground,
-    ) -> Result<Arc<Gaze>> {
-        self.glance(actor, sight.clone(), ground)?;
-        let key = (actor.account.clone(), sight);
-        if let Some(look) = self.open().get_mut(&key) {
-            look.streams += 1;
-        }
+    pub fn gaze(self: &Arc<Self>, actor: &Actor, sight: Sight, ground: Ground) -> Result<Arc<Gaze>> {
+        let key = (actor.account.clone(), sight.clone());
+        self.look(actor, sight, ground, 1)?;
         Ok(Arc::new(Gaze { looks: self.clone(), key }))
     }
 
-    /// Puts on record which looks have ended. To be called every second or so.
-    pub fn tend(&self) {
-        let now = self.db.now();
-        let over = |look: &Look| look.streams == 0 && look.last.plus(ONE_LOOK) <= now;
-        self.end(over);
-    }
-
-    /// Every look has ended: the server stops.
-    pub fn end_all(&self) {
-        self.end(|_| true);
-    }
-
-    fn end(&self, over: impl Fn(&Look) -> bool) {
-        let ended: Vec<(Key, Look)> = self.open().extract_if(|_, look| over(look)).collect();
-        for ((_, sight), look) in ended {
-            if let Err(problem) = self.db.record(&look.actor, event("preview.ended", &sight, &look.ground)) {
-                tracing::warn!("the end of a look is not on record: {problem}");
-            }
+    fn look(&self, actor: &Actor, sight: Sight, ground: Ground, streams: usize) -> Result<()> {
+        let key = (actor.account.clone(), sight);
+        if self.goes_on(&key, &ground, streams) {
+            return Ok(());
         }
+        let _in_order = self.writing();
+        // Another first glance may have been quicker.
+        if self.goes_on(&key, &ground, streams) {
+            return Ok(());
+        }
+        let before = self.open().get(&key).map(|look| (look.ground.clone(), look.streams));
+        self.db.change(actor, |_, events| {
+            events.extend(before.iter().map(|(ground, _)| event("preview.ended", &key.1, ground)));
+            events.push(event("preview.started", &key.1, &ground));
+            Ok(())
+        })?;
+        let last = self.db.now();
+        let mut open = self.open();
+        let going = open.get(&key).map_or(0, |look| look.streams);
+        open.insert(
+            key,
+            Look { actor: actor.clone(), ground, streams: going + streams, last, ending: false },
+        );
+        Ok(())
+    }
+
+    /// True where this look is on record on this ground.
+    fn goes_on(&self, key: &Key, ground: &Ground, streams: usize) -> bool {
+        let now = self.db.now();
+        let mut open = self.open();
+        let Some(look) = open.get_mut(key).filter(|look| !look.ending && look.ground == *ground) else {
+            return false;
+        };
+        (look.last, look.streams) = (now, look.streams + streams);
+        true
+    }
+
+    /// Puts on record which looks have ended, and which streams go on under another incident. To be called
+    /// every second or so.
+    ///
+    /// # Errors
+    /// Where it cannot be put on record: the next call does it.
+    pub fn tend(&self, incident: Option<&str>) -> Result<()> {
+        let now = self.db.now();
+        self.end(|look| look.streams == 0 && look.last.plus(ONE_LOOK) <= now)?;
+        let moved = |(key, look): (&Key, &Look)| {
+            let other = look.streams > 0 && look.ground.incident.as_deref() != incident;
+            let ground = Ground { incident: incident.map(str::to_owned), ..Ground::default() };
+            (other && matches!(key.1, Sight::Screen(_))).then(|| (look.actor.clone(), key.1.clone(), ground))
+        };
+        let moved: Vec<(Actor, Sight, Ground)> = self.open().iter().filter_map(moved).collect();
+        moved.into_iter().try_for_each(|(actor, sight, ground)| self.look(&actor, sight, ground, 0))
+    }
+
+    /// Every look has ended: the server has stopped.
+    pub fn end_all(&self) {
+        if let Err(problem) = self.end(|_| true) {
+            tracing::error!("the end of looks is not on record: {problem}");
+        }
+    }
+
+    fn end(&self, over: impl Fn(&Look) -> bool) -> Result<()> {
+        let _in_order = self.writing();
+        let mut ended: HashMap<String, (Actor, Vec<(Key, Ground)>)> = HashMap::new();
+        for (key, look) in self.open().iter_mut().filter(|(_, look)| over(look)) {
+            // Whoever looks again meanwhile waits for this end, and begins anew.
+            look.ending = true;
+            let of = ended.entry(key.0.clone()).or_insert_with(|| (look.actor.clone(), Vec::new()));
+            of.1.push((key.clone(), look.ground.clone()));
+        }
+        let mut first = Ok(());
+        for (actor, looks) in ended.into_values() {
+            let recorded = self.db.change(&actor, |_, events| {
+                events.extend(looks.iter().map(|(key, ground)| event("preview.ended", &key.1, ground)));
+                Ok(())
+            });
+            let mut open = self.open();
+            for (key, _) in &looks {
+                match (&recorded, open.get_mut(key)) {
+                    (Ok(()), _) => drop(open.remove(key)),
+                    (Err(_), Some(look)) => look.ending = false,
+                    (Err(_), None) => {}
+                }
+            }
+            drop(open);
+            first = first.and(recorded);
+        }
+        first
     }
 
     /// How many look now: streams, and those who asked for a picture just now.
@@ -193,28 +252,50 @@ mod tests {
         let looks = Looks::new(db.clone());
         let camera = || Sight::Camera("cam-1".into());
         for _ in 0..3 {
-            looks.glance(&actor("anna"), camera(), Ground::default).expect("on record");
+            looks.glance(&actor("anna"), camera(), Ground::default()).expect("on record");
             clock.advance(ONE_LOOK / 2);
-            looks.tend();
+            looks.tend(None).expect("on record");
         }
         assert_eq!(records(&db), ["preview.started cam-1"]);
         let screen = || Sight::Screen("left".into());
-        let gaze = looks.gaze(&actor("anna"), screen(), Ground::default).expect("on record");
+        let gaze = looks.gaze(&actor("anna"), screen(), Ground::default()).expect("on record");
         clock.advance(ONE_LOOK * 3);
-        looks.tend();
+        looks.tend(None).expect("on record");
         assert_eq!(
             records(&db),
             ["preview.started cam-1", "preview.started left", "preview.ended cam-1"],
             "a stream goes on"
         );
         drop(gaze);
-        looks.tend();
+        looks.tend(None).expect("on record");
         assert_eq!(looks.count(), 1, "it may be taken up again");
         clock.advance(ONE_LOOK);
-        looks.tend();
+        looks.tend(None).expect("on record");
         assert_eq!((looks.count(), records(&db).len()), (0, 4));
-        looks.glance(&actor("bert"), camera(), Ground::default).expect("on record");
+        looks.glance(&actor("bert"), camera(), Ground::default()).expect("on record");
         looks.end_all();
         assert_eq!(records(&db)[4..], ["preview.started cam-1", "preview.ended cam-1"]);
+    }
+
+    #[test]
+    fn on_another_ground_it_is_another_look() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = SimClock::new();
+        let db = Database::open(&folder.path().join("v.db"), Ledger::default(), clock).expect("opens");
+        let looks = Looks::new(db.clone());
+        let under = |incident: &str| Ground { incident: Some(incident.into()), ..Ground::default() };
+        let left = || Sight::Screen("left".into());
+        let gaze = looks.gaze(&actor("anna"), left(), under("I-1")).expect("on record");
+        looks.tend(Some("I-1")).expect("on record");
+        assert_eq!(records(&db).len(), 1);
+        looks.tend(Some("I-2")).expect("on record");
+        assert_eq!(records(&db)[1..], ["preview.ended left", "preview.started left"]);
+        looks.glance(&actor("anna"), left(), under("I-2")).expect("on record");
+        assert_eq!(records(&db).len(), 3, "one look with the stream");
+        looks.glance(&actor("anna"), left(), under("I-3")).expect("on record");
+        assert_eq!(records(&db).len(), 5);
+        drop(gaze);
+        looks.end_all();
+        assert_eq!((looks.count(), records(&db).len()), (0, 6));
     }
 }

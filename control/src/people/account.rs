@@ -265,7 +265,7 @@ pub(super) fn add(
             |row| row.get(0),
         )
         .map_err(taken)?;
-    set_zones(transaction, seq, &new.zones)?;
+    set_zones(transaction, seq, &[], &new.zones)?;
     let account = get(transaction, seq)?;
     events.push(Event {
         subject: Some(account.id.clone()),
@@ -322,7 +322,7 @@ pub(super) fn change(
             ],
         )
         .map_err(taken)?;
-    set_zones(transaction, seq, &after.zones)?;
+    set_zones(transaction, seq, &before.zones, &after.zones)?;
     after.local |= password.is_some();
     if governs(&before) {
         keep_an_administrator(transaction)?;
@@ -382,15 +382,17 @@ fn keep_an_administrator(transaction: &Transaction<'_>) -> Result<()> {
     Err(Problem::conflict("account", remedy).code("last-administrator"))
 }
 
-/// A zone that is not there yet would be anybody's to make.
-fn set_zones(transaction: &Transaction<'_>, seq: i64, zones: &[String]) -> Result<()> {
+/// Whether the registry has a zone.
+pub(super) fn is_zone(connection: &Connection, zone: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM zones WHERE id = ?1)";
+    Ok(connection.query_row(sql, [zone], |row| row.get(0))?)
+}
+
+/// A zone that is not there yet would be anybody's to make; what was there `before` stays as it is.
+fn set_zones(transaction: &Transaction<'_>, seq: i64, before: &[String], zones: &[String]) -> Result<()> {
     transaction.execute("DELETE FROM account_zone WHERE account = ?1", [seq])?;
     for zone in zones {
-        let known =
-            transaction.query_row("SELECT EXISTS (SELECT 1 FROM zones WHERE id = ?1)", [zone], |row| {
-                row.get::<_, bool>(0)
-            })?;
-        if !known {
+        if !before.contains(zone) && !is_zone(transaction, zone)? {
             let detail = format!("there is no zone {zone}; add it to the registry first");
             return Err(Problem::invalid("zones", detail).code("zones"));
         }

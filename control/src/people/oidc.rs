@@ -371,6 +371,17 @@ impl People {
         }
     }
 
+    /// The provider may name zones that are not here; of those who speak for none that is, nobody is let in.
+    fn within_registry(&self, mut rights: Rights) -> std::result::Result<Rights, Refused> {
+        let known = |zone: &String| self.db.read(|c| account::is_zone(c, zone)).unwrap_or(false);
+        rights.zones.retain(known);
+        if rights.role == Role::ZoneAuthority && rights.zones.is_empty() {
+            let text = "none of the zones that you speak for is here";
+            return Err(("oidc-role", Problem::refused("sign-on", text).code("oidc-role")));
+        }
+        Ok(rights)
+    }
+
     /// The account of somebody whom the provider knows, with the rights that it says.
     fn known(&self, person: Person) -> std::result::Result<Account, Refused> {
         let failed = |problem: Problem| ("oidc-account", problem);
@@ -378,6 +389,7 @@ impl People {
         let rights = rights_of(&sign_on.settings.roles, &person.claims).ok_or_else(|| {
             ("oidc-role", Problem::refused("sign-on", "no role is meant for you here").code("oidc-role"))
         })?;
+        let rights = rights.map(|rights| self.within_registry(rights)).transpose()?;
         let issuer = sign_on.issuer();
         let found = self.db.read(|c| account::by_subject(c, issuer, &person.subject)).map_err(failed)?;
         match (found, rights) {

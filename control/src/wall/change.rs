@@ -295,8 +295,9 @@ fn no_lock(region: &Region) -> Result<()> {
 
 /// Fails where a locked tile would show something else, or would be gone.
 pub(super) fn keeps_locked(now: &Layout, next: &Layout) -> Result<()> {
-    let shows = |tile: &Tile| next.tiles().any(|other| other.id == tile.id && other.camera == tile.camera);
-    match now.tiles().find(|tile| tile.locked && !shows(tile)) {
+    let content = |tile: &Tile| (tile.camera.clone(), tile.at, tile.crop, tile.fit, tile.pinned);
+    let stays = |tile: &Tile| next.tiles().any(|o| o.id == tile.id && content(o) == content(tile));
+    match now.tiles().find(|tile| tile.locked && !stays(tile)) {
         None => Ok(()),
         Some(tile) => {
             Err(Problem::conflict(format!("tile {}", tile.id), "is locked; unlock it first").code("locked"))

@@ -35,6 +35,10 @@ pub struct Gate {
 #[derive(Default)]
 struct State {
     cameras: HashMap<String, Seen>,
+    /// Counts what was forgotten.
+    epoch: u64,
+    /// Cameras of which nothing is known until they are told anew, and since when that is so.
+    forgotten: HashMap<String, u64>,
     wanted: Wanted,
     /// Cameras whose showing is on record.
     on_record: std::collections::BTreeSet<String>,
@@ -67,18 +71,34 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The cameras that there are, with what rights depend on.
-    pub fn set_cameras(&self, cameras: impl IntoIterator<Item = Seen>) {
-        self.lock().cameras = cameras.into_iter().map(|seen| (seen.camera.clone(), seen)).collect();
+    /// How much was forgotten so far. Ask before cameras are read that are told next.
+    pub fn epoch(&self) -> u64 {
+        self.lock().epoch
+    }
+
+    /// The cameras that there are, with what rights depend on, as they were read at `epoch` or later: what
+    /// was forgotten after that stays so.
+    pub fn set_cameras(&self, epoch: u64, cameras: impl IntoIterator<Item = Seen>) {
+        let mut state = self.lock();
+        state.forgotten.retain(|_, since| *since > epoch);
+        let cameras = cameras.into_iter().filter(|seen| !state.forgotten.contains_key(&seen.camera));
+        state.cameras = cameras.map(|seen| (seen.camera.clone(), seen)).collect();
+        drop(state);
         self.enforce();
     }
 
     /// Takes back what is known of these cameras, and with it their pictures, until it is told anew.
     pub fn forget<'a>(&self, cameras: impl Iterator<Item = &'a str>) {
         let mut state = self.lock();
-        let known = cameras.filter(|camera| state.cameras.remove(*camera).is_some()).count();
+        let before = state.epoch;
+        for camera in cameras {
+            state.epoch = before + 1;
+            state.cameras.remove(camera);
+            state.forgotten.insert(camera.to_owned(), before + 1);
+        }
+        let any = state.epoch > before;
         drop(state);
-        if known > 0 {
+        if any {
             self.enforce();
         }
     }
@@ -92,6 +112,12 @@ impl Gate {
         self.enforce();
     }
 
+    /// Only these cameras' showings are on record any more, as they are.
+    pub fn keep_on_record(&self, cameras: impl IntoIterator<Item = String>) {
+        self.lock().on_record = cameras.into_iter().collect();
+        self.enforce();
+    }
+
     /// What the policy says of a camera, where this were wanted.
     ///
     /// # Errors
@@ -101,6 +127,9 @@ impl Gate {
     }
 
     fn judge_in(&self, state: &State, wanted: &Wanted, camera: &str) -> Result<Permit, Refusal> {
+        if state.forgotten.contains_key(camera) {
+            return Err(rights::Because::of(rights::Code::Unreadable).into());
+        }
         let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
         let seen = state.cameras.get(camera).cloned().unwrap_or_else(unknown);
         let rights = self.policy.rights();
@@ -120,6 +149,15 @@ impl Gate {
         }
         // Nobody asked: nobody may.
         Err(refusal.unwrap_or_else(|| rights::Because::of(rights::Code::Account).into()))
+    }
+
+    /// The same for what is wanted now; what a tile shows must be on record besides.
+    fn judge_on_record(&self, state: &State, camera: &str) -> Result<Permit, Refusal> {
+        let permit = self.judge_in(state, &state.wanted, camera)?;
+        if state.wanted.shown.contains_key(camera) && !state.on_record.contains(camera) {
+            return Err(Refusal::log());
+        }
+        Ok(permit)
     }
 
     fn decide(
@@ -153,8 +191,7 @@ impl Gate {
         let mut state = self.lock();
         let mut over = Vec::new();
         for (camera, (withdrawal, _)) in &state.granted {
-            let judged = self.judge_in(&state, &state.wanted, camera);
-            if let Err(refusal) = judged {
+            if let Err(refusal) = self.judge_on_record(&state, camera) {
                 withdrawal.withdraw(&refusal.say(self.language));
                 over.push((camera.clone(), refusal));
             }
@@ -168,7 +205,7 @@ impl Gate {
     /// True where some refused camera would be let through now.
     pub fn has_news(&self) -> bool {
         let state = self.lock();
-        state.refused.keys().any(|camera| self.judge_in(&state, &state.wanted, camera).is_ok())
+        state.refused.keys().any(|camera| self.judge_on_record(&state, camera).is_ok())
     }
 
     /// Why a camera is dark; `None` where it is not, or was never asked for.
@@ -196,11 +233,7 @@ impl source::Policy for Gate {
     fn grant(&self, camera: &CameraId) -> Result<Grant, source::Refusal> {
         let mut state = self.lock();
         let id = camera.as_str();
-        let mut judged = self.judge_in(&state, &state.wanted, id);
-        if state.wanted.shown.contains_key(id) && !state.on_record.contains(id) {
-            judged = judged.and_then(|_| Err(Refusal::log()));
-        }
-        match judged {
+        match self.judge_on_record(&state, id) {
             Ok(permit) => {
                 let (grant, withdrawal) = self.authority.issue(camera, &permit.basis);
                 state.refused.remove(id);

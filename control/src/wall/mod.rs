@@ -15,7 +15,7 @@ pub mod tours;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vitrail_engine::base::mailbox::Empty;
 use vitrail_engine::base::thread::Worker;
@@ -45,6 +45,8 @@ pub use tours::{Tour, Tours};
 const BEAT: Duration = Duration::from_millis(200);
 /// How often it is looked whether a right ends by the clock.
 const TICK: Duration = Duration::from_millis(20);
+/// How long a snapshot waits for pictures that are made after it was asked for.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the conductor trusts that nothing ends by the clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// What stays due although it was seen to is tried again after this.
@@ -141,7 +143,7 @@ impl Conductor {
         let records = keeps_pictures(&settings.wall)?;
         let gate = Gate::new(policy.clone(), settings.unit.clone(), records, settings.language);
         let cameras = by_id(specs()?);
-        gate.set_cameras(cameras.values().map(|spec| seen(spec)));
+        gate.set_cameras(0, cameras.values().map(|spec| seen(spec)));
         let id = settings.wall.id.to_string();
         let kept = saved::newest(&db, &id)?.filter(|layout| fits(layout, &settings.wall));
         let layout = kept.unwrap_or_else(|| Layout::of_scene(&settings.wall.scene, db.now()));
@@ -195,14 +197,19 @@ impl Conductor {
             let Some(conductor) = weak.upgrade() else { return };
             let of =
                 |kinds: &[&str]| records.iter().any(|r| kinds.iter().any(|k| r.event.kind.starts_with(k)));
+            // Fails closed: until the registry was followed, nothing is known of what rights and masks these
+            // cameras have, and their pictures are dark. Before the conductor is woken, so that it follows
+            // what was forgotten here.
+            let redrawn = || records.iter().filter(|r| concerns_pixels(&r.event));
+            let cameras = || redrawn().filter_map(|r| r.event.camera.as_deref());
+            conductor.gate.forget(cameras());
+            if let Some(audience) = conductor.audience.get() {
+                cameras().for_each(|camera| audience.forget(camera));
+            }
             if of(&["camera.", "zone.", "site.", "registry."]) {
-                conductor.cameras_changed.store(true, Ordering::Relaxed);
+                conductor.cameras_changed.store(true, Ordering::Release);
                 conductor.wake.send(());
             }
-            // Fails closed: until the registry was followed, nothing is known of what rights and masks these
-            // cameras have, and their pictures are dark.
-            let redrawn = records.iter().filter(|r| concerns_pixels(&r.event));
-            conductor.gate.forget(redrawn.filter_map(|r| r.event.camera.as_deref()));
             if of(&["agreement.", "incident.", "account."]) {
                 conductor.wake.send(());
             }
@@ -273,10 +280,10 @@ impl Conductor {
     /// With `look`, rights may have changed: cameras that are kept ready are judged too, which takes
     /// milliseconds where there are thousands.
     fn beat(&self, look: bool) {
-        while self.cameras_changed.swap(false, Ordering::Relaxed) {
+        while self.cameras_changed.swap(false, Ordering::AcqRel) {
             if let Err(problem) = self.follow_cameras() {
                 tracing::error!("the registry was not followed: {problem}");
-                self.cameras_changed.store(true, Ordering::Relaxed);
+                self.cameras_changed.store(true, Ordering::Release);
                 break;
             }
         }
@@ -345,10 +352,27 @@ impl Conductor {
         &self.tours
     }
 
-    /// From one picture of its screens to the next.
-    pub fn tick(&self) -> Duration {
-        let rate = self.settings.wall.frame_rate;
-        Duration::from_secs_f64(f64::from(rate.den) / f64::from(rate.num.max(1)))
+    /// Waits until a screen has composed so many more pictures.
+    ///
+    /// # Errors
+    /// NotFound where there is no such screen; Unavailable where it takes longer than two seconds.
+    pub fn await_pictures(&self, screen: &str, more: u64) -> Result<()> {
+        let composed = || -> Result<u64> {
+            let reports = self.with_wall(Wall::screen_reports)?;
+            let report = reports.into_iter().find(|report| report.id == screen);
+            report.map(|report| report.frames).ok_or_else(|| Problem::not_found(format!("screen {screen}")))
+        };
+        let (wanted, end) = (composed()? + more, Instant::now() + PATIENCE);
+        while composed()? < wanted {
+            if Instant::now() > end {
+                let detail = "composes no pictures at the moment; try again";
+                return Err(Problem::new(crate::base::Kind::Unavailable, format!("screen {screen}"), detail)
+                    .code("no-picture")
+                    .retry_after(2));
+            }
+            std::thread::sleep(TICK / 2);
+        }
+        Ok(())
     }
 
     /// What it was started with.
@@ -471,6 +495,11 @@ impl Conductor {
             return Err(Problem::invalid("layout", "is for other screens than this wall has"));
         }
         change::keeps_locked(&desk.layout, &next)?;
+        let locked: BTreeSet<&str> =
+            desk.layout.tiles().filter(|t| t.locked).map(|t| t.id.as_str()).collect();
+        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles) {
+            tile.locked |= locked.contains(tile.id.as_str());
+        }
         self.replace(&mut desk, by, next, why)?;
         Ok(desk.layout.clone())
     }

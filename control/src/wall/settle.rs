@@ -102,6 +102,16 @@ impl Conductor {
                 }
                 desk.log_trouble = Some(problem.detail.clone());
             }
+            if written.is_err() && !changed {
+                // What would go on otherwise than its record says does not go on.
+                let as_recorded = |(key, standing): &(&(String, String), &Standing)| {
+                    allowed.get(*key).is_none_or(|now| now == *standing)
+                };
+                let (kept, other): (Vec<_>, Vec<_>) = desk.showings.iter().partition(as_recorded);
+                let other: BTreeSet<&String> = other.into_iter().map(|((_, camera), _)| camera).collect();
+                let kept = kept.into_iter().map(|((_, camera), _)| camera.clone());
+                self.gate.keep_on_record(kept.filter(|camera| !other.contains(camera)));
+            }
             written?;
             desk.log_trouble = None;
         }
@@ -147,13 +157,16 @@ impl Conductor {
 
     /// Follows the registry: cameras that were added, described anew, or removed.
     pub(super) fn follow_cameras(&self) -> Result<()> {
+        let epoch = self.gate.epoch();
         let cameras = by_id((self.specs)()?);
         let mut desk = self.desk();
-        self.gate.set_cameras(cameras.values().map(|spec| seen(spec)));
         desk.cameras = cameras;
         let scene = desk.layout.to_scene(&self.settings.wall.scene.screens)?;
         let scene = without_unknown(scene, &desk.cameras);
-        self.reload(&mut desk, scene)
+        // The wall has the new masks before the gate lets anything through again.
+        self.reload(&mut desk, scene)?;
+        self.gate.set_cameras(epoch, desk.cameras.values().map(|spec| seen(spec)));
+        Ok(())
     }
 
     /// What is shown under an incident now.

@@ -12,9 +12,12 @@ use crate::media::Ratio;
 
 use ffmpeg_next::codec::Id;
 
-/// Segments are at least about so long, in seconds: shorter ones would cost key frames, longer ones work
-/// that an interruption loses.
-const SEGMENT: f64 = 8.0;
+/// Segments are at least about so long, in seconds: at each seam the encoder's look-ahead and rate control
+/// begin anew, which costs quality; longer ones cost work that an interruption loses.
+const SEGMENT: f64 = 20.0;
+/// What is no longer than so many segments is not cut: it comes out as a single run of the encoder would
+/// make it.
+const WHOLE: f64 = 1.5;
 /// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
 /// chooses the level from the rate, and segments of unlike levels cannot be joined.
 const MAKE_UP: bool = false;
@@ -322,14 +325,16 @@ fn segment_ticks(footage: &Footage, gop_seconds: f64) -> i64 {
     footage.ticks(std::time::Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
 }
 
-/// Equal parts, as many as bring each below `most`, and several rounds of all `share` workers, so that none
-/// idles while another makes the last one; each begins at the key frame that is nearest.
+/// Equal parts, or one where there is little: as many as bring each below `most`, and several rounds of all
+/// `share` workers, so that none idles while another makes the last one; each begins at the key frame that is
+/// nearest.
 fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     // A tenth more than a whole number of parts is no reason for another.
     let most = most.max(10);
     let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
-    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
+    let whole = (to - from) as f64 <= most as f64 * WHOLE;
+    let parts = if parts > 1 && !whole { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
     let mut cuts = vec![key_before(footage, from)];
     let mut next_key = 0;

@@ -120,11 +120,14 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// 24 s with B-frames, a key frame every 2 s, and sound.
+/// Pictures of [`clip`].
+const PICTURES: u64 = 1000;
+
+/// 40 s with B-frames, a key frame every 2 s, and sound: long enough to be cut into segments.
 fn clip(folder: &Path) -> PathBuf {
     let path = folder.join("clip.mp4");
     ffmpeg(
-        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=24 -f lavfi -i sine=frequency=440:duration=24 \
+        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=40 -f lavfi -i sine=frequency=440:duration=40 \
          -c:v libx264 -preset fast -g 50 -bf 3 -c:a aac -shortest",
         &path,
     );
@@ -137,7 +140,7 @@ fn a_file_comes_out_whole_in_its_place_and_as_good_as_ffmpeg_makes_it() {
     let source = clip(folder.path());
     let target = folder.path().join("out.mp4");
     let report = run(&job(&source, &target, VideoSpec::Encode(encode(23.0))));
-    assert_eq!((report.pictures, report.missing_pictures), (600, 0));
+    assert_eq!((report.pictures, report.missing_pictures), (PICTURES, 0));
     assert!(report.segments > 1, "{report:?}");
     assert_eq!(names(folder.path()), ["clip.mp4", "out.mp4"], "nothing is left beside it");
     assert_eq!(picture_times(&target), picture_times(&source));
@@ -197,9 +200,9 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
     let source = clip(folder.path());
     let target = folder.path().join("out.mkv");
     let report = run(&job(&source, &target, VideoSpec::CopyOrEncode(encode(23.0))));
-    assert!(report.copied && report.pictures == 600);
+    assert!(report.copied && report.pictures == PICTURES);
     assert_eq!(sums(&target), sums(&source));
-    assert_eq!(sums(&target).len(), 600);
+    assert_eq!(sums(&target).len(), PICTURES as usize);
     // A cut on a key frame is copied, one between is not, unless it may move.
     let from = |seconds: f64, at_key_frame| TranscodeSpec {
         range: TimeRange { from: Some(Duration::from_secs_f64(seconds)), to: None, at_key_frame },
@@ -210,11 +213,11 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
         )
     };
     let on = run(&from(4.0, false));
-    assert!(on.copied && on.pictures == 500, "{on:?}");
+    assert!(on.copied && on.pictures == PICTURES - 100, "{on:?}");
     let between = run(&from(5.0, false));
-    assert!(!between.copied && between.pictures == 475, "{between:?}");
+    assert!(!between.copied && between.pictures == PICTURES - 125, "{between:?}");
     let moved = run(&from(5.0, true));
-    assert!(moved.copied && moved.pictures == 500, "{moved:?}");
+    assert!(moved.copied && moved.pictures == PICTURES - 100, "{moved:?}");
     // The other codec asks for encoding.
     let other = EncodeSpec { codec: TargetCodec::H265, ..encode(28.0) };
     let hevc = folder.path().join("hevc.mp4");
@@ -292,7 +295,7 @@ fn sources_without_times_are_counted_in_their_order() {
     for (name, video) in [("copied.mp4", VideoSpec::Copy), ("made.mp4", VideoSpec::Encode(encode(10.0)))] {
         let target = folder.path().join(name);
         let report = run(&job(&raw, &target, video));
-        assert_eq!(report.pictures, 600, "{name}");
+        assert_eq!(report.pictures, PICTURES, "{name}");
         assert_eq!(picture_times(&target), picture_times(&source), "{name}");
         assert!(psnr(&target, &source) > 40.0, "{name}");
     }
@@ -305,7 +308,7 @@ fn a_plan_predicts_and_writes_nothing() {
     let spec = job(&source, &folder.path().join("out.mp4"), VideoSpec::Encode(encode(23.0)));
     let plan = plan_only(&spec, &options(2), &Shutdown::new()).unwrap();
     let predicted = plan.predicted.unwrap();
-    assert_eq!((plan.pictures, plan.copy), (600, false));
+    assert_eq!((plan.pictures, plan.copy), (PICTURES, false));
     assert_eq!(names(folder.path()), ["clip.mp4"]);
     let report = run(&spec);
     let off = predicted.bytes as f64 / report.bytes as f64;
@@ -332,7 +335,7 @@ fn a_ladder_is_made_in_one_pass_with_aligned_key_frames() {
         ..job(&source, &ladder, VideoSpec::Copy)
     };
     let report = run(&spec);
-    assert_eq!(report.pictures, 600);
+    assert_eq!(report.pictures, PICTURES);
     let master = std::fs::read_to_string(ladder.join("master.m3u8")).unwrap();
     assert_eq!(master.matches("#EXT-X-STREAM-INF").count(), 3, "{master}");
     assert_eq!(names(folder.path()), ["clip.mp4", "ladder"]);

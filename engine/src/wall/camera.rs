@@ -357,8 +357,9 @@ impl Camera {
     fn open(&self, rooms: &Rooms, streams: &mut Streams, profile: &Arc<str>) {
         let Some(offer) = streams.offers.iter().find(|o| o.profile == *profile).cloned() else { return };
         let grant = match &*self.right.lock().unwrap_or_else(PoisonError::into_inner) {
-            Ok(grant) => grant.for_another_stream(),
-            Err(_) => return,
+            // It may have ended since the decision: a stream that begins with it would never be opened anew.
+            Ok(grant) if grant.refusal().is_none() => grant.for_another_stream(),
+            _ => return,
         };
         streams.generation += 1;
         let generation = streams.generation;

@@ -174,7 +174,7 @@ pub struct ScreenReport {
     pub compose: Spread,
     /// Time to encode.
     pub encode: Spread,
-    /// The longest time between two pictures of a tile, in spans of ten seconds: those of the last hour.
+    /// The longest time between two pictures of a tile, in spans of ten seconds: the newest 360 in which there was one.
     pub refresh: Vec<RefreshReport>,
     /// Where it goes.
     pub outputs: Vec<OutputReport>,

@@ -16,13 +16,21 @@ export const unreachable = signal(false);
 
 /** What people are called, by account. */
 const names = signal<Record<string, string>>({});
+const unknown = new Set<string>();
 let namesAt = 0;
 
 /** Reads the names again, where one is not known: an account may be new. */
 function readNames(): void {
   if (Date.now() - namesAt < 10_000) return;
   namesAt = Date.now();
-  void get<Record<string, string>>('/names').then((all) => (names.value = all)).catch(() => {});
+  const asked = Object.keys(names.value).length === 0 ? [] : [...unknown];
+  void get<Record<string, string>>('/names')
+    .then((all) => {
+      // Whoever has no name even now was removed: the account stands for itself.
+      names.value = { ...Object.fromEntries(asked.map((id) => [id, id])), ...all };
+      unknown.clear();
+    })
+    .catch(() => {});
 }
 
 /** What a person is called; the account where that is not known, or not yet. */
@@ -31,7 +39,10 @@ export function personName(id: string | null | undefined): string {
   if (id === 'system') return 'Vitrail';
   if (id === me.value?.account) return me.value.name;
   const name = names.value[id];
-  if (name === undefined) readNames();
+  if (name === undefined) {
+    unknown.add(id);
+    readNames();
+  }
   return name ?? id;
 }
 
@@ -41,6 +52,7 @@ export const may = (permission: Permission) => permissions.value.has(permission)
 onLoggedOut(() => {
   if (me.value) ended.value = true;
   me.value = null;
+  names.value = {};
 });
 
 export async function start(): Promise<void> {
