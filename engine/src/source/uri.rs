@@ -456,7 +456,8 @@ mod tests {
                     let shown = format!("{uri} {uri:?}");
                     // The end of a password whose `@` and `/` were not encoded.
                     prop_assert!(!shown.contains("Q@"));
-                    if let Some(login) = uri.login() {
+                    // A password of one letter may stand in the rest of the address by chance.
+                    if let Some(login) = uri.login().filter(|l| !garbage.contains(&l.password)) {
                         prop_assert!(!shown.contains(&login.password));
                     }
                 }

@@ -1,6 +1,8 @@
 //! From what is asked and what the source is to what is done: copy or encode, sizes, segments, threads.
 //! Pure.
 
+use std::time::Duration;
+
 use super::edit::{PictureFormat, target_size};
 use super::scan::{Footage, Key};
 use super::sound::{SoundAction, SoundPlan};
@@ -12,12 +14,13 @@ use crate::media::Ratio;
 
 use ffmpeg_next::codec::Id;
 
-/// Segments are at least about so long, in seconds: at each seam the encoder's look-ahead and rate control
-/// begin anew, which costs quality; longer ones cost work that an interruption loses.
-const SEGMENT: f64 = 20.0;
-/// What is no longer than so many segments is not cut: it comes out as a single run of the encoder would
-/// make it.
-const WHOLE: f64 = 1.5;
+/// Segments are at least about so long: at each seam the encoder's look-ahead begins anew, which costs
+/// quality; longer ones cost work that an interruption loses.
+const SEGMENT: Duration = Duration::from_secs(20);
+/// The same at an average rate: what a segment has left over is lost, so they are shorter.
+const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
+/// What is no longer than this is not cut: it comes out as a single run of the encoder makes it.
+const WHOLE: Duration = Duration::from_secs(30);
 /// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
 /// chooses the level from the rate, and segments of unlike levels cannot be joined.
 const MAKE_UP: bool = false;
@@ -132,11 +135,15 @@ pub(super) fn decide(
             spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
         }
     };
+    let rated = renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_)));
     let mut segments = match copy {
         Some(_) => copied_segment(footage, range),
         None => {
             let gop = renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP);
-            let most = segment_ticks(footage, f64::from(gop) / frame_rate.as_f64().max(0.01));
+            let usual = if rated { SEGMENT_AT_RATE } else { SEGMENT };
+            let most = segment_ticks(footage, usual, f64::from(gop) / frame_rate.as_f64().max(0.01));
+            let whole = range.1 - range.0;
+            let most = if whole <= footage.ticks(WHOLE) { whole.max(most) } else { most };
             segments(footage, range, most, share)
         }
     };
@@ -153,7 +160,6 @@ pub(super) fn decide(
     if copy.is_none() && segments.len() == 1 && seconds > 60.0 {
         warnings.push("it can be cut nowhere, so an interrupted job starts over".into());
     }
-    let rated = renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_)));
     // As many as are in the making when one is taken, and that one: nobody waits, unless a segment takes
     // twice as long as the next two.
     let lag = (MAKE_UP && copy.is_none() && rated && segments.len() > 1).then_some(share.max(2));
@@ -320,12 +326,12 @@ fn rendition(
 }
 
 /// The longest a segment may be: whole GOPs of the result, so that cuts cost no key frames.
-fn segment_ticks(footage: &Footage, gop_seconds: f64) -> i64 {
-    let gops = (SEGMENT / gop_seconds.max(0.04)).ceil().max(1.0);
-    footage.ticks(std::time::Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
+fn segment_ticks(footage: &Footage, usual: Duration, gop_seconds: f64) -> i64 {
+    let gops = (usual.as_secs_f64() / gop_seconds.max(0.04)).ceil().max(1.0);
+    footage.ticks(Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
 }
 
-/// Equal parts, or one where there is little: as many as bring each below `most`, and several rounds of all
+/// Equal parts, as many as bring each below `most`, and several rounds of all
 /// `share` workers, so that none idles while another makes the last one; each begins at the key frame that is
 /// nearest.
 fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
@@ -333,8 +339,7 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
     // A tenth more than a whole number of parts is no reason for another.
     let most = most.max(10);
     let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
-    let whole = (to - from) as f64 <= most as f64 * WHOLE;
-    let parts = if parts > 1 && !whole { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
+    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
     let mut cuts = vec![key_before(footage, from)];
     let mut next_key = 0;
