@@ -96,6 +96,8 @@ cameras = "all"
 outputs = ["$view", "demo/wall.mkv"]
 TEXT
 
+# It is read below, at once.
+: >demo/wall.log
 "$vitrail" wall demo/wall.toml --for "${seconds}s" --snapshot demo/wall.png --report demo/report.json \
   2> >(tee demo/wall.log >&2) &
 wall=$!
