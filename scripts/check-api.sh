@@ -84,12 +84,13 @@ while read -r role token <&4; do
   echo "── as $role"
   header=()
   [ "$token" = "-" ] || header=(-H "Authorization: Bearer $token")
-  "$asker" run "http://127.0.0.1:$port/api/v1/openapi.json" ${header[@]+"${header[@]}"} \
+  # It keeps notes where it runs.
+  (cd "$folder" && "$asker" run "http://127.0.0.1:$port/api/v1/openapi.json" ${header[@]+"${header[@]}"} \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --max-examples "${EXAMPLES:-25}" --seed "${SEED:-1}" --workers 1 --request-timeout 20 --continue-on-failure \
     --suppress-health-check all --warnings off \
     --exclude-path-regex '/events$|stream\.mjpeg$|/discovery|/accounts/\{id\}$|/tokens/\{id\}$' \
-    >"$folder/$role" 2>&1 </dev/null || status=1
+    >"$folder/$role" 2>&1 </dev/null) || status=1
   sed -n '/═* SUMMARY/,$p' "$folder/$role"
   [ -z "${KEEP:-}" ] || { mkdir -p "$KEEP" && cp "$folder/$role" "$KEEP/"; }
   curl -s "http://127.0.0.1:$port/metrics" | awk -F'[" ]' '/^vitrail_http_requests_total/ { split($0, a, "status=\""); s = substr(a[2], 1, 3); n[s] += $NF; all += $NF } END { printf "answered so far: %d, of them 5xx:", all; for (s in n) if (s >= 500) printf " %d×%s", n[s], s; print "" }'

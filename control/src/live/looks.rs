@@ -97,9 +97,9 @@ impl Looks {
         if self.goes_on(&key, &ground, streams) {
             return Ok(());
         }
-        let before = self.open().get(&key).map(|look| (look.ground.clone(), look.streams));
+        let before = self.open().get(&key).map(|look| look.ground.clone());
         self.db.change(actor, |_, events| {
-            events.extend(before.iter().map(|(ground, _)| event("preview.ended", &key.1, ground)));
+            events.extend(before.iter().map(|ground| event("preview.ended", &key.1, ground)));
             events.push(event("preview.started", &key.1, &ground));
             Ok(())
         })?;
