@@ -123,7 +123,9 @@ fn x265(config: &EncoderConfig) -> Vec<(&'static str, String)> {
         ("speed-preset", config.preset.clone()),
         ("key-int-max", config.gop.to_string()),
         ("log-level", "error".into()),
-        ("option-string", format!("{rate}:bframes=0:scenecut=0:open-gop=0:repeat-headers=1:aud=1:info=0")),
+        // No repeat-headers: before its first picture x265enc (1.22) then sends headers with as many bytes
+        // behind them that it never wrote, whatever the memory held. The parser repeats headers.
+        ("option-string", format!("{rate}:bframes=0:scenecut=0:open-gop=0:aud=1:info=0")),
     ];
     if let Rate::Kbps(kbps) = config.rate {
         all.push(("bitrate", kbps.to_string()));
