@@ -182,6 +182,46 @@ fn every_tick_shows_the_newest_picture_that_is_not_later() {
     }
 }
 
+/// A preview's picture is written once and lasts: whoever plays it sees the same at every tick.
+#[test]
+fn a_preview_writes_a_picture_that_stays_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mp4");
+    // Key frames at 0, 1.6 and 3.2 s of four.
+    clip(&path, 9, 100, "25", &["-bf", "2", "-g", "40"]);
+    for (name, options) in [
+        ("a.mp4", &["--zerolatency"][..]),
+        ("b.mkv", &["--bitrate", "2M", "--gop", "25", "--preset", "fast"]),
+        ("c.ts", &[]),
+        ("d.mp4", &["--codec", "h265", "--preset", "ultrafast"]),
+    ] {
+        let out = dir.path().join(name).with_file_name(format!("preview-{name}"));
+        let common = ["--size", "320x180", "--effort", "keyframes"];
+        let report = mosaic(&[&path], &out, &[&common[..], options].concat());
+        assert_eq!((report["pictures"].as_u64(), report["video_s"].as_f64()), (Some(100), Some(4.0)));
+        let written = report["written"].as_u64().unwrap();
+        assert!((4..=7).contains(&written), "{name}: three pictures, none longer than a second: {written}");
+        let (pictures, key_frames) = frames_in(&out);
+        assert_eq!(pictures, written, "{name}");
+        // The interval counts in ticks, whatever the pictures last: at 0, 1, 2.6 and 3.96 s.
+        assert_eq!(key_frames, if options.contains(&"--gop") { 4 } else { 2 }, "{name}");
+        let raw = dir.path().join("even.yuv");
+        ffmpeg(&["-i", text(&out), "-vf", "fps=25", "-pix_fmt", "yuv420p", "-f", "rawvideo", text(&raw)]);
+        let shown: Vec<u32> = codes(&raw, (320, 180), (1, 1)).iter().map(|t| t[0].unwrap().frame).collect();
+        let expected: Vec<u32> = (0..100).map(|tick| tick / 40 * 40).collect();
+        assert_eq!(shown, expected, "{name}");
+    }
+}
+
+/// Pictures of the first video stream of a file, and how many of them are key frames.
+fn frames_in(path: &Path) -> (u64, usize) {
+    let args = ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=flags", "-of", "csv=p=0"];
+    let out = Command::new("ffprobe").args(args).arg(text(path)).output().unwrap();
+    let flags = String::from_utf8(out.stdout).unwrap();
+    let packets: Vec<&str> = flags.lines().filter(|line| !line.is_empty()).collect();
+    (packets.len() as u64, packets.iter().filter(|flags| flags.starts_with('K')).count())
+}
+
 #[test]
 fn other_rates_and_a_given_length_are_kept() {
     let dir = tempfile::tempdir().unwrap();

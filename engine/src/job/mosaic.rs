@@ -1,5 +1,6 @@
 //! A mosaic of files: every input in its tile, on a common timeline, into one file.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::composite::{
     Compositor, CpuCompositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, Yuv,
 };
 use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{CameraId, FrameMeta, Pts, Ratio, VideoParameters};
+use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio, VideoParameters};
 use crate::output::{MovieFormat, MovieWriter, Partial};
 use crate::scene::{
     self, LayoutWish, Over, Placement, RegionWish, Scene, ScreenLayout, ScreenWish, TileWish,
@@ -24,6 +25,8 @@ use crate::wall::ProcessReport;
 
 /// Bytes of fitted pictures that a job holds, whatever its inputs are.
 const FITTED_BYTES: u64 = 256 << 20;
+/// A picture of a preview lasts at most this long, so that players find their place.
+const LASTS: Duration = Duration::from_secs(1);
 /// A turn decodes about this much of one input.
 const TURN: Duration = Duration::from_millis(500);
 /// How far inputs run ahead of the ticks, at most.
@@ -96,8 +99,8 @@ pub fn run(
     spec.format.check(&spec.output)?;
     let opened = open(&spec.inputs)?;
     let partial = Partial::create(&spec.output, spec.overwrite)?;
-    let mut writer = MovieWriter::create(partial.path(), &spec.output, &spec.format)?;
-    let encoder = writer.encoder().to_owned();
+    let mut pen = Pen::create(spec, &partial)?;
+    let encoder = pen.writer.encoder().to_owned();
     let ticks = Ticks::new(spec.frame_rate);
     let end =
         spec.duration.map_or(u64::MAX, |d| ticks.first_from(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
@@ -115,9 +118,9 @@ pub fn run(
         let asked = clock.now();
         let Some(shown) = schedule.at(tick, end, stop)? else { break };
         let ready = clock.now();
-        let frame = canvas.draw(tick, &ticks, shown)?;
+        let drawing = canvas.draw(tick, &ticks, shown)?;
         let drawn = clock.now();
-        if !writer.write(&frame, stop)? {
+        if !pen.take(tick, drawing, stop)? {
             break;
         }
         stages.waited_for_decoding_s += ready.since(asked).as_secs_f64();
@@ -126,9 +129,10 @@ pub fn run(
         tick += 1;
         progress(Progress { pictures: tick, of, elapsed: clock.now().since(begun) });
     }
-    if stop.is_cancelled() || !writer.finish(stop)? {
+    if stop.is_cancelled() {
         return Ok(None);
     }
+    let Some(written) = pen.finish(stop)? else { return Ok(None) };
     let bytes = std::fs::metadata(partial.path()).map(|m| m.len()).unwrap_or_default();
     partial.commit()?;
     let counts = schedule.finish();
@@ -148,6 +152,7 @@ pub fn run(
         grid: spec.layout.to_string(),
         effort: spec.effort,
         pictures: tick,
+        written,
         video_s,
         wall_s,
         speed: video_s / wall_s.max(1e-9),
@@ -262,7 +267,7 @@ struct Canvas {
     planner: ScreenPlanner,
     compositor: CpuCompositor,
     names: Vec<String>,
-    frame: Option<crate::media::Frame>,
+    drawn: bool,
 }
 
 impl Canvas {
@@ -279,11 +284,11 @@ impl Canvas {
             ..OverlayStyle::default()
         };
         let planner = ScreenPlanner::new(layout, style, Arc::new(TextRenderer::new()));
-        Ok(Canvas { planner, compositor: CpuCompositor::new(spec.width, spec.height)?, names, frame: None })
+        Ok(Canvas { planner, compositor: CpuCompositor::new(spec.width, spec.height)?, names, drawn: false })
     }
 
-    /// The picture of a tick; the one before where nothing changed.
-    fn draw(&mut self, tick: u64, ticks: &Ticks, shown: Vec<Shown>) -> Result<crate::media::Frame> {
+    /// The picture of a tick; `None` where nothing changed since the one before.
+    fn draw(&mut self, tick: u64, ticks: &Ticks, shown: Vec<Shown>) -> Result<Option<Frame>> {
         let time = ticks.time(tick);
         let views: Vec<TileView<'_>> = shown
             .into_iter()
@@ -299,14 +304,75 @@ impl Canvas {
             .collect();
         let view = TickView { wall: Duration::ZERO, monotonic: Moment(u64::try_from(time).unwrap_or(0)) };
         let plan = self.planner.plan(&view, &views);
-        match &self.frame {
-            Some(frame) if plan.draws.is_empty() => Ok(frame.clone()),
-            _ => {
-                self.compositor.compose(&plan)?;
-                let frame = self.compositor.picture(FrameMeta { pts: Pts(time), ..FrameMeta::default() })?;
-                self.frame = Some(frame.clone());
-                Ok(frame)
+        if self.drawn && plan.draws.is_empty() {
+            return Ok(None);
+        }
+        self.compositor.compose(&plan)?;
+        self.drawn = true;
+        self.compositor.picture(FrameMeta { pts: Pts(time), ..FrameMeta::default() }).map(Some)
+    }
+}
+
+/// Writes the pictures of the ticks. In a preview one that stays is written once, with the time that it
+/// lasts: encoding it again for each tick took half of the whole work.
+struct Pen {
+    writer: MovieWriter,
+    /// The picture that is not written yet, and the ticks that show it.
+    held: Option<(Frame, Range<u64>)>,
+    /// Ticks that a picture lasts at most.
+    most: u64,
+    written: u64,
+}
+
+impl Pen {
+    fn create(spec: &MosaicSpec, partial: &Partial) -> Result<Pen> {
+        let has_times = matches!(spec.format, MovieFormat::Encoded(_));
+        let most = match spec.effort {
+            JobEffort::Keyframes if has_times => (LASTS.as_secs_f64() * spec.frame_rate.as_f64()) as u64,
+            _ => 1,
+        };
+        let writer = MovieWriter::create(partial.path(), &spec.output, &spec.format, most > 1)?;
+        Ok(Pen { writer, held: None, most, written: 0 })
+    }
+
+    /// Takes the next tick and its picture, `None` where it is the one before; false where `stop` came
+    /// first.
+    fn take(&mut self, tick: u64, drawing: Option<Frame>, stop: &Shutdown) -> Result<bool> {
+        let (frame, ticks) = match (self.held.take(), drawing) {
+            (None, None) => return Ok(true),
+            (None, Some(frame)) => (frame, tick..tick + 1),
+            (Some((frame, ticks)), None) if ticks.end - ticks.start < self.most => {
+                (frame, ticks.start..tick + 1)
+            }
+            (Some((before, ticks)), drawing) => {
+                if !self.write(&before, ticks, stop)? {
+                    return Ok(false);
+                }
+                (drawing.unwrap_or(before), tick..tick + 1)
+            }
+        };
+        self.held = Some((frame, ticks));
+        Ok(true)
+    }
+
+    fn write(&mut self, frame: &Frame, ticks: Range<u64>, stop: &Shutdown) -> Result<bool> {
+        self.written += 1;
+        self.writer.write(frame, ticks, stop)
+    }
+
+    /// Closes the file; how many pictures it holds, `None` where `stop` came first.
+    fn finish(mut self, stop: &Shutdown) -> Result<Option<u64>> {
+        if let Some((frame, ticks)) = self.held.take() {
+            // Containers tell a picture's end by the next one: the last tick is written for itself.
+            let last = ticks.end - 1;
+            let before = ticks.start..last;
+            if !before.is_empty() && !self.write(&frame, before, stop)? {
+                return Ok(None);
+            }
+            if !self.write(&frame, last..ticks.end, stop)? {
+                return Ok(None);
             }
         }
+        Ok(self.writer.finish(stop)?.then_some(self.written))
     }
 }

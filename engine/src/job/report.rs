@@ -24,8 +24,10 @@ pub struct MosaicReport {
     pub grid: String,
     /// How much was decoded.
     pub effort: JobEffort,
-    /// Pictures written.
+    /// Ticks, each with its picture.
     pub pictures: u64,
+    /// Pictures in the file: fewer than ticks in a preview, where one that stays is written once.
+    pub written: u64,
     /// Seconds of video written.
     pub video_s: f64,
     /// Seconds that it took.

@@ -4,48 +4,80 @@ use super::lane::Placed;
 use crate::base::Result;
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Picture};
 use crate::fit::{FitMode, FitSpec, Scratch, fit};
-use crate::media::{AccessUnit, Chroma, Frame, VideoParameters};
+use crate::media::{AccessUnit, Chroma, Codec, Frame, VideoParameters};
 
 /// Units of a trial, from a random-access unit on.
-const TRIAL: u64 = 8;
-/// Units from one trial to the next: what a camera shows changes. A trial costs as much as its
-/// units once more, so this keeps it below 2 %.
+const TRIAL: u64 = 4;
+/// A picture of a trial comes out at most so many units after its own (H.264, A.3.1: 16 pictures held).
+const DELAY: u64 = 16;
+/// Units from one trial to the next: what a camera shows changes. A trial costs as much as its units once
+/// more, and a random-access unit as several others, so this keeps it near 1 %.
 const EVERY: u64 = 500;
-/// The same after a trial that turned out to say nothing: the scene came to life.
-const SOON: u64 = 200;
-/// More moves than during the trial where predicted units are so much larger. A scene that is still
-/// during the trial and moves after it would go far below the bound.
-const LIVELIER: f64 = 2.0;
+/// The same after a trial that turned out to say nothing of what came.
+const SOON: u64 = 50;
+/// Where predicted units are so many times larger, the scene came to life.
+const LIVELIER: f64 = 5.0;
+/// Where they are so many times smaller, the encoder quantises more coarsely, which the filter hides.
+const COARSER: f64 = 0.5;
+/// Bytes for each pixel of the picture below which a predicted unit is that of a still scene, whatever the
+/// trial saw.
+const STILL: f64 = 0.005;
+/// Bytes for each pixel that a predicted unit counts for at least.
+const LEAST_UNIT: f64 = 0.002;
 /// Weight of the newest unit in the mean of recent sizes: about the last eight count.
 const NEWEST: f64 = 0.125;
-/// No plane of a fitted picture may be further from the exact one than this, in decibels. Each plane by
+/// Mean square that a plane loses at least for each byte a pixel of predicted units: a trial in a still
+/// scene measures nothing. Measured: 1 to 4 on H.264 of real cameras at a quarter of its size.
+const LEAST_GROWTH: f64 = 3.0;
+/// So much more in H.265, which says as much in half of the bytes.
+const H265_GROWTH: f64 = 2.0;
+/// No plane of a fitted picture is to be further from the exact one than this, in decibels. Each plane by
 /// itself: in the mean of all, luma would hide what goes wrong in colours.
 const LEAST_PSNR: f64 = 45.0;
 
 /// Decides for each unit whether its loop filter is left out.
 ///
 /// The pictures of a trial are decoded both ways and compared as fitted. Without the filter, each
-/// predicted picture adds to the error of those before it, so that its energy grows by the picture;
-/// from the error after a trial follows how many pictures after a random-access unit stay within
-/// [`LEAST_PSNR`]. From there on the filter works again until the next random-access unit; and it
-/// works where the units say that more moves than during the trial.
+/// predicted picture adds to the error of those before it, by about as much as its unit is large; so the
+/// error at the random-access unit and its growth by the byte follow from a trial, and from them how far
+/// each picture is from the exact one. Where that would exceed [`LEAST_PSNR`], the filter works again
+/// until the next random-access unit. A random-access unit that is smaller than the trial's was
+/// quantised more coarsely, and loses more.
 pub(super) struct Shortcut {
     request: DecoderRequest,
     spec: FitSpec,
+    /// Of the picture.
+    pixels: f64,
     trial: Option<Trial>,
+    measured: Option<Measured>,
     units: u64,
     next_trial: u64,
-    since_key: u64,
-    allowed: u64,
-    /// Mean bytes of the predicted units of the trial, and of those of late.
-    calm: f64,
+    /// Mean square that the worst plane has lost since the last random-access unit, and for each byte.
+    lost: f64,
+    growth: f64,
+    /// The filter works until the next random-access unit.
+    filters: bool,
+    /// Mean bytes of predicted units of late.
     recent: f64,
+}
+
+/// What a trial says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Measured {
+    /// Mean square at the random-access unit, and for each byte of the predicted units after it.
+    at_key: f64,
+    by_byte: f64,
+    /// Bytes of the random-access unit, and of a predicted one in the mean.
+    key: f64,
+    unit: f64,
 }
 
 struct Trial {
     decoder: LibavDecoder,
+    /// Units still to be decoded both ways, and then those that may pass until their pictures are out.
     left: u64,
-    /// Of its predicted units.
+    patience: u64,
+    /// Of its units; the first is the random-access unit.
     bytes: Vec<f64>,
     exact: Vec<Frame>,
     quick: Vec<Frame>,
@@ -57,46 +89,64 @@ impl Shortcut {
         is_small(parameters, &spec).then(|| Shortcut {
             request: request.clone(),
             spec,
+            pixels: (f64::from(parameters.width) * f64::from(parameters.height)).max(1.0),
             trial: None,
+            measured: None,
             units: 0,
             next_trial: 0,
-            since_key: 0,
-            allowed: 0,
-            calm: 0.0,
+            lost: 0.0,
+            growth: 0.0,
+            filters: true,
             recent: 0.0,
         })
     }
 
     /// Whether the filter of the next unit is left out.
     pub fn skips(&mut self, unit: &AccessUnit) -> Result<bool> {
-        self.since_key = if unit.random_access { 0 } else { self.since_key + 1 };
+        let bytes = unit.data.len() as f64;
         if unit.random_access && self.trial.is_none() && self.units >= self.next_trial {
             let mut decoder = LibavDecoder::open(&self.request)?;
             decoder.set_skip_loop_filter(true);
-            self.trial =
-                Some(Trial { decoder, left: TRIAL, bytes: Vec::new(), exact: Vec::new(), quick: Vec::new() });
+            self.trial = Some(Trial::new(decoder));
             self.next_trial = self.units + EVERY;
         }
         self.units += 1;
-        self.watch(unit);
-        Ok(self.trial.is_none() && self.since_key < self.allowed)
+        if let Some(trial) = &mut self.trial {
+            if trial.left > 0 {
+                trial.bytes.push(bytes);
+            }
+            return Ok(false);
+        }
+        let Some(measured) = self.measured else { return Ok(false) };
+        if unit.random_access {
+            let coarser = (measured.key / bytes.max(1.0)).powi(2).max(1.0);
+            self.lost = measured.at_key * coarser;
+            self.growth = self.growth_of(&measured) * coarser;
+            self.filters = false;
+        } else {
+            self.lost += self.growth * bytes.max(LEAST_UNIT * self.pixels);
+            self.watch(&measured, bytes);
+        }
+        self.filters |= self.lost > mean_square_of(LEAST_PSNR);
+        Ok(!self.filters)
     }
 
-    /// Takes the permission back where the scene came to life.
-    fn watch(&mut self, unit: &AccessUnit) {
-        if unit.random_access {
-            return;
-        }
-        let bytes = unit.data.len() as f64;
-        match &mut self.trial {
-            Some(trial) => trial.bytes.push(bytes),
-            None => {
-                self.recent += NEWEST * (bytes - self.recent);
-                if self.allowed > 0 && self.recent > LIVELIER * self.calm {
-                    self.allowed = 0;
-                    self.next_trial = self.next_trial.min(self.units + SOON);
-                }
-            }
+    fn growth_of(&self, measured: &Measured) -> f64 {
+        let least = match self.request.codec {
+            Codec::H265 => LEAST_GROWTH * H265_GROWTH,
+            _ => LEAST_GROWTH,
+        };
+        measured.by_byte.max(least / self.pixels)
+    }
+
+    /// Takes the permission back where what comes is not what was tried.
+    fn watch(&mut self, measured: &Measured, bytes: f64) {
+        self.recent += NEWEST * (bytes - self.recent);
+        let usual = measured.unit.max(STILL * self.pixels);
+        if self.recent > LIVELIER * usual || self.recent < COARSER * measured.unit {
+            self.measured = None;
+            self.filters = true;
+            self.next_trial = self.next_trial.min(self.units + SOON);
         }
     }
 
@@ -104,23 +154,81 @@ impl Shortcut {
     pub fn decoded(&mut self, unit: &AccessUnit, pictures: &[Placed], scratch: &mut Scratch) {
         let Some(trial) = &mut self.trial else { return };
         trial.exact.extend(pictures.iter().map(|placed| placed.picture.frame.clone()));
-        let (spec, quick) = (&self.spec, &mut trial.quick);
+        if trial.left > 0 {
+            trial.decode(unit, &self.spec, scratch);
+        } else {
+            trial.patience = trial.patience.saturating_sub(1);
+        }
+        if trial.left == 0 && (trial.is_complete() || trial.patience == 0) {
+            self.measured = trial.measured();
+            self.trial = None;
+            if let Some(measured) = self.measured {
+                // All before was decoded with the filter.
+                self.lost = 0.0;
+                self.growth = self.growth_of(&measured);
+                self.filters = false;
+                self.recent = measured.unit;
+            }
+        }
+    }
+}
+
+impl Trial {
+    fn new(decoder: LibavDecoder) -> Trial {
+        Trial {
+            decoder,
+            left: TRIAL,
+            patience: DELAY,
+            bytes: Vec::new(),
+            exact: Vec::new(),
+            quick: Vec::new(),
+        }
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, spec: &FitSpec, scratch: &mut Scratch) {
+        let quick = &mut self.quick;
         let mut sink = |picture: Picture| {
             let number = picture.origin.arrival.0;
             let frame = picture.into_frame(number, crate::media::Ratio::ONE);
             quick.extend(frame.map(|frame| fit(&frame, spec, &[], scratch).frame));
         };
-        trial.left -= 1;
+        self.left -= 1;
         // Damage shows in the other decoder too, which counts it.
-        let _ = trial.decoder.decode(unit, &mut sink);
-        if trial.left == 0 {
-            let _ = trial.decoder.drain(&mut sink);
-            self.allowed = allowed(trial);
-            self.calm = trial.bytes.iter().sum::<f64>() / trial.bytes.len().max(1) as f64;
-            self.recent = self.calm;
-            self.trial = None;
+        let _ = self.decoder.decode(unit, &mut sink);
+        if self.left == 0 {
+            let _ = self.decoder.drain(&mut sink);
         }
     }
+
+    fn pair(&self, quick: &Frame) -> Option<&Frame> {
+        self.exact.iter().find(|exact| exact.meta().sequence == quick.meta().sequence)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.quick.iter().all(|quick| self.pair(quick).is_some())
+    }
+
+    /// What it says; `None` where the random-access unit or all others have no pictures to compare.
+    fn measured(&self) -> Option<Measured> {
+        let key = self.quick.iter().map(|quick| quick.meta().sequence).min()?;
+        let of = |quick: &Frame| mean_square(self.pair(quick)?, quick);
+        let at_key = of(self.quick.iter().find(|quick| quick.meta().sequence == key)?)?;
+        let others = self.quick.iter().filter(|quick| quick.meta().sequence != key);
+        let worst = others.filter_map(of).reduce(f64::max)?;
+        let (first, predicted) = self.bytes.split_first()?;
+        let sum: f64 = predicted.iter().sum();
+        Some(Measured {
+            at_key,
+            by_byte: (worst - at_key).max(0.0) / sum.max(1.0),
+            key: *first,
+            unit: sum / predicted.len().max(1) as f64,
+        })
+    }
+}
+
+/// Of 8-bit samples that are so many decibels from others.
+fn mean_square_of(psnr: f64) -> f64 {
+    255.0f64.powi(2) / 10.0f64.powf(psnr / 10.0)
 }
 
 /// True where the picture shrinks to half or less each way in its tile.
@@ -132,22 +240,6 @@ pub(super) fn is_small(parameters: &VideoParameters, spec: &FitSpec) -> bool {
         FitMode::Cover | FitMode::Stretch => across.min(down),
     };
     factor >= 2.0
-}
-
-/// Units after a random-access unit that stay within [`LEAST_PSNR`].
-fn allowed(trial: &Trial) -> u64 {
-    let pairs = trial.exact.iter().filter_map(|exact| {
-        let quick = trial.quick.iter().find(|quick| quick.meta().sequence == exact.meta().sequence)?;
-        mean_square(exact, quick)
-    });
-    match pairs.reduce(f64::max) {
-        // Nothing to compare: nothing is known.
-        None => 0,
-        Some(worst) => {
-            let bound = 255.0f64.powi(2) / 10.0f64.powf(LEAST_PSNR / 10.0);
-            (TRIAL as f64 * bound / worst.max(1e-6)) as u64
-        }
-    }
 }
 
 /// The largest of the planes' mean squared differences.
@@ -177,66 +269,98 @@ mod tests {
     use super::*;
     use crate::media::FrameMeta;
 
-    /// A trial of one picture whose planes differ by so much.
-    fn trial(difference: [u8; 3]) -> Trial {
-        let request = DecoderRequest::live(crate::media::Codec::H264);
-        let frame = |yuv| Frame::filled(64, 48, yuv, FrameMeta::default()).expect("a size");
-        let decoder = LibavDecoder::open(&request).expect("libavcodec decodes H.264");
-        Trial {
-            decoder,
-            left: 0,
-            bytes: Vec::new(),
-            exact: vec![frame([100; 3])],
-            quick: vec![frame(difference.map(|d| 100 + d))],
+    /// A trial of a random-access unit and one other whose planes differ by so much.
+    fn trial(at_key: [u8; 3], after: [u8; 3]) -> Trial {
+        let request = DecoderRequest::live(Codec::H264);
+        let frame = |sequence, yuv| {
+            Frame::filled(64, 48, yuv, FrameMeta { sequence, ..FrameMeta::default() }).expect("a size")
+        };
+        let mut trial = Trial::new(LibavDecoder::open(&request).expect("libavcodec decodes H.264"));
+        trial.bytes = vec![5000.0, 100.0];
+        trial.exact = vec![frame(7, [100; 3]), frame(8, [100; 3])];
+        trial.quick = vec![frame(8, after.map(|d| 100 + d)), frame(7, at_key.map(|d| 100 + d))];
+        trial
+    }
+
+    #[test]
+    fn the_worst_plane_decides() {
+        let growth = |after| trial([1, 0, 0], after).measured().map(|m| (m.at_key, m.by_byte * 100.0));
+        assert_eq!(growth([1, 0, 0]), Some((1.0, 0.0)));
+        assert_eq!(growth([1, 2, 0]), Some((1.0, 3.0)));
+        assert_eq!(growth([0, 0, 5]), Some((1.0, 24.0)), "perfect luma hides no wrong colour");
+        let mut without_key = trial([0; 3], [0; 3]);
+        without_key.exact.remove(0);
+        assert!(!without_key.is_complete() && without_key.measured().is_none(), "nothing to compare");
+    }
+
+    /// One of 640x360 in a quarter of its size, after a trial with units of 3000 and 300 bytes.
+    fn tried(at_key: f64, by_byte: f64) -> Shortcut {
+        let mut parameters = VideoParameters::unknown(Codec::H264);
+        (parameters.width, parameters.height) = (640, 360);
+        let request = DecoderRequest::live(parameters.codec);
+        let spec = FitSpec::whole(160, 90, FitMode::Contain);
+        let mut shortcut = Shortcut::new(&request, &parameters, spec).expect("a small tile");
+        let measured = Measured { at_key, by_byte, key: 30_000.0, unit: 3000.0 };
+        (shortcut.measured, shortcut.recent, shortcut.next_trial) = (Some(measured), 3000.0, 500);
+        shortcut
+    }
+
+    /// Whether the filter of a unit of so many bytes is left out.
+    fn send(shortcut: &mut Shortcut, random_access: bool, bytes: usize) -> bool {
+        let unit = AccessUnit {
+            pts: crate::media::Pts(0),
+            arrival: crate::base::Moment(0),
+            captured: None,
+            random_access,
+            disposable: false,
+            loss: false,
+            data: vec![0; bytes].into(),
+        };
+        shortcut.skips(&unit).expect("no trial is due")
+    }
+
+    /// Predicted units that go without filter after a random-access unit.
+    fn run(shortcut: &mut Shortcut, key: usize, bytes: usize) -> usize {
+        if !send(shortcut, true, key) {
+            return 0;
         }
+        (0..100).take_while(|_| send(shortcut, false, bytes)).count()
     }
 
     #[test]
     fn the_larger_the_error_the_fewer_pictures_go_without_filter() {
         // 45 dB are a mean square of 2.06.
-        assert_eq!(allowed(&trial([1, 0, 0])), 16);
-        assert_eq!(allowed(&trial([2, 0, 0])), 4);
-        assert_eq!(allowed(&trial([5, 0, 0])), 0);
-        assert!(allowed(&trial([0; 3])) > 1_000_000);
-        assert_eq!(allowed(&Trial { quick: Vec::new(), ..trial([0; 3]) }), 0);
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 3000), 9, "2.0 lost in units of 0.2");
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 6000), 4, "larger units lose more");
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 15_000, 3000), 2, "so do coarser ones");
+        assert_eq!(run(&mut tried(2.5, 0.0), 30_000, 3000), 0);
+        // Three for each byte a pixel, whatever the trial saw: 0.039 each.
+        assert_eq!(run(&mut tried(0.0, 0.0), 30_000, 3000), 52);
     }
 
     #[test]
-    fn the_worst_plane_decides() {
-        assert_eq!(allowed(&trial([1, 2, 0])), 4);
-        assert_eq!(allowed(&trial([1, 1, 2])), 4);
-        assert_eq!(allowed(&trial([0, 0, 5])), 0, "perfect luma hides no wrong colour");
+    fn the_filter_works_until_the_next_random_access_unit() {
+        let mut shortcut = tried(0.06, 0.2 / 3000.0);
+        assert_eq!(run(&mut shortcut, 30_000, 3000), 9);
+        assert!((0..9).all(|_| !send(&mut shortcut, false, 3000)));
+        assert_eq!(run(&mut shortcut, 30_000, 3000), 9);
     }
 
     #[test]
-    fn a_scene_that_comes_to_life_gets_its_filter_back() {
-        let mut parameters = VideoParameters::unknown(crate::media::Codec::H264);
-        (parameters.width, parameters.height) = (640, 360);
-        let request = DecoderRequest::live(parameters.codec);
-        let spec = FitSpec::whole(160, 90, FitMode::Contain);
-        let mut shortcut = Shortcut::new(&request, &parameters, spec).expect("a small tile");
-        (shortcut.allowed, shortcut.calm, shortcut.recent, shortcut.next_trial) = (1000, 300.0, 300.0, 500);
-        let mut send = |bytes: usize| {
-            let unit = AccessUnit {
-                pts: crate::media::Pts(0),
-                arrival: crate::base::Moment(0),
-                captured: None,
-                random_access: false,
-                disposable: false,
-                loss: false,
-                data: vec![0; bytes].into(),
-            };
-            shortcut.skips(&unit).expect("no trial is due")
-        };
-        assert!((0..50).all(|n| send(250 + n * 2)), "as lively as the trial");
-        let moving: Vec<bool> = (0..4).map(|_| send(2500)).collect();
-        assert_eq!(moving[1..], [false; 3], "within two pictures");
-        assert!(!send(300), "until another trial");
+    fn another_scene_than_the_tried_one_gets_its_filter_back() {
+        for (other, what) in [(40_000, "it came to life"), (300, "it is quantised more coarsely")] {
+            let mut shortcut = tried(0.0, 0.0);
+            assert!(send(&mut shortcut, true, 30_000));
+            let skipped = (0..12).map(|_| send(&mut shortcut, false, other));
+            assert!(skipped.last() == Some(false), "{what}");
+            assert!(!send(&mut shortcut, true, 30_000), "until another trial");
+            assert!(shortcut.next_trial <= shortcut.units + SOON);
+        }
     }
 
     #[test]
     fn large_tiles_hide_nothing() {
-        let mut parameters = VideoParameters::unknown(crate::media::Codec::H264);
+        let mut parameters = VideoParameters::unknown(Codec::H264);
         (parameters.width, parameters.height) = (640, 360);
         let request = DecoderRequest::live(parameters.codec);
         let tile = |w, h, mode| Shortcut::new(&request, &parameters, FitSpec::whole(w, h, mode)).is_some();

@@ -2,12 +2,15 @@
 //! picture: who writes waits.
 
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
 
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::encode::offline::make;
@@ -74,7 +77,7 @@ fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
 }
 
-/// A file that takes pictures at a fixed rate.
+/// A file that takes pictures at the ticks of a rate.
 pub struct MovieWriter {
     kind: Kind,
     encoder: String,
@@ -90,13 +93,23 @@ struct Piped {
     source: gst_app::AppSrc,
     bus: gst::Bus,
     rate: Ratio,
-    written: u64,
+    lasting: Option<Lasting>,
     subject: String,
 }
 
+/// What pictures need that last as long as they like.
+struct Lasting {
+    /// Ticks from one key frame to the next: the encoder counts pictures.
+    gop: u64,
+    next_key: u64,
+    /// How long each picture lasts, for the container: parsers take what the encoder says of the rate.
+    durations: mpsc::Sender<gst::ClockTime>,
+}
+
 impl MovieWriter {
-    /// Opens `path` (which may have another name than `target`, whose ending says what it holds).
-    pub fn create(path: &Path, target: &Path, format: &MovieFormat) -> Result<MovieWriter> {
+    /// Opens `path` (which may have another name than `target`, whose ending says what it holds). Where
+    /// it is `variable`, pictures may last several ticks.
+    pub fn create(path: &Path, target: &Path, format: &MovieFormat, variable: bool) -> Result<MovieWriter> {
         format.check(target)?;
         let subject = target.display().to_string();
         let ending = ending(target);
@@ -117,8 +130,21 @@ impl MovieWriter {
         gst::init()
             .map_err(|e| Error::new(ErrorKind::Missing, "GStreamer", "does not start").caused_by(e))?;
         let (mut chain, encoder) = match format {
+            // Pictures that last for seconds are not put in another order: they would be decoded seconds
+            // before they are shown.
+            MovieFormat::Encoded(e) if variable => {
+                OfflineEncoder { zero_latency: true, ..e.clone() }.elements()?
+            }
             MovieFormat::Encoded(encoder) => encoder.elements()?,
             MovieFormat::Lossless { .. } => (vec![make("avenc_ffv1")?], "avenc_ffv1"),
+        };
+        let lasting = match format {
+            MovieFormat::Encoded(encoder) if variable => chain.last().map(|parser| Lasting {
+                gop: u64::from(encoder.config.gop),
+                next_key: 0,
+                durations: tell_durations(parser),
+            }),
+            _ => None,
         };
         chain.push(make(match ending.as_str() {
             "mkv" => "matroskamux",
@@ -129,7 +155,7 @@ impl MovieWriter {
         sink.set_property("location", path.to_string_lossy().as_ref());
         sink.set_property("sync", false);
         chain.push(sink);
-        let piped = Piped::start(chain, subject, (width, height, rate))?;
+        let piped = Piped::start(chain, subject, (width, height, rate), lasting)?;
         Ok(MovieWriter { kind: Kind::Piped(piped), encoder: encoder.to_owned() })
     }
 
@@ -138,11 +164,15 @@ impl MovieWriter {
         &self.encoder
     }
 
-    /// Writes the next picture, which has the size of the format; waits while the encoder is busy.
-    /// False where `stop` came first.
-    pub fn write(&mut self, frame: &Frame, stop: &Shutdown) -> Result<bool> {
+    /// Writes the next picture, which has the size of the format and is shown during these ticks; waits
+    /// while the encoder is busy. Formats without times take one tick. False where `stop` came first.
+    pub fn write(&mut self, frame: &Frame, ticks: Range<u64>, stop: &Shutdown) -> Result<bool> {
         match &mut self.kind {
             Kind::Raw { file, y4m, subject } => {
+                if ticks.end != ticks.start + 1 {
+                    let message = "knows no times, so that each of its pictures lasts one tick";
+                    return Err(Error::new(ErrorKind::Internal, subject.clone(), message));
+                }
                 let head: &[u8] = if *y4m { b"FRAME\n" } else { b"" };
                 let planes = [(0, 1), (1, 2), (2, 2)];
                 file.write_all(head).map_err(|e| disk(subject, e))?;
@@ -157,7 +187,7 @@ impl MovieWriter {
                 }
                 Ok(!stop.is_cancelled())
             }
-            Kind::Piped(piped) => piped.write(frame, stop),
+            Kind::Piped(piped) => piped.write(frame, ticks, stop),
         }
     }
 
@@ -186,9 +216,15 @@ impl Piped {
         chain: Vec<gst::Element>,
         subject: String,
         (width, height, rate): (u32, u32, Ratio),
+        lasting: Option<Lasting>,
     ) -> Result<Piped> {
         let internal = |what: &'static str| Error::new(ErrorKind::Internal, subject.clone(), what);
-        let caps = picture::caps(crate::media::Chroma::I420, width, height, rate);
+        let mut caps = picture::caps(crate::media::Chroma::I420, width, height, rate);
+        if lasting.is_some() {
+            let caps = caps.make_mut();
+            caps.set("framerate", gst::Fraction::new(0, 1));
+            caps.set("max-framerate", picture::fraction(rate));
+        }
         let source = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).max_bytes(0).build();
         let pipeline = gst::Pipeline::new();
         let mut all = vec![source.clone().upcast::<gst::Element>()];
@@ -198,14 +234,14 @@ impl Piped {
             .and_then(|()| gst::Element::link_many(&all))
             .map_err(|e| internal("its encoder and container do not fit together").caused_by(e))?;
         let bus = pipeline.bus().ok_or_else(|| internal("its pipeline has no bus"))?;
-        let piped = Piped { pipeline, source, bus, rate, written: 0, subject: subject.clone() };
+        let piped = Piped { pipeline, source, bus, rate, lasting, subject: subject.clone() };
         if let Err(error) = piped.pipeline.set_state(gst::State::Playing) {
             return Err(piped.failure().unwrap_or_else(|| internal("does not start").caused_by(error)));
         }
         Ok(piped)
     }
 
-    fn write(&mut self, frame: &Frame, stop: &Shutdown) -> Result<bool> {
+    fn write(&mut self, frame: &Frame, ticks: Range<u64>, stop: &Shutdown) -> Result<bool> {
         while self.source.current_level_buffers() >= WAITING {
             if let Some(error) = self.failure() {
                 return Err(error);
@@ -217,14 +253,23 @@ impl Piped {
         }
         let internal = |what: &'static str| Error::new(ErrorKind::Internal, self.subject.clone(), what);
         let mut buffer = picture::buffer(frame).ok_or_else(|| internal("refuses a picture"))?;
-        let (begin, end) = (self.time(self.written), self.time(self.written + 1));
+        let (begin, end) = (self.time(ticks.start), self.time(ticks.end));
+        let duration = end.saturating_sub(begin);
+        if let Some(lasting) = &mut self.lasting {
+            if ticks.start >= lasting.next_key {
+                lasting.next_key = ticks.start + lasting.gop;
+                let event = gst_video::DownstreamForceKeyUnitEvent::builder().all_headers(true).build();
+                self.source.send_event(event);
+            }
+            // Where the pipeline has ended, the push below says so.
+            let _ = lasting.durations.send(duration);
+        }
         let writable = buffer.make_mut();
         writable.set_pts(begin);
-        writable.set_duration(end.saturating_sub(begin));
+        writable.set_duration(duration);
         self.source
             .push_buffer(buffer)
             .map_err(|e| self.failure().unwrap_or_else(|| internal("takes no more").caused_by(e)))?;
-        self.written += 1;
         Ok(true)
     }
 
@@ -265,6 +310,22 @@ impl Piped {
         };
         Error::new(kind, self.subject.clone(), message).caused_by(error)
     }
+}
+
+/// Tells the buffers that leave `parser` how long they last, in the order in which it is said.
+fn tell_durations(parser: &gst::Element) -> mpsc::Sender<gst::ClockTime> {
+    let (sender, durations) = mpsc::channel();
+    let durations = std::sync::Mutex::new(durations);
+    if let Some(pad) = parser.static_pad("src") {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let next = durations.lock().ok().and_then(|durations| durations.try_recv().ok());
+            if let (Some(buffer), Some(duration)) = (info.buffer_mut(), next) {
+                buffer.make_mut().set_duration(duration);
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    sender
 }
 
 impl Drop for Piped {

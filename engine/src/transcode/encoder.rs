@@ -8,6 +8,7 @@ use super::plan::Rendition;
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
+use crate::source::nal;
 
 /// Presets as x264 and x265 name them, the fastest first.
 const PRESETS: [&str; 9] =
@@ -198,7 +199,11 @@ impl PictureEncoder {
         if let RateSpec::Kbps(kbps) = encode.rate {
             video.set_bit_rate(kbps as usize * 1000);
         }
-        let context = video.open_with(options(name, encode, timing, threads)).map_err(refused)?;
+        let mut options = options(name, encode, timing, threads);
+        if let Some(level) = rendition.level.filter(|_| name == "libx264") {
+            options.set("level", &level.to_string());
+        }
+        let context = video.open_with(options).map_err(refused)?;
         let wants_end = name == "libsvtav1";
         Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false })
     }
@@ -237,6 +242,12 @@ impl PictureEncoder {
             }
         }
     }
+}
+
+/// `level_idc` of the first sequence parameter set in Annex B (Rec. H.264, 7.3.2.1.1): ten times the level.
+pub(super) fn h264_level(parameter_sets: &[u8]) -> Option<u8> {
+    let set = nal::nal_units(parameter_sets).find(|unit| unit.first().is_some_and(|b| b & 0x1f == 7))?;
+    set.get(3).copied()
 }
 
 fn ratio((num, den): (i64, i64)) -> ff::Rational {

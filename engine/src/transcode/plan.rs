@@ -21,9 +21,6 @@ const SEGMENT: Duration = Duration::from_secs(20);
 const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
 /// What is no longer than this is not cut: it comes out as a single run of the encoder makes it.
 const WHOLE: Duration = Duration::from_secs(30);
-/// Whether later segments make up for what earlier ones fell short of at an average rate. Not yet: x264
-/// chooses the level from the rate, and segments of unlike levels cannot be joined.
-const MAKE_UP: bool = false;
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
 const USUAL_GOP: u32 = 250;
 /// The part of a target size that video may take: containers need the rest.
@@ -60,6 +57,8 @@ pub(super) struct Rendition {
     pub width: u32,
     pub height: u32,
     pub encode: EncodeSpec,
+    /// The level that its H.264 says, as ten times its number, whatever the rate; `None`: as x264 chooses.
+    pub level: Option<u8>,
 }
 
 /// What is done.
@@ -83,6 +82,13 @@ pub(super) struct Plan {
     pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
+}
+
+impl Rendition {
+    /// Whether later segments of it make up for what earlier ones fell short of at an average rate.
+    pub fn makes_up(&self) -> bool {
+        matches!(self.encode.rate, RateSpec::Kbps(_)) && self.encode.codec == TargetCodec::H264
+    }
 }
 
 impl Plan {
@@ -162,7 +168,8 @@ pub(super) fn decide(
     }
     // As many as are in the making when one is taken, and that one: nobody waits, unless a segment takes
     // twice as long as the next two.
-    let lag = (MAKE_UP && copy.is_none() && rated && segments.len() > 1).then_some(share.max(2));
+    let makes_up = renditions.iter().any(Rendition::makes_up);
+    let lag = (copy.is_none() && makes_up && segments.len() > 1).then_some(share.max(2));
     Ok(Plan {
         copy,
         reason,
@@ -283,6 +290,7 @@ fn copied(spec: &TranscodeSpec, footage: &Footage) -> Rendition {
         width: footage.size.0,
         height: footage.size.1,
         encode: encode.unwrap_or_else(EncodeSpec::usual),
+        level: None,
     }
 }
 
@@ -322,6 +330,7 @@ fn rendition(
         width: size.width,
         height: size.height,
         encode,
+        level: None,
     })
 }
 

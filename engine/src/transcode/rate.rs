@@ -8,7 +8,7 @@
 //! [`Plan::lag`]: super::plan::Plan::lag
 
 /// A segment's rate is never further from what was asked for than by this factor.
-const MOST: f64 = 1.5;
+const MOST: f64 = 1.25;
 
 /// What is known of the segments before one.
 pub(super) struct Before<'a> {

@@ -7,7 +7,7 @@ use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose};
 use super::edit::{Editor, PictureFormat, Scaler};
-use super::encoder::{PictureEncoder, Timing};
+use super::encoder::{self, PictureEncoder, Timing};
 use super::feed::Feed;
 use super::plan::{Plan, Rendition, Segment, tick_from};
 use super::rate;
@@ -17,6 +17,7 @@ use super::spec::{RateSpec, TranscodeSpec};
 use super::work::Work;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::evidence::Fingerprint;
+use crate::source::demux_ffi::extradata;
 
 /// A job, as its segments see it.
 pub(super) struct Task {
@@ -147,7 +148,7 @@ impl<'a> Lanes<'a> {
             let format = scaler.output();
             let rated = task.rated(rendition, segment.index)?;
             let encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
-            let extradata = crate::source::demux_ffi::extradata(&encoder.parameters());
+            let extradata = extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
             lanes.push(Lane { scaler, encoder, file, rendition });
         }
@@ -269,7 +270,10 @@ impl Task {
     /// A rendition with the rate that a segment of it is encoded at, from what those before it have.
     fn rated(&self, rendition: usize, segment: usize) -> Result<Rendition> {
         let mut rated = self.plan.renditions[rendition].clone();
-        let (Some(_), RateSpec::Kbps(kbps)) = (self.plan.lag, rated.encode.rate) else { return Ok(rated) };
+        let makes_up = self.plan.lag.is_some() && rated.makes_up() && self.encoders[rendition] == "libx264";
+        let (true, RateSpec::Kbps(kbps)) = (makes_up, rated.encode.rate) else { return Ok(rated) };
+        // x264 chooses the level from the rate too, and segments of unlike levels cannot be joined.
+        rated.level = encoder::h264_level(&extradata(&self.encoder_of(rendition)?.parameters()));
         let asked = f64::from(kbps);
         let length = |s: &Segment| self.footage.seconds(s.to - s.from);
         let seconds: Vec<f64> = self.plan.segments.iter().map(length).collect();
@@ -288,17 +292,21 @@ impl Task {
     }
 
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
-    pub fn parameters(&self, rendition: usize, extradata: &[u8]) -> Result<ff::codec::Parameters> {
-        let planned = &self.plan.renditions[rendition];
-        let scaler = Scaler::new(&self.edited, planned.size)?;
-        let name = self.encoders[rendition];
-        let encoder = PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?;
-        let parameters = encoder.parameters();
-        if crate::source::demux_ffi::extradata(&parameters) != extradata {
+    pub fn parameters(&self, rendition: usize, made: &[u8]) -> Result<ff::codec::Parameters> {
+        let parameters = self.encoder_of(rendition)?.parameters();
+        if extradata(&parameters) != made {
             let message = "segments differ in their parameter sets; run again with --fresh";
-            return Err(Error::new(ErrorKind::Internal, planned.name.clone(), message));
+            let name = self.plan.renditions[rendition].name.clone();
+            return Err(Error::new(ErrorKind::Internal, name, message));
         }
         Ok(parameters)
+    }
+
+    /// An encoder for a rendition at the rate that was asked for.
+    fn encoder_of(&self, rendition: usize) -> Result<PictureEncoder> {
+        let planned = &self.plan.renditions[rendition];
+        let scaler = Scaler::new(&self.edited, planned.size)?;
+        PictureEncoder::open(self.encoders[rendition], planned, scaler.output(), self.timing(), 1)
     }
 }
 
