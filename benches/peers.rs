@@ -286,7 +286,8 @@ fn compare(options: &[&str], file: &Path, reference: &Path) -> Option<Fidelity> 
     let mut ffmpeg = command("ffmpeg", "-nostdin -hide_banner -v info");
     ffmpeg.args(options).arg("-i").arg(file);
     ffmpeg.args(RAW.split_whitespace()).arg("-i").arg(reference);
-    let graph = "[0:v]fps=25,setpts=N/25/TB,split[a][b];[1:v]setpts=N/25/TB,split[c][d];[a][c]psnr;[b][d]ssim";
+    let graph =
+        "[0:v]fps=25,setpts=N/25/TB,split[a][b];[1:v]setpts=N/25/TB,split[c][d];[a][c]psnr;[b][d]ssim";
     let out = ffmpeg.args(["-lavfi", graph, "-f", "null", "-"]).output().ok()?;
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     let value = |line: &str, key: &str| -> Option<f64> {

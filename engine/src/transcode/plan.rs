@@ -23,6 +23,8 @@ const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
 const WHOLE: Duration = Duration::from_secs(30);
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
 const USUAL_GOP: u32 = 250;
+/// Threads of a segment that is made last: more help an encoder less and less.
+const LAST_THREADS: usize = 4;
 /// The part of a target size that video may take: containers need the rest.
 const VIDEO_SHARE: f64 = 0.985;
 /// What is left for sound that is copied and does not tell its rate.
@@ -340,15 +342,15 @@ fn segment_ticks(footage: &Footage, usual: Duration, gop_seconds: f64) -> i64 {
     footage.ticks(Duration::from_secs_f64((gop_seconds * gops).min(60.0)))
 }
 
-/// Equal parts, as many as bring each below `most`, and several rounds of all
-/// `share` workers, so that none idles while another makes the last one; each begins at the key frame that is
-/// nearest.
+/// Equal parts, as many as bring each below `most`: rounds of all `share` workers, and a few that are made
+/// last with several threads each, so that none idles while another makes the last one. Each begins at the
+/// key frame that is nearest.
 fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     // A tenth more than a whole number of parts is no reason for another.
     let most = most.max(10);
     let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
-    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) } else { 1 };
+    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) + last_ones(share) } else { 1 };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
     let mut cuts = vec![key_before(footage, from)];
     let mut next_key = 0;
@@ -381,6 +383,11 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
         });
     }
     segments
+}
+
+/// Segments that are made last, by all of `share` workers' threads.
+fn last_ones(share: usize) -> u64 {
+    if share > 1 { share.div_ceil(LAST_THREADS) as u64 } else { 0 }
 }
 
 /// All that is copied: in decoding order, so that nothing at its end lacks what it refers to.
@@ -519,10 +526,14 @@ mod tests {
         let lengths = |pictures, share| -> Vec<i64> {
             segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
         };
-        assert_eq!(lengths(1500, 2), [5; 6], "whole GOPs of the result");
-        assert_eq!(lengths(1510, 2).len(), 6, "a little more is no reason for another");
-        assert_eq!(lengths(750, 2), [4, 4, 3, 4], "a whole number of rounds");
+        assert_eq!(lengths(1500, 2), [4, 5, 4, 4, 4, 5, 4], "three rounds and one for both");
+        assert_eq!(lengths(1510, 2).len(), 7, "a little more is no reason for another");
+        assert_eq!(lengths(750, 2), [3; 5], "two rounds and one for both");
+        assert_eq!(lengths(1500, 1), [5; 6], "one worker never waits for another");
         assert_eq!(lengths(200, 2), [4], "a short one gets threads instead");
+        let mut threads = segments(1500, 2);
+        give_threads(&mut threads, 2);
+        assert_eq!(threads.iter().map(|s| s.threads).collect::<Vec<_>>(), [1, 1, 1, 1, 1, 1, 2]);
         let mut one = segments(200, 2);
         give_threads(&mut one, 2);
         assert_eq!(one[0].threads, 2);

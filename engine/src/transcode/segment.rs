@@ -1,8 +1,10 @@
 //! One segment: its units decoded, edited, brought to the frame rate, scaled and encoded for each
 //! rendition, and what was encoded decoded again before it counts.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use ff::codec;
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose};
@@ -29,11 +31,17 @@ pub(super) struct Task {
     pub plan: Plan,
     /// libavcodec's names of the encoders, one for each rendition.
     pub encoders: Vec<&'static str>,
+    /// What encoders at the rates that were asked for say of their streams, once it was asked.
+    pub streams: Streams,
     pub feed: Feed,
     pub work: Work,
     /// What the source held before anything was read of it, where evidence is made.
     pub evidence: Option<Fingerprint>,
 }
+
+/// One for each rendition. Opening an encoder takes tens of megabytes, which the kernel clears first.
+#[derive(Default)]
+pub(super) struct Streams(Mutex<HashMap<usize, codec::Parameters>>);
 
 /// What came of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -273,7 +281,7 @@ impl Task {
         let makes_up = self.plan.lag.is_some() && rated.makes_up() && self.encoders[rendition] == "libx264";
         let (true, RateSpec::Kbps(kbps)) = (makes_up, rated.encode.rate) else { return Ok(rated) };
         // x264 chooses the level from the rate too, and segments of unlike levels cannot be joined.
-        rated.level = encoder::h264_level(&extradata(&self.encoder_of(rendition)?.parameters()));
+        rated.level = encoder::h264_level(&extradata(&self.stream(rendition)?));
         let asked = f64::from(kbps);
         let length = |s: &Segment| self.footage.seconds(s.to - s.from);
         let seconds: Vec<f64> = self.plan.segments.iter().map(length).collect();
@@ -293,7 +301,7 @@ impl Task {
 
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
     pub fn parameters(&self, rendition: usize, made: &[u8]) -> Result<ff::codec::Parameters> {
-        let parameters = self.encoder_of(rendition)?.parameters();
+        let parameters = self.stream(rendition)?;
         if extradata(&parameters) != made {
             let message = "segments differ in their parameter sets; run again with --fresh";
             let name = self.plan.renditions[rendition].name.clone();
@@ -302,11 +310,19 @@ impl Task {
         Ok(parameters)
     }
 
-    /// An encoder for a rendition at the rate that was asked for.
-    fn encoder_of(&self, rendition: usize) -> Result<PictureEncoder> {
+    /// What an encoder of a rendition says of its stream, at the rate that was asked for.
+    fn stream(&self, rendition: usize) -> Result<codec::Parameters> {
+        let mut streams = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = streams.get(&rendition) {
+            return Ok(known.clone());
+        }
         let planned = &self.plan.renditions[rendition];
         let scaler = Scaler::new(&self.edited, planned.size)?;
-        PictureEncoder::open(self.encoders[rendition], planned, scaler.output(), self.timing(), 1)
+        let name = self.encoders[rendition];
+        let encoder = PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?;
+        let parameters = encoder.parameters();
+        streams.insert(rendition, parameters.clone());
+        Ok(parameters)
     }
 }
 
