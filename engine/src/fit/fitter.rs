@@ -129,6 +129,11 @@ impl FitStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// When the newest frame came out of the decoder.
+    pub fn last_frame(&self) -> Option<Moment> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_frame
+    }
+
     fn update(&self, change: impl FnOnce(&mut FitSnapshot)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -32,6 +32,11 @@ impl Cadence {
         Cadence { origin, rate, next: 0 }
     }
 
+    /// All ticks to come are so many nanoseconds later, or earlier below zero.
+    pub fn shift(&mut self, nanos: i64) {
+        self.origin = Moment(self.origin.0.saturating_add_signed(nanos));
+    }
+
     fn offset(&self, index: u64) -> Duration {
         let nanos = u128::from(index) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
@@ -66,6 +71,19 @@ mod tests {
         let exact = Duration::from_secs_f64((30_000.0 * 60.0 - 1.0) * 1001.0 / 30_000.0);
         let error = last.since(Moment(0)).abs_diff(exact);
         assert!(error < Duration::from_micros(1), "{error:?}");
+    }
+
+    #[test]
+    fn ticks_move_without_missing_any() {
+        let mut cadence = Cadence::new(Moment(1_000_000_000), Ratio { num: 25, den: 1 });
+        let mut last = cadence.next(Moment(1_000_000_000));
+        for nanos in [200_000, -200_000, -200_000] {
+            cadence.shift(nanos);
+            let next = cadence.next(last.due + Duration::from_micros(50));
+            assert_eq!((next.index, next.missed), (last.index + 1, 0));
+            assert_eq!(next.due.0 as i64 - last.due.0 as i64, 40_000_000 + nanos);
+            last = next;
+        }
     }
 
     #[test]

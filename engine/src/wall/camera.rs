@@ -488,6 +488,11 @@ impl Camera {
         }
     }
 
+    /// When its newest picture came out of the decoder.
+    pub fn last_frame(&self) -> Option<Moment> {
+        self.streams().current.as_ref()?.fit.last_frame()
+    }
+
     /// How long its picture has been the same.
     pub fn unchanged_for(&self, now: Moment) -> Option<Duration> {
         let streams = self.streams();

@@ -6,6 +6,7 @@ mod govern;
 mod latency;
 pub mod liveness;
 mod pace;
+mod phase;
 mod recent;
 mod reload;
 pub mod report;
@@ -106,6 +107,7 @@ impl Wall {
                 store: self.rooms.store.clone(),
                 cameras: self.cameras.clone(),
                 missed: self.govern.missed(),
+                moves: layout.screens.len() == 1,
                 clock: self.clock.clone(),
             })?);
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::cadence::Cadence;
 use super::camera::Camera;
 use super::latency::{Latency, LatencyMeter, Metered};
+use super::phase::Phase;
 use super::recent::Recent;
 use super::report::{OutputReport, ScreenReport, Spread};
 use crate::base::thread::Worker;
@@ -121,6 +122,9 @@ pub(super) struct ScreenParts {
     pub cameras: Cameras,
     /// Where missed pictures of all screens are counted.
     pub missed: Arc<Counter>,
+    /// Whether its ticks may move to where its cameras' pictures wait least. Those of a wall of several
+    /// screens stay together, for pictures that span them.
+    pub moves: bool,
     pub clock: SharedClock,
 }
 
@@ -259,6 +263,7 @@ struct Run {
     panes: Vec<Pane>,
     alarms: Vec<CameraId>,
     canvas: Option<Frame>,
+    phase: Option<Phase>,
 }
 
 impl Run {
@@ -287,13 +292,17 @@ impl Run {
             panes,
             alarms: Vec::new(),
             canvas: None,
+            phase: None,
         })
     }
 
     fn until(&mut self, stop: &Shutdown) {
         let clock = self.parts.clock.clone();
-        let mut cadence = Cadence::new(clock.now(), self.rate());
+        let begun = clock.now();
+        let mut cadence = Cadence::new(begun, self.rate());
+        self.phase = self.parts.moves.then(|| Phase::new(begun, self.rate()));
         while !stop.is_cancelled() {
+            cadence.shift(self.phase.as_mut().map_or(0, Phase::step));
             let tick = cadence.next(clock.now());
             let early = tick.due.since(clock.now());
             if !early.is_zero() {
@@ -333,7 +342,10 @@ impl Run {
             self.obey(command);
         }
         let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Looked { views, first_shown, longest } = look(&mut self.panes, &cameras, now);
+        let Looked { views, first_shown, longest, ready } = look(&mut self.panes, &cameras, now);
+        if let Some(phase) = &mut self.phase {
+            ready.into_iter().for_each(|ready| phase.note(ready));
+        }
         let tick = TickView { wall: self.parts.clock.wall(), monotonic: now };
         let plan = self.planner.plan(&tick, &views);
         let pts = Pts(due.0 as i64);
@@ -395,11 +407,13 @@ struct Looked<'a> {
     first_shown: Vec<FrameMeta>,
     /// The longest time that one of these came after the picture before it.
     longest: Option<Duration>,
+    /// When these came out of their decoders.
+    ready: Vec<Moment>,
 }
 
 /// Looks at each tile at `now`.
 fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, now: Moment) -> Looked<'a> {
-    let mut first_shown = Vec::new();
+    let (mut first_shown, mut ready) = (Vec::new(), Vec::new());
     let mut longest: Option<Duration> = None;
     let views = panes
         .iter_mut()
@@ -424,6 +438,7 @@ fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, 
                     longest = longest.max(Some(after));
                 }
                 first_shown.push(*fitted.frame.meta());
+                ready.extend(camera.last_frame());
             }
             TileView {
                 age: match status {
@@ -438,7 +453,7 @@ fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, 
             }
         })
         .collect();
-    Looked { views, first_shown, longest }
+    Looked { views, first_shown, longest, ready }
 }
 
 fn panes(layout: &ScreenLayout, store: &FrameStore, alarms: &[CameraId]) -> Vec<Pane> {
