@@ -114,6 +114,8 @@ pub struct FitSnapshot {
     pub stored: u64,
     /// When the newest frame came out of the decoder.
     pub last_frame: Option<Moment>,
+    /// When the store took one last, fitted.
+    pub last_stored: Option<Moment>,
     /// When the picture last differed from the one before: older than `last_frame` by a while, it
     /// is frozen.
     pub last_change: Option<Moment>,
@@ -129,9 +131,9 @@ impl FitStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// When the newest frame came out of the decoder.
-    pub fn last_frame(&self) -> Option<Moment> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_frame
+    /// When the store took a picture last.
+    pub fn last_stored(&self) -> Option<Moment> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_stored
     }
 
     fn update(&self, change: impl FnOnce(&mut FitSnapshot)) {
@@ -166,12 +168,16 @@ impl FrameConsumer for Fitter {
     fn frame(&mut self, frame: &Frame) {
         let (begun, before) = (self.clock.now(), cpu::thread_time());
         let stored = self.targets.show(&self.source, frame, &self.store);
+        let shown = self.clock.now();
         let changed = self.detector.changed(frame);
         let taken = cpu::thread_time().saturating_sub(before);
         self.status.update(|status| {
             status.frames += 1;
             status.stored += stored as u64;
             status.last_frame = Some(begun);
+            if stored > 0 {
+                status.last_stored = Some(shown);
+            }
             if changed {
                 status.last_change = Some(begun);
             }
@@ -233,7 +239,8 @@ mod tests {
             let (_, fitted) = set.store.slot(&"a".into(), &spec).latest().expect("a picture");
             assert_eq!((fitted.frame.width(), fitted.frame.planes()[0].data[0]), (spec.width, 90));
         }
-        assert_eq!((set.status.snapshot().frames, set.status.snapshot().stored), (1, 2));
+        let status = set.status.snapshot();
+        assert_eq!((status.frames, status.stored, status.last_stored), (1, 2, Some(set.clock.now())));
     }
 
     #[test]
@@ -280,7 +287,11 @@ mod tests {
             set.fitter.frame(&frame(if n < 4 { 60 + 10 * n } else { 100 }, u64::from(n)));
         }
         let status = set.status.snapshot();
-        assert_eq!(status.last_frame, Some(set.clock.now()));
+        assert_eq!(
+            (status.last_frame, status.last_stored),
+            (Some(set.clock.now()), None),
+            "nothing is wanted"
+        );
         assert_eq!(status.last_change, Some(Moment(5_000_000_000)));
     }
 

@@ -68,7 +68,7 @@ pub struct MosaicSpec {
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Pictures written.
+    /// Ticks whose pictures are made.
     pub pictures: u64,
     /// Pictures in all, where the inputs say how long they are.
     pub of: Option<u64>,

@@ -74,8 +74,11 @@ struct Measured {
 
 struct Trial {
     decoder: LibavDecoder,
+    /// The number of its random-access unit.
+    key: u64,
     /// Units still to be decoded both ways, and then those that may pass until their pictures are out.
     left: u64,
+    drained: bool,
     patience: u64,
     /// Of its units; the first is the random-access unit.
     bytes: Vec<f64>,
@@ -112,9 +115,7 @@ impl Shortcut {
         }
         self.units += 1;
         if let Some(trial) = &mut self.trial {
-            if trial.left > 0 {
-                trial.bytes.push(bytes);
-            }
+            trial.expect(unit);
             return Ok(false);
         }
         let Some(measured) = self.measured else { return Ok(false) };
@@ -154,14 +155,18 @@ impl Shortcut {
     pub fn decoded(&mut self, unit: &AccessUnit, pictures: &[Placed], scratch: &mut Scratch) {
         let Some(trial) = &mut self.trial else { return };
         trial.exact.extend(pictures.iter().map(|placed| placed.picture.frame.clone()));
-        if trial.left > 0 {
+        if !trial.drained {
             trial.decode(unit, &self.spec, scratch);
         } else {
             trial.patience = trial.patience.saturating_sub(1);
         }
-        if trial.left == 0 && (trial.is_complete() || trial.patience == 0) {
+        if trial.drained && (trial.is_complete() || trial.patience == 0) {
             self.measured = trial.measured();
             self.trial = None;
+            if self.measured.is_none() {
+                // No tick showed what had to be compared.
+                self.next_trial = self.units + SOON;
+            }
             if let Some(measured) = self.measured {
                 // All before was decoded with the filter.
                 self.lost = 0.0;
@@ -177,11 +182,25 @@ impl Trial {
     fn new(decoder: LibavDecoder) -> Trial {
         Trial {
             decoder,
+            key: 0,
             left: TRIAL,
+            drained: false,
             patience: DELAY,
             bytes: Vec::new(),
             exact: Vec::new(),
             quick: Vec::new(),
+        }
+    }
+
+    /// Counts a unit in that comes next; another random-access unit ends the trial.
+    fn expect(&mut self, unit: &AccessUnit) {
+        match self.bytes.is_empty() {
+            true => self.key = unit.arrival.0,
+            false if unit.random_access => self.left = 0,
+            false => {}
+        }
+        if self.left > 0 {
+            self.bytes.push(unit.data.len() as f64);
         }
     }
 
@@ -192,11 +211,14 @@ impl Trial {
             let frame = picture.into_frame(number, crate::media::Ratio::ONE);
             quick.extend(frame.map(|frame| fit(&frame, spec, &[], scratch).frame));
         };
-        self.left -= 1;
         // Damage shows in the other decoder too, which counts it.
-        let _ = self.decoder.decode(unit, &mut sink);
+        if self.left > 0 {
+            self.left -= 1;
+            let _ = self.decoder.decode(unit, &mut sink);
+        }
         if self.left == 0 {
             let _ = self.decoder.drain(&mut sink);
+            self.drained = true;
         }
     }
 
@@ -210,11 +232,12 @@ impl Trial {
 
     /// What it says; `None` where the random-access unit or all others have no pictures to compare.
     fn measured(&self) -> Option<Measured> {
-        let key = self.quick.iter().map(|quick| quick.meta().sequence).min()?;
+        let key = self.key;
         let of = |quick: &Frame| mean_square(self.pair(quick)?, quick);
         let at_key = of(self.quick.iter().find(|quick| quick.meta().sequence == key)?)?;
         let others = self.quick.iter().filter(|quick| quick.meta().sequence != key);
         let worst = others.filter_map(of).reduce(f64::max)?;
+        // All of them predicted: none is a random-access unit.
         let (first, predicted) = self.bytes.split_first()?;
         let sum: f64 = predicted.iter().sum();
         Some(Measured {
@@ -276,7 +299,7 @@ mod tests {
             Frame::filled(64, 48, yuv, FrameMeta { sequence, ..FrameMeta::default() }).expect("a size")
         };
         let mut trial = Trial::new(LibavDecoder::open(&request).expect("libavcodec decodes H.264"));
-        trial.bytes = vec![5000.0, 100.0];
+        (trial.bytes, trial.key) = (vec![5000.0, 100.0], 7);
         trial.exact = vec![frame(7, [100; 3]), frame(8, [100; 3])];
         trial.quick = vec![frame(8, after.map(|d| 100 + d)), frame(7, at_key.map(|d| 100 + d))];
         trial
@@ -293,7 +316,7 @@ mod tests {
         assert!(!without_key.is_complete() && without_key.measured().is_none(), "nothing to compare");
     }
 
-    /// One of 640x360 in a quarter of its size, after a trial with units of 3000 and 300 bytes.
+    /// One of 640x360 in a quarter of its size, after a trial with units of 30,000 and 3,000 bytes.
     fn tried(at_key: f64, by_byte: f64) -> Shortcut {
         let mut parameters = VideoParameters::unknown(Codec::H264);
         (parameters.width, parameters.height) = (640, 360);

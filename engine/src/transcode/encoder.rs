@@ -271,7 +271,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
             let aligned = format!("scenecut=0:keyint={gop}:min-keyint={gop}:open-gop=0");
             let aligned = if timing.aligned { aligned } else { String::new() };
             if name == "libx264" {
-                // Rate tolerance: from one segment to the next nothing is left over.
+                // Rate tolerance: a segment has little time to come to its rate.
                 let tight = timing.cut && matches!(encode.rate, RateSpec::Kbps(_));
                 let rate = if tight { "ratetol=0.25" } else { "" };
                 options.set("x264-params", [aligned.as_str(), rate].join(":").trim_matches(':'));

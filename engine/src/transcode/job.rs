@@ -22,7 +22,7 @@ use super::sound::{Sound, SoundAction, SoundPlan, SoundRange};
 use super::spec::{Target, TranscodeSpec, VideoSpec};
 use super::work::{Work, check_free, take_name};
 use super::{copy, edit, encoder, segment};
-use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
+use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown, cpu};
 use crate::evidence;
 
 /// Pictures that may be missing without anyone asking for a salvage: units without a picture at the ends
@@ -65,7 +65,10 @@ pub(super) fn prepare(
         None => None,
     };
     let Some(planned) = look(spec, source, share, stop)? else { return Ok(None) };
-    let Looked { footage, decoded, edited, plan, encoders, notes, feed } = planned;
+    let Looked { footage, decoded, edited, mut plan, encoders, notes, feed } = planned;
+    // Workers that other jobs leave help too: as many segments may be in the making.
+    let workers = options.workers.unwrap_or_else(cpu::cores).min(plan.segments.len() / 2);
+    plan.lag = plan.lag.map(|lag| lag.max(workers));
     let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
     let identity = identity(spec, &footage, &plan, &encoders, sum)?;
     let work = Work::open(&spec.target, &identity, options.fresh)?;
@@ -112,11 +115,15 @@ pub(super) fn look(
     let plan = plan::decide(spec, &footage, &edited, sound, share)?;
     let mut notes = Vec::new();
     let mut encoders = Vec::new();
+    let mut plan = plan;
     if plan.copy.is_none() {
         for rendition in &plan.renditions {
             let choice = encoder::choose(&rendition.encode)?;
             notes.extend(choice.note);
             encoders.push(choice.name);
+        }
+        if !encoders.contains(&"libx264") {
+            plan.lag = None;
         }
     }
     notes.extend(footage.faults.iter().cloned());

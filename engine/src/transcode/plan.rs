@@ -17,7 +17,7 @@ use ffmpeg_next::codec::Id;
 /// Segments are at least about so long: at each seam the encoder's look-ahead begins anew, which costs
 /// quality; longer ones cost work that an interruption loses.
 const SEGMENT: Duration = Duration::from_secs(20);
-/// The same at an average rate: what a segment has left over is lost, so they are shorter.
+/// The same at an average rate: later ones make up for what earlier ones fell short of, so there are more.
 const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
 /// What is no longer than this is not cut: it comes out as a single run of the encoder makes it.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -79,8 +79,8 @@ pub(super) struct Plan {
     pub frame_rate: Ratio,
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
-    /// A segment's rate depends on those before it, but for so many; `None` where no rate is asked for, or
-    /// there is one segment.
+    /// A segment's rate depends on those before it, but for so many; `None` where no average rate of H.264
+    /// is asked for, or there is one segment.
     pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
@@ -350,7 +350,11 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
     // A tenth more than a whole number of parts is no reason for another.
     let most = most.max(10);
     let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
-    let parts = if parts > 1 { parts.next_multiple_of(share.max(1) as u64) + last_ones(share) } else { 1 };
+    let last = last_ones(share);
+    let rounds = last + parts.saturating_sub(last).max(1).next_multiple_of(share.max(1) as u64);
+    // Many workers make the parts of a short job with several threads each, instead of ever shorter ones.
+    let is_long = (to - from) / i64::try_from(rounds).unwrap_or(i64::MAX) >= most / 4;
+    let parts = if parts > 1 && is_long { rounds } else { parts };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
     let mut cuts = vec![key_before(footage, from)];
     let mut next_key = 0;
@@ -526,11 +530,13 @@ mod tests {
         let lengths = |pictures, share| -> Vec<i64> {
             segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
         };
+        assert_eq!(lengths(1250, 2), [5; 5], "two rounds and one for both, in whole GOPs of the result");
+        assert_eq!(lengths(1260, 2).len(), 5, "a little more is no reason for another");
         assert_eq!(lengths(1500, 2), [4, 5, 4, 4, 4, 5, 4], "three rounds and one for both");
-        assert_eq!(lengths(1510, 2).len(), 7, "a little more is no reason for another");
-        assert_eq!(lengths(750, 2), [3; 5], "two rounds and one for both");
+        assert_eq!(lengths(750, 2), [5; 3], "one round and one for both");
         assert_eq!(lengths(1500, 1), [5; 6], "one worker never waits for another");
         assert_eq!(lengths(200, 2), [4], "a short one gets threads instead");
+        assert_eq!(segments(750, 16).len(), 3, "nothing is cut to pieces for many workers");
         let mut threads = segments(1500, 2);
         give_threads(&mut threads, 2);
         assert_eq!(threads.iter().map(|s| s.threads).collect::<Vec<_>>(), [1, 1, 1, 1, 1, 1, 2]);

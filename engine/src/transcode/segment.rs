@@ -41,7 +41,14 @@ pub(super) struct Task {
 
 /// One for each rendition. Opening an encoder takes tens of megabytes, which the kernel clears first.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<HashMap<usize, codec::Parameters>>);
+pub(super) struct Streams(Mutex<HashMap<usize, Stream>>);
+
+/// What an encoder says, and the level that it was told.
+#[derive(Clone)]
+struct Stream {
+    parameters: codec::Parameters,
+    level: Option<u8>,
+}
 
 /// What came of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -278,10 +285,10 @@ impl Task {
     /// A rendition with the rate that a segment of it is encoded at, from what those before it have.
     fn rated(&self, rendition: usize, segment: usize) -> Result<Rendition> {
         let mut rated = self.plan.renditions[rendition].clone();
-        let makes_up = self.plan.lag.is_some() && rated.makes_up() && self.encoders[rendition] == "libx264";
-        let (true, RateSpec::Kbps(kbps)) = (makes_up, rated.encode.rate) else { return Ok(rated) };
-        // x264 chooses the level from the rate too, and segments of unlike levels cannot be joined.
-        rated.level = encoder::h264_level(&extradata(&self.stream(rendition)?));
+        let (true, RateSpec::Kbps(kbps)) = (self.makes_up(rendition), rated.encode.rate) else {
+            return Ok(rated);
+        };
+        rated.level = self.stream(rendition)?.level;
         let asked = f64::from(kbps);
         let length = |s: &Segment| self.footage.seconds(s.to - s.from);
         let seconds: Vec<f64> = self.plan.segments.iter().map(length).collect();
@@ -301,7 +308,7 @@ impl Task {
 
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
     pub fn parameters(&self, rendition: usize, made: &[u8]) -> Result<ff::codec::Parameters> {
-        let parameters = self.stream(rendition)?;
+        let parameters = self.stream(rendition)?.parameters;
         if extradata(&parameters) != made {
             let message = "segments differ in their parameter sets; run again with --fresh";
             let name = self.plan.renditions[rendition].name.clone();
@@ -310,19 +317,35 @@ impl Task {
         Ok(parameters)
     }
 
+    /// Whether segments of a rendition are encoded at rates of their own.
+    fn makes_up(&self, rendition: usize) -> bool {
+        self.plan.lag.is_some()
+            && self.plan.renditions[rendition].makes_up()
+            && self.encoders[rendition] == "libx264"
+    }
+
     /// What an encoder of a rendition says of its stream, at the rate that was asked for.
-    fn stream(&self, rendition: usize) -> Result<codec::Parameters> {
+    fn stream(&self, rendition: usize) -> Result<Stream> {
         let mut streams = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = streams.get(&rendition) {
             return Ok(known.clone());
         }
-        let planned = &self.plan.renditions[rendition];
+        let mut planned = self.plan.renditions[rendition].clone();
         let scaler = Scaler::new(&self.edited, planned.size)?;
         let name = self.encoders[rendition];
-        let encoder = PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?;
-        let parameters = encoder.parameters();
-        streams.insert(rendition, parameters.clone());
-        Ok(parameters)
+        let open = |planned: &Rendition| -> Result<codec::Parameters> {
+            Ok(PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?.parameters())
+        };
+        let mut parameters = open(&planned)?;
+        if self.makes_up(rendition) {
+            // x264 chooses the level from the rate too, and segments of unlike levels cannot be joined. Told
+            // a level, it may write other parameter sets than where it chose the same.
+            planned.level = encoder::h264_level(&extradata(&parameters));
+            parameters = open(&planned)?;
+        }
+        let stream = Stream { parameters, level: planned.level };
+        streams.insert(rendition, stream.clone());
+        Ok(stream)
     }
 }
 

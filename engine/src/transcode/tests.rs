@@ -158,10 +158,21 @@ fn a_file_comes_out_whole_in_its_place_and_as_good_as_ffmpeg_makes_it() {
 
 #[test]
 fn the_same_job_gives_the_same_bytes_and_so_does_an_interrupted_one() {
+    gives_the_same_bytes(RateSpec::Crf(23.0));
+}
+
+/// Later segments make up for earlier ones then.
+#[test]
+fn so_it_does_at_an_average_rate() {
+    gives_the_same_bytes(RateSpec::Kbps(300));
+}
+
+fn gives_the_same_bytes(rate: RateSpec) {
     let folder = tempfile::tempdir().unwrap();
     let source = clip(folder.path());
     let (a, b, c) = (folder.path().join("a.mp4"), folder.path().join("b.mp4"), folder.path().join("c.mp4"));
-    let spec = |target: &Path| job(&source, target, VideoSpec::Encode(encode(23.0)));
+    let encoding = EncodeSpec { rate, ..encode(0.0) };
+    let spec = |target: &Path| job(&source, target, VideoSpec::Encode(encoding.clone()));
     run(&spec(&a));
     run(&spec(&b));
     assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());

@@ -1,14 +1,13 @@
 //! When a screen's next picture is due (invariant 6: a wall keeps its cadence whatever happens).
 
-use std::time::Duration;
-
 use crate::base::Moment;
-use crate::media::{Pts, Ratio};
+use crate::media::Ratio;
 
-/// The due times of pictures at a fixed rate, free of drift.
+/// The due times of pictures at a fixed rate, free of drift but for what they are shifted by.
 #[derive(Clone, Debug)]
 pub struct Cadence {
-    origin: Moment,
+    /// Nanoseconds on the clock; below its zero where ticks were shifted there.
+    origin: i64,
     rate: Ratio,
     next: u64,
 }
@@ -20,8 +19,6 @@ pub struct Tick {
     pub index: u64,
     /// When it is due.
     pub due: Moment,
-    /// Its time on the screen's own timeline.
-    pub pts: Pts,
     /// How many pictures before it were missed because the screen was late.
     pub missed: u64,
 }
@@ -29,34 +26,37 @@ pub struct Tick {
 impl Cadence {
     /// `rate` pictures a second, the first at `origin`.
     pub fn new(origin: Moment, rate: Ratio) -> Cadence {
-        Cadence { origin, rate, next: 0 }
+        Cadence { origin: i64::try_from(origin.0).unwrap_or(i64::MAX), rate, next: 0 }
     }
 
     /// All ticks to come are so many nanoseconds later, or earlier below zero.
     pub fn shift(&mut self, nanos: i64) {
-        self.origin = Moment(self.origin.0.saturating_add_signed(nanos));
+        self.origin = self.origin.saturating_add(nanos);
     }
 
-    fn offset(&self, index: u64) -> Duration {
+    /// Nanoseconds from the origin.
+    fn offset(&self, index: u64) -> u64 {
         let nanos = u128::from(index) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
     /// The next tick as seen at `now`: the first whose successor is not due yet, so that a late
     /// screen catches up by missing pictures and never by sending them in a burst.
     pub fn next(&mut self, now: Moment) -> Tick {
         let wanted = self.next;
-        let elapsed = now.since(self.origin).as_nanos();
+        let elapsed = (i128::from(now.0) - i128::from(self.origin)).max(0).unsigned_abs();
         let current = elapsed * u128::from(self.rate.num) / (1_000_000_000 * u128::from(self.rate.den));
         let index = wanted.max(u64::try_from(current).unwrap_or(u64::MAX));
         self.next = index + 1;
-        let offset = self.offset(index);
-        Tick { index, due: self.origin + offset, pts: Pts::from_duration(offset), missed: index - wanted }
+        let due = self.origin.saturating_add_unsigned(self.offset(index));
+        Tick { index, due: Moment(u64::try_from(due).unwrap_or(0)), missed: index - wanted }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NTSC: Ratio = Ratio { num: 30_000, den: 1001 };
@@ -77,7 +77,8 @@ mod tests {
     fn ticks_move_without_missing_any() {
         let mut cadence = Cadence::new(Moment(1_000_000_000), Ratio { num: 25, den: 1 });
         let mut last = cadence.next(Moment(1_000_000_000));
-        for nanos in [200_000, -200_000, -200_000] {
+        // The clock began a moment before: the origin falls below its zero.
+        for nanos in [200_000, -200_000].into_iter().chain([-200_000; 6000]) {
             cadence.shift(nanos);
             let next = cadence.next(last.due + Duration::from_micros(50));
             assert_eq!((next.index, next.missed), (last.index + 1, 0));

@@ -488,9 +488,9 @@ impl Camera {
         }
     }
 
-    /// When its newest picture came out of the decoder.
-    pub fn last_frame(&self) -> Option<Moment> {
-        self.streams().current.as_ref()?.fit.last_frame()
+    /// When its newest picture was ready to be shown.
+    pub fn last_stored(&self) -> Option<Moment> {
+        self.streams().current.as_ref()?.fit.last_stored()
     }
 
     /// How long its picture has been the same.

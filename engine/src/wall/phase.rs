@@ -4,7 +4,7 @@
 //! of a wall's latency. Cameras whose rate goes with the wall's come at the same place of each period
 //! again and again, and between few cameras there are gaps. The ticks move, too slowly to be seen, to
 //! where the sum of squared waits is least: for nine cameras anywhere, the longest wait then falls from a
-//! period to about two thirds of it. Cameras of other rates come everywhere and move nothing.
+//! period to about two thirds of it. Cameras of unrelated rates come everywhere and move nothing.
 
 use std::time::Duration;
 
@@ -29,10 +29,9 @@ const SLOWLY: i64 = 200;
 /// Finds the place, and leads the ticks there.
 #[derive(Clone, Debug)]
 pub(super) struct Phase {
-    zero: Moment,
     /// Nanoseconds.
     period: i64,
-    /// Where ticks are now and where they are to be, in nanoseconds after `zero`, below a period.
+    /// Where ticks are now and where they are to be, in nanoseconds after where they began, below a period.
     now: i64,
     wanted: i64,
     /// How many pictures came at each place.
@@ -41,17 +40,19 @@ pub(super) struct Phase {
 }
 
 impl Phase {
-    /// For ticks at this rate, of which one was at `zero`.
-    pub fn new(zero: Moment, rate: Ratio) -> Phase {
+    /// For ticks at this rate.
+    pub fn new(rate: Ratio) -> Phase {
         let period = Duration::from_secs_f64(1.0 / rate.as_f64().max(0.01));
         let period = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX).max(PLACES as i64);
-        Phase { zero, period, now: 0, wanted: 0, seen: [0.0; PLACES], ticks: 0 }
+        Phase { period, now: 0, wanted: 0, seen: [0.0; PLACES], ticks: 0 }
     }
 
-    /// A picture was ready then.
-    pub fn note(&mut self, ready: Moment) {
-        let since = i64::try_from(ready.since(self.zero).as_nanos()).unwrap_or(0);
-        self.seen[self.place(since)] += 1.0;
+    /// A picture that was ready then was shown by the tick that was due at `due`.
+    pub fn note(&mut self, due: Moment, ready: Moment) {
+        // Measured from the tick itself: what a period is rounded by does not add up.
+        let waited = i128::from(due.0) - i128::from(ready.0);
+        let waited = waited.rem_euclid(i128::from(self.period)) as i64;
+        self.seen[self.place(self.now - waited)] += 1.0;
     }
 
     /// How much later (or earlier, below zero) the next tick is than a period after this one, in
@@ -104,7 +105,7 @@ mod tests {
     /// minute of them after a minute; and the farthest that a tick was from a period after the last.
     fn waits(cameras: &[(f64, f64)], jitter: f64) -> (Vec<f64>, i64) {
         let zero = Moment(1_000_000 * MS);
-        let mut phase = Phase::new(zero, RATE);
+        let mut phase = Phase::new(RATE);
         let mut next: Vec<f64> = cameras.iter().map(|(_, phase)| *phase).collect();
         let mut tick = 0.0;
         let (mut waits, mut farthest, mut state) = (Vec::new(), 0, 1u32);
@@ -113,7 +114,8 @@ mod tests {
                 while *at < tick {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let ready = (*at + jitter * f64::from(state >> 16) / 65536.0).min(tick);
-                    phase.note(zero + Duration::from_secs_f64(ready / 1e3));
+                    let moment = |ms: f64| zero + Duration::from_secs_f64(ms / 1e3);
+                    phase.note(moment(tick), moment(ready));
                     if n >= 1500 {
                         waits.push(tick - ready);
                     }
@@ -158,15 +160,16 @@ mod tests {
 
     #[test]
     fn a_camera_that_moves_is_followed() {
-        let zero = Moment(0);
-        let mut phase = Phase::new(zero, RATE);
-        for (from, to) in [(0u64, 5), (3000, 35)] {
-            for n in 0..600 {
-                phase.note(Moment(((from + n) * 40 + to) * MS));
-                phase.step();
+        let mut phase = Phase::new(RATE);
+        let mut due = 1_000_000 * MS;
+        for to in [5, 35] {
+            let mut wait = 0;
+            for _ in 0..600 {
+                wait = (due - to * MS) % (40 * MS);
+                phase.note(Moment(due), Moment(due - wait));
+                due = (due + 40 * MS).saturating_add_signed(phase.step());
             }
-            let wait = (phase.now - (to * MS) as i64).rem_euclid(40 * MS as i64);
-            assert!((0..3 * MS as i64).contains(&wait), "{wait}");
+            assert!((MS..3 * MS).contains(&wait), "{wait}");
         }
     }
 }

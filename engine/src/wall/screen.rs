@@ -300,7 +300,7 @@ impl Run {
         let clock = self.parts.clock.clone();
         let begun = clock.now();
         let mut cadence = Cadence::new(begun, self.rate());
-        self.phase = self.parts.moves.then(|| Phase::new(begun, self.rate()));
+        self.phase = self.parts.moves.then(|| Phase::new(self.rate()));
         while !stop.is_cancelled() {
             cadence.shift(self.phase.as_mut().map_or(0, Phase::step));
             let tick = cadence.next(clock.now());
@@ -344,7 +344,7 @@ impl Run {
         let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Looked { views, first_shown, longest, ready } = look(&mut self.panes, &cameras, now);
         if let Some(phase) = &mut self.phase {
-            ready.into_iter().for_each(|ready| phase.note(ready));
+            ready.into_iter().for_each(|ready| phase.note(due, ready));
         }
         let tick = TickView { wall: self.parts.clock.wall(), monotonic: now };
         let plan = self.planner.plan(&tick, &views);
@@ -407,7 +407,7 @@ struct Looked<'a> {
     first_shown: Vec<FrameMeta>,
     /// The longest time that one of these came after the picture before it.
     longest: Option<Duration>,
-    /// When these came out of their decoders.
+    /// When these were ready to be shown.
     ready: Vec<Moment>,
 }
 
@@ -438,7 +438,7 @@ fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, 
                     longest = longest.max(Some(after));
                 }
                 first_shown.push(*fitted.frame.meta());
-                ready.extend(camera.last_frame());
+                ready.extend(camera.last_stored());
             }
             TileView {
                 age: match status {
