@@ -42,7 +42,8 @@ fn cells(frame: &Frame, out: &mut Vec<f32>) {
     let (columns, rows) = (CELLS.0.min(w), CELLS.1.min(h));
     let plane = &frame.planes()[0];
     let edges: Vec<usize> = (0..=columns).map(|i| i * w / columns).collect();
-    let mut sums = vec![0u32; columns];
+    // Rows are added up first, many columns at once. Fewer than 2 x ROWS of them: 16 bits hold that.
+    let mut sums = vec![0u16; w];
     out.clear();
     for j in 0..rows {
         let (top, bottom) = (j * h / rows, (j + 1) * h / rows);
@@ -50,14 +51,15 @@ fn cells(frame: &Frame, out: &mut Vec<f32>) {
         sums.fill(0);
         let mut looked_at = 0;
         for y in (top..bottom).step_by(step) {
-            let row = plane.row(y, w);
             looked_at += 1;
-            for (sum, edge) in sums.iter_mut().zip(edges.windows(2)) {
-                *sum += row[edge[0]..edge[1]].iter().map(|&v| u32::from(v)).sum::<u32>();
+            for (sum, luma) in sums.iter_mut().zip(plane.row(y, w)) {
+                *sum += u16::from(*luma);
             }
         }
-        let means = sums.iter().zip(edges.windows(2));
-        out.extend(means.map(|(sum, edge)| *sum as f32 / ((edge[1] - edge[0]) * looked_at) as f32));
+        out.extend(edges.windows(2).map(|edge| {
+            let sum: u32 = sums[edge[0]..edge[1]].iter().map(|&sum| u32::from(sum)).sum();
+            sum as f32 / ((edge[1] - edge[0]) * looked_at) as f32
+        }));
     }
 }
 

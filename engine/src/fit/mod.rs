@@ -21,6 +21,7 @@ pub use geometry::Mask;
 pub use kernels::Scratch;
 pub use scale::{fit, fit_at};
 pub use simd::Level;
+pub(crate) use simd::{Kernel, run};
 
 /// A rectangle in whole pixels; `x + width` and `y + height` never overflow `u32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

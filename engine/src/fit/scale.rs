@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Stretch};
 use super::geometry::{self, Mapping, Mask, Span};
-use super::kernels::{Samples, Scratch};
+use super::kernels::{self, Samples, Scratch};
 use super::simd::{self, Level};
 use super::{FitSpec, FittedFrame, PixelRect};
 use crate::media::{Chroma, Frame, FrameMeta, Range, Ratio};
@@ -78,7 +78,25 @@ fn scale_plane(
     let Mapping { across, down, picture, part, .. } = *mapping;
     let across = axis(frame.width(), across, picture.width, part.x - picture.x, part.width);
     let down = axis(frame.height(), down, picture.height, part.y - picture.y, part.height);
-    simd::scale(level, source, (across, down), out, (part.width / share) as usize, scratch);
+    let width = (part.width / share) as usize;
+    simd::run(level, Scale { source, across, down, out, width, scratch });
+}
+
+/// One plane's scaling; the axes are the picture's.
+struct Scale<'a> {
+    source: Samples<'a>,
+    across: Axis,
+    down: Axis,
+    out: &'a mut [u8],
+    width: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl simd::Kernel for Scale<'_> {
+    #[inline(always)]
+    fn run(self) {
+        kernels::scale(self.source, self.across, self.down, self.out, self.width, self.scratch);
+    }
 }
 
 fn black(meta: &FrameMeta) -> u8 {

@@ -1,9 +1,6 @@
-//! Picks the widest instruction set that this machine has for the scaling kernels. The kernels are
-//! plain Rust; only calling them under another instruction set is unsafe.
+//! Picks the widest instruction set that this machine has for the kernels that scale and convert.
+//! They are plain Rust; only calling them under another instruction set is unsafe.
 #![allow(unsafe_code)]
-
-use super::axis::Axis;
-use super::kernels::{self, Samples, Scratch};
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,46 +38,39 @@ impl Level {
     }
 }
 
-/// [`kernels::scale`], compiled for `level`; a level that this machine lacks runs as the base.
-pub(super) fn scale(
-    level: Level,
-    source: Samples<'_>,
-    (across, down): (Axis, Axis),
-    out: &mut [u8],
-    width: usize,
-    scratch: &mut Scratch,
-) {
+/// What can be compiled for an instruction set. A trait, not a closure: the compiler need not inline
+/// closures, and what is not inlined is compiled for the base.
+pub(crate) trait Kernel {
+    /// Does it; implementations, and all that they call in loops, are `#[inline(always)]`.
+    fn run(self);
+}
+
+/// Runs `kernel` compiled for `level`; a level that this machine lacks runs as the base.
+pub(crate) fn run(level: Level, kernel: impl Kernel) {
     #[cfg(target_arch = "x86_64")]
     match level {
         Level::Avx512 if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") => {
             // SAFETY: the features were detected on the line above.
-            return unsafe { avx512(source, across, down, out, width, scratch) };
+            return unsafe { avx512(kernel) };
         }
         Level::Avx2 if is_x86_feature_detected!("avx2") => {
             // SAFETY: the feature was detected on the line above.
-            return unsafe { avx2(source, across, down, out, width, scratch) };
+            return unsafe { avx2(kernel) };
         }
         _ => {}
     }
     let _ = level;
-    kernels::scale(source, across, down, out, width, scratch);
+    kernel.run();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2(source: Samples<'_>, across: Axis, down: Axis, out: &mut [u8], width: usize, scratch: &mut Scratch) {
-    kernels::scale(source, across, down, out, width, scratch);
+fn avx2(kernel: impl Kernel) {
+    kernel.run();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn avx512(
-    source: Samples<'_>,
-    across: Axis,
-    down: Axis,
-    out: &mut [u8],
-    width: usize,
-    scratch: &mut Scratch,
-) {
-    kernels::scale(source, across, down, out, width, scratch);
+fn avx512(kernel: impl Kernel) {
+    kernel.run();
 }
