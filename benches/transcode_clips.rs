@@ -52,10 +52,12 @@ fn main() {
             .arg(&ours)
             .output()
             .unwrap();
+        // FFmpeg turns full range into limited for `yuv420p`; Vitrail keeps what the source has.
+        let layout = if shape(file).colour.starts_with("pc") { "yuvj420p" } else { "yuv420p" };
         let peer = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-y", "-i"])
             .arg(file)
-            .args(["-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"])
+            .args(["-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", layout])
             .args(["-vsync", "passthrough"])
             .arg(&theirs)
             .output()
@@ -65,7 +67,7 @@ fn main() {
             continue;
         }
         let (a, b) = (shape(&ours), shape(&theirs));
-        let (p, q) = (psnr(&ours, file), psnr(&theirs, file));
+        let (p, q) = (psnr(&ours, file, layout), psnr(&theirs, file, layout));
         let size = |path: &Path| std::fs::metadata(path).unwrap().len() as f64;
         let ratio = size(&ours) / size(&theirs);
         let same = |x: &str, y: &str| if x == y { x.to_owned() } else { format!("{x} / {y}") };
@@ -111,8 +113,7 @@ fn footage() -> Vec<PathBuf> {
 }
 
 fn shape(path: &Path) -> Shape {
-    let entries =
-        "stream=width,height,sample_aspect_ratio,color_range,color_space,nb_read_packets:format=duration";
+    let entries = "stream=width,height,sample_aspect_ratio,color_range,color_space,nb_read_packets:format=start_time,duration";
     let out = Command::new("ffprobe")
         .args([
             "-v",
@@ -131,9 +132,11 @@ fn shape(path: &Path) -> Shape {
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     let stream = &json["streams"][0];
     let text = |key: &str| stream[key].as_str().unwrap_or("-").to_owned();
+    let seconds = |key: &str| json["format"][key].as_str().and_then(|time| time.parse().ok()).unwrap_or(0.0);
     Shape {
         pictures: text("nb_read_packets").parse().unwrap_or(0),
-        seconds: json["format"]["duration"].as_str().and_then(|d| d.parse().ok()).unwrap_or(0.0),
+        // From the first picture on: FFmpeg may leave a gap before it.
+        seconds: seconds("duration") - seconds("start_time"),
         aspect: format!(
             "{}x{} {}",
             stream["width"],
@@ -144,15 +147,17 @@ fn shape(path: &Path) -> Shape {
     }
 }
 
-/// Over all planes, picture by picture in their order, in the source's own pixels.
-fn psnr(file: &Path, source: &Path) -> f64 {
+/// Over all planes, picture by picture in their order, in the source's own pixels and range.
+fn psnr(file: &Path, source: &Path, layout: &str) -> f64 {
+    let graph = format!(
+        "[0:v]format={layout},settb=1/25,setpts=N[a];[1:v]format={layout},settb=1/25,setpts=N[b];[a][b]psnr"
+    );
     let out = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-i"])
         .arg(file)
         .arg("-i")
         .arg(source)
-        .args(["-lavfi", "[0:v]settb=1/25,setpts=N[a];[1:v]format=yuv420p,settb=1/25,setpts=N[b];[a][b]psnr"])
-        .args(["-f", "null", "-"])
+        .args(["-lavfi", &graph, "-f", "null", "-"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use vitrail_engine::encode::nal;
 use vitrail_engine::media::Codec;
+use vitrail_engine::media::annex_b::nal_units;
 
 use client::{Client, Eyes, Look, Viewing};
 use stage::{Stage, Wish};
@@ -47,7 +48,7 @@ fn two_viewers_see_the_camera_move_and_begin_with_a_key_frame() {
         let first = viewing.units.recv_timeout(LONG).unwrap();
         let waited = stage.wall.report().screens[0].frames - composed;
         assert!(waited <= 25, "the first picture came {waited} pictures after the connection");
-        let kinds: Vec<u8> = nal::units(&first.data).map(|unit| nal::kind(Codec::H264, unit)).collect();
+        let kinds: Vec<u8> = nal_units(&first.data).map(|unit| nal::kind(Codec::H264, unit)).collect();
         assert!(first.key && kinds.starts_with(&[7, 8]) && kinds.contains(&5), "{kinds:?}");
         let mut eyes = Eyes::new();
         assert_eq!(eyes.look(&first).unwrap().size, (640, 360));

@@ -3,6 +3,7 @@
 
 use vitrail_engine::encode::nal;
 use vitrail_engine::media::Codec;
+use vitrail_engine::media::annex_b::nal_units;
 
 /// The largest level that WebRTC knows: 5.2.
 const MAX_LEVEL: u8 = 0x34;
@@ -33,7 +34,7 @@ enum Profile {
 impl ProfileLevel {
     /// From the sequence parameter set of a key frame in Annex B.
     pub fn of_unit(data: &[u8]) -> Option<ProfileLevel> {
-        let sps = nal::units(data).find(|unit| nal::kind(Codec::H264, unit) == 7)?;
+        let sps = nal_units(data).find(|unit| nal::kind(Codec::H264, unit) == 7)?;
         let [_, idc, flags, level, ..] = *sps else { return None };
         Some(ProfileLevel { idc, flags, level })
     }

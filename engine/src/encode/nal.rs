@@ -3,31 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::media::Codec;
-
-/// The NAL units of Annex B `data`, without their start codes.
-pub fn units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = after_start_code(data);
-    std::iter::from_fn(move || {
-        let from = rest?;
-        let (unit, next) = match find_start_code(from) {
-            Some(at) => (&from[..at], Some(&from[at + 3..])),
-            None => (from, None),
-        };
-        rest = next;
-        // The fourth byte of the next start code, and trailing zeros, are no part of this unit.
-        let end = unit.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-        Some(&unit[..end])
-    })
-    .filter(|unit| !unit.is_empty())
-}
-
-fn find_start_code(data: &[u8]) -> Option<usize> {
-    data.windows(3).position(|w| w == [0, 0, 1])
-}
-
-fn after_start_code(data: &[u8]) -> Option<&[u8]> {
-    find_start_code(data).map(|at| &data[at + 3..])
-}
+use crate::media::annex_b::nal_units;
 
 /// The NAL unit type: Rec. H.264 table 7-1, Rec. H.265 table 7-1.
 pub fn kind(codec: Codec, unit: &[u8]) -> u8 {
@@ -59,7 +35,7 @@ pub fn parameter_sets(codec: Codec, data: &[u8]) -> Option<Bytes> {
     let wanted: &[u8] = if codec == Codec::H265 { &[32, 33, 34] } else { &[7, 8] };
     let mut out = BytesMut::new();
     let mut seen = Vec::new();
-    for unit in units(data).take_while(|unit| !is_picture(codec, unit)) {
+    for unit in nal_units(data).take_while(|unit| !is_picture(codec, unit)) {
         if is_parameter_set(codec, unit) {
             seen.push(kind(codec, unit));
             out.extend_from_slice(&[0, 0, 0, 1]);
@@ -74,9 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn splits_at_both_kinds_of_start_code() {
+    fn parameter_sets_are_found() {
         let data = [0, 0, 0, 1, 0x09, 0xf0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 3, 0, 0, 1, 0x65, 9];
-        let kinds: Vec<u8> = units(&data).map(|u| kind(Codec::H264, u)).collect();
+        let kinds: Vec<u8> = nal_units(&data).map(|u| kind(Codec::H264, u)).collect();
         assert_eq!(kinds, [9, 7, 8, 5]);
         assert_eq!(
             parameter_sets(Codec::H264, &data).as_deref(),

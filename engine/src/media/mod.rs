@@ -1,6 +1,7 @@
 //! The words of the media plane: access units, video parameters, frames, identities. No I/O.
 
 pub mod access_unit;
+pub mod annex_b;
 pub mod frame;
 pub mod id;
 pub mod sound;

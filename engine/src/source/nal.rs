@@ -2,6 +2,7 @@
 //! be dropped, does it bring its parameter sets (ITU-T H.264 and H.265, clauses 7.3 and 7.4).
 
 use crate::media::Codec;
+use crate::media::annex_b::next_start_code;
 
 /// What an access unit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,26 +151,6 @@ fn classify_mpeg4(data: &[u8]) -> UnitClass {
     class
 }
 
-/// The NAL units of an Annex B byte stream, without start codes; empty ones are left out.
-pub fn nal_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = next_start_code(data, 0).map(|(_, after)| after);
-    std::iter::from_fn(move || {
-        loop {
-            let from = start?;
-            let next = next_start_code(data, from);
-            start = next.map(|(_, after)| after);
-            let end = next.map_or(data.len(), |(at, _)| at);
-            let mut nal = &data[from..end];
-            while let [rest @ .., 0] = nal {
-                nal = rest;
-            }
-            if !nal.is_empty() {
-                return Some(nal);
-            }
-        }
-    })
-}
-
 /// From behind each start code to the end of the data, so that nobody looks for the end of a slice of
 /// which only the head is read.
 fn from_each_start(data: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -180,23 +161,10 @@ fn from_each_start(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where the next `00 00 01` begins and ends.
-fn next_start_code(data: &[u8], from: usize) -> Option<(usize, usize)> {
-    let mut i = from + 2;
-    while i < data.len() {
-        // The third byte decides how far to go on: Boyer and Moore's idea on three bytes.
-        match data[i] {
-            1 if data[i - 1] == 0 && data[i - 2] == 0 => return Some((i - 2, i + 1)),
-            0 => i += 1,
-            _ => i += 3,
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::annex_b::nal_units;
     use proptest::prelude::*;
 
     fn h264(data: &[u8]) -> UnitClass {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::nal::nal_units;
 use super::{Authority, Source, SourceConfig, StreamDescription, UnitSink};
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::media::annex_b::nal_units;
 use crate::media::{AccessUnit, CameraId, Codec, VideoParameters};
 
 /// What a camera sends, as seen for a few seconds.

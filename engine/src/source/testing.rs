@@ -14,8 +14,8 @@ use gstreamer as gst;
 use gstreamer_rtsp_server as server;
 use gstreamer_rtsp_server::prelude::*;
 
-use super::nal::nal_units;
 use super::{StreamDescription, UnitSink};
+use crate::media::annex_b::nal_units;
 use crate::media::{AccessUnit, VideoParameters};
 
 /// Remembers everything.

@@ -139,7 +139,7 @@ fn parameter_sets_may_be_in_the_stream_only() {
                     Codec::H264 => (1..=5).contains(&(n[0] & 0x1f)),
                     _ => (n[0] >> 1) & 0x3f < 32,
                 };
-                nal::nal_units(data).filter(is_slice).map(<[u8]>::to_vec).collect()
+                crate::media::annex_b::nal_units(data).filter(is_slice).map(<[u8]>::to_vec).collect()
             };
             assert_eq!(slices(sent), slices(&got.data));
         }

@@ -14,8 +14,8 @@ use super::reader::ticks;
 use super::record::{Record, RecordReader, RecordWriter};
 use super::spec::Target;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
+use crate::media::annex_b::nal_units;
 use crate::media::{AccessUnit, CameraId, Codec, SoundPacket, SoundParameters, VideoParameters};
-use crate::source::nal::nal_units;
 use crate::source::{Authority, Source, SourceConfig, UnitSink, settle};
 
 /// Ticks of a second: those of RTP video (RFC 6184, clause 8.2.1).

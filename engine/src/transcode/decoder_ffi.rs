@@ -1,4 +1,4 @@
-//! Fields of codec parameters that the wrapper does not show. The only unsafe code of the room.
+//! Fields of codec parameters that the wrapper does not show.
 #![allow(unsafe_code)]
 
 use ffmpeg_next as ff;

@@ -4,11 +4,12 @@ use ff::codec::{self, threading};
 use ffmpeg_next as ff;
 
 use super::edit::PictureFormat;
+use super::encoder_ffi;
 use super::plan::Rendition;
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
-use crate::source::nal;
+use crate::media::annex_b;
 
 /// Presets as x264 and x265 name them, the fastest first.
 const PRESETS: [&str; 9] =
@@ -17,6 +18,8 @@ const PRESETS: [&str; 9] =
 const SVT_PRESETS: [&str; 9] = ["12", "11", "10", "9", "8", "7", "5", "4", "3"];
 /// What NVENC calls the like of them.
 const NVENC_PRESETS: [&str; 9] = ["p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7"];
+/// How many steps finer than predicted pictures x264 quantises a key frame: 6 log2 of its `ipratio`, 1.4.
+const KEY_FRAME_FINER: f64 = 2.913;
 
 /// An encoder that works here, and why it is another than was asked for, if it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +136,8 @@ pub(super) struct PictureEncoder {
     wants_end: bool,
     pictures: u64,
     ended: bool,
+    /// The constant quality from the second picture on, where the first has one of its own.
+    crf_to_come: Option<f64>,
 }
 
 impl Drop for PictureEncoder {
@@ -205,7 +210,20 @@ impl PictureEncoder {
         }
         let context = video.open_with(options).map_err(refused)?;
         let wants_end = name == "libsvtav1";
-        Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false })
+        Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false, crf_to_come: None })
+    }
+
+    /// Makes the first key frame as fine as later ones. With its macroblock tree, x264 makes the first of a
+    /// stream as coarse as predicted pictures, and where little moves that stays until the next: no harm at
+    /// the beginning of a job, but a segment in its middle would stand out. To be called before the first
+    /// picture; does nothing for other encoders, rates and presets.
+    pub fn continues(&mut self, name: &str, encode: &EncodeSpec) {
+        let RateSpec::Crf(crf) = encode.rate else { return };
+        let has_tree = PRESETS.iter().position(|p| *p == encode.preset) >= Some(2);
+        if name == "libx264" && has_tree && crf > KEY_FRAME_FINER {
+            let set = encoder_ffi::set_crf(&mut self.context, crf - KEY_FRAME_FINER);
+            self.crf_to_come = set.then_some(crf);
+        }
     }
 
     /// What a container must know of the stream.
@@ -235,7 +253,12 @@ impl PictureEncoder {
         loop {
             let mut packet = ff::Packet::empty();
             match self.context.receive_packet(&mut packet) {
-                Ok(()) => sink(&packet)?,
+                Ok(()) => {
+                    if let Some(crf) = self.crf_to_come.take() {
+                        encoder_ffi::set_crf(&mut self.context, crf);
+                    }
+                    sink(&packet)?;
+                }
                 Err(ff::Error::Eof) => return Ok(()),
                 Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => return Ok(()),
                 Err(error) => return Err(failed(error)),
@@ -246,7 +269,7 @@ impl PictureEncoder {
 
 /// `level_idc` of the first sequence parameter set in Annex B (Rec. H.264, 7.3.2.1.1): ten times the level.
 pub(super) fn h264_level(parameter_sets: &[u8]) -> Option<u8> {
-    let set = nal::nal_units(parameter_sets).find(|unit| unit.first().is_some_and(|b| b & 0x1f == 7))?;
+    let set = annex_b::nal_units(parameter_sets).find(|unit| unit.first().is_some_and(|b| b & 0x1f == 7))?;
     set.get(3).copied()
 }
 
@@ -305,4 +328,58 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
         }
     }
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// x264's quantiser of each of 60 pictures that hardly change, in the order of coding; every thirtieth is a
+    /// key frame.
+    fn quantisers(continues: bool) -> Vec<(bool, u32)> {
+        let encode = EncodeSpec { rate: RateSpec::Crf(23.0), gop: Some(30), ..EncodeSpec::usual() };
+        let (name, size) = (String::new(), super::super::spec::SizeSpec::Keep);
+        let rendition =
+            Rendition { name, size, width: 320, height: 240, encode: encode.clone(), level: None };
+        let picture = || ff::frame::Video::new(ff::format::Pixel::YUV420P, 320, 240);
+        let frame_rate = Ratio::new(25, 1).expect("not zero");
+        let timing = Timing { time_base: (1, 25), frame_rate, cut: true, aligned: false };
+        let format = PictureFormat::of(&picture());
+        let mut encoder = PictureEncoder::open("libx264", &rendition, &format, timing, 1).expect("opens");
+        if continues {
+            encoder.continues("libx264", &encode);
+        }
+        let mut seen = Vec::new();
+        let mut sink = |packet: &ff::Packet| {
+            let stats = packet.side_data().find(|d| d.kind() == codec::packet::side_data::Type::QualityStats);
+            let lambda = stats.and_then(|d| Some(u32::from_le_bytes(*d.data().first_chunk()?)));
+            // FF_QP2LAMBDA of libavutil.
+            seen.push((packet.is_key(), lambda.expect("libavcodec tells it") / 118));
+            Ok(())
+        };
+        for number in 0..60 {
+            let mut frame = picture();
+            for plane in 0..3 {
+                for (place, sample) in frame.data_mut(plane).iter_mut().enumerate() {
+                    *sample = (place * place / 7 % 64 + 96) as u8;
+                }
+            }
+            frame.set_pts(Some(number));
+            encoder.push(Some(&frame), &mut sink).expect("takes it");
+        }
+        encoder.push(None, &mut sink).expect("ends");
+        seen
+    }
+
+    #[test]
+    fn a_segment_begins_as_finely_as_it_goes_on() {
+        let (alone, within) = (quantisers(false), quantisers(true));
+        assert_eq!(alone.len(), 60);
+        assert_eq!(alone[0], (true, 28), "x264 begins as coarsely as it goes on: {alone:?}");
+        assert_eq!(within[0], (true, 25), "{within:?}");
+        assert_eq!(within[30], (true, 25), "{within:?}");
+        let predicted = within.iter().filter(|(key, _)| !key);
+        assert!(predicted.clone().all(|(_, quantiser)| *quantiser == 28), "as was asked for: {within:?}");
+        assert_eq!(predicted.count(), 58);
+    }
 }

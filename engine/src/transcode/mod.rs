@@ -12,6 +12,7 @@ mod decoder;
 mod decoder_ffi;
 pub mod edit;
 mod encoder;
+mod encoder_ffi;
 mod feed;
 mod held;
 mod job;

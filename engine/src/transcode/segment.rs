@@ -162,7 +162,10 @@ impl<'a> Lanes<'a> {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
             let rated = task.rated(rendition, segment.index)?;
-            let encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
+            let mut encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
+            if segment.index > 0 {
+                encoder.continues(name, &rated.encode);
+            }
             let extradata = extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
             lanes.push(Lane { scaler, encoder, file, rendition });

@@ -1,4 +1,6 @@
-//! One camera of a live wall: its streams, of which one is shown, and what is counted of it.
+//! One camera of a live wall: its streams, of which one is shown, and what its tiles say.
+
+mod report;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,19 +8,19 @@ use std::time::Duration;
 
 use super::liveness::{LivenessLimits, Signs, judge};
 use super::pace::{Known, Pace};
-use super::report::{CameraReport, DropReport, Spread};
 use super::stream::Stream;
 use super::wanted::{Wanted, shown_size};
 use crate::base::{Counter, Histogram, Moment, SharedClock};
 use crate::composite::TileStatus;
 use crate::config::CameraSpec;
 use crate::decode::{DecodePool, DecodeStatus, Effort};
-use crate::effort::{Decision, ProfileLoad, Step, StreamLoad, Wish};
+use crate::effort::{Decision, ProfileLoad, StreamLoad, Wish};
 use crate::fit::{FitSpec, Mask, SharedTargets, Targets};
 use crate::ingest::{Ingest, IngestStatus, SourceState};
 use crate::media::{AccessUnit, CameraId, SourceRef, VideoParameters};
 use crate::source::{Grant, Refusal, SourceConfig};
 use crate::store::FrameStore;
+use report::Past;
 
 /// The rooms that all cameras share.
 pub(super) struct Rooms {
@@ -72,18 +74,6 @@ struct Streams {
     past: Past,
 }
 
-/// Counts of streams that are over.
-#[derive(Clone, Copy, Default)]
-struct Past {
-    units: u64,
-    bytes: u64,
-    decoded: u64,
-    decode_nanos: u64,
-    fit_nanos: u64,
-    drops: [u64; 4],
-    reconnects: u64,
-}
-
 /// How long a tile says that its pictures were damaged: a usual GOP.
 const DAMAGE_SHOWN: Duration = Duration::from_secs(2);
 /// How long another stream may take to its first picture before the switch is called off.
@@ -124,26 +114,6 @@ impl Streams {
     fn is_failing(&self, profile: &str, now: Moment) -> bool {
         self.failing.get(profile).is_some_and(|until| *until > now)
     }
-}
-
-impl Past {
-    fn add(&mut self, stream: &Stream) {
-        let (ingest, decode, fit) = (stream.feed.status(), stream.decode.status(), stream.fit.snapshot());
-        self.units += ingest.units;
-        self.bytes += ingest.bytes;
-        self.decoded += decode.decoded;
-        self.decode_nanos += decode.decode_nanos;
-        self.fit_nanos += fit.fit_nanos;
-        self.reconnects += ingest.reconnects;
-        let drops = drops(&ingest, &decode);
-        self.drops.iter_mut().zip(drops).for_each(|(sum, more)| *sum += more);
-    }
-}
-
-/// Late, waiting for a key frame, corrupt, lost.
-fn drops(ingest: &IngestStatus, decode: &DecodeStatus) -> [u64; 4] {
-    let waiting = decode.dropped_waiting + ingest.skipped + decode.held_back;
-    [decode.dropped_late, waiting, decode.corrupt, ingest.lost_events]
 }
 
 impl Camera {
@@ -564,68 +534,6 @@ impl Camera {
         }
         changed || repinned
     }
-
-    /// What is counted of it.
-    pub fn report(&self, now: Moment) -> CameraReport {
-        let (unseen, spec) = (!self.is_shown(), self.spec());
-        let streams = self.streams();
-        let current = streams.current.as_ref();
-        let ingest: IngestStatus = current.map(|s| s.feed.status()).unwrap_or_default();
-        let decode = current.map(|s| s.decode.status()).unwrap_or_default();
-        let fit = current.map(|s| s.fit.snapshot()).unwrap_or_default();
-        let (past, decision) = (streams.past, streams.decision.clone());
-        let profile = current.map_or_else(|| streams.name_of(0), |s| s.source.profile.clone());
-        let (pinned, switches) = (streams.pinned, streams.switches);
-        drop(streams);
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
-        let refusal = self.refusal();
-        let state = match (unseen, seen.kind) {
-            _ if refusal.is_some() => "refused",
-            (true, _) => connection_word(&ingest.state),
-            (false, "") => "waiting",
-            (false, kind) => kind,
-        };
-        let mut dropped = drops(&ingest, &decode);
-        dropped.iter_mut().zip(past.drops).for_each(|(sum, more)| *sum += more);
-        let [late, waiting_for_key, corrupt, lost] = dropped;
-        let millis = |nanos: u64| nanos as f64 / 1e6;
-        let refresh = Spread::from(&seen.refresh);
-        CameraReport {
-            id: self.id.to_string(),
-            name: spec.name.clone(),
-            zone: spec.zone.clone(),
-            profile: profile.to_string(),
-            effort: decision.as_ref().map(|d| d.effort).unwrap_or(Effort::Standby),
-            step: decision.as_ref().map(|d| d.step).unwrap_or_default(),
-            degraded: decision.is_some_and(|d| d.step != Step::AsDeserved),
-            pinned,
-            switches,
-            state: state.to_owned(),
-            reason: refusal.map(|reason| reason.to_string()).or(decode
-                .error
-                .map(|(_, r)| r)
-                .or(ingest.last_error)
-                .filter(|_| !matches!(state, "live" | "standby"))),
-            codec: ingest.parameters.map(|p| p.codec.to_string()),
-            width: decode.width,
-            height: decode.height,
-            decoder: decode.backend,
-            received: past.units + ingest.units,
-            bytes: past.bytes + ingest.bytes,
-            decoded: past.decoded + decode.decoded,
-            shown: self.shown.get(),
-            refresh_p50_ms: refresh.p50_ms,
-            refresh_p95_ms: refresh.p95_ms,
-            refresh_max_ms: refresh.max_ms,
-            dropped: DropReport { late, waiting_for_key, corrupt, lost },
-            reconnects: past.reconnects + ingest.reconnects,
-            age_ms: seen.age_ms.filter(|_| !unseen).or(ingest.last_arrival.map(silent)),
-            placards: seen.placards.clone(),
-            decode_ms: millis(past.decode_nanos + decode.decode_nanos),
-            fit_ms: millis(past.fit_nanos + fit.fit_nanos),
-        }
-    }
 }
 
 fn masks(spec: &CameraSpec) -> Vec<Mask> {
@@ -638,17 +546,6 @@ fn priority(decision: &Decision, pinned: bool, camera: u8) -> u8 {
         (true, _) => u8::MAX,
         (false, Effort::Full) => 128 + camera / 4,
         (false, _) => camera / 4,
-    }
-}
-
-/// How a camera that no tile shows stands, as a word for reports.
-fn connection_word(state: &SourceState) -> &'static str {
-    match state {
-        SourceState::Connecting => "connecting",
-        SourceState::Stalled => "stalled",
-        SourceState::Refused { .. } => "refused",
-        SourceState::Offline { .. } => "offline",
-        SourceState::Live | SourceState::Frozen | SourceState::Standby => "standby",
     }
 }
 
