@@ -51,7 +51,7 @@ pub struct EncoderConfig {
 pub enum Rate {
     /// Kilobits per second.
     Kbps(u32),
-    /// Constant rate factor (x264, x265), 0 to 51; the nearest constant quality elsewhere.
+    /// Constant quality, 0 to 51, on the scale of x264's and x265's rate factor.
     Crf(u8),
 }
 

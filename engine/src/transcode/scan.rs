@@ -121,8 +121,11 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
         }
     }
     let Some(first) = units.keys.first().copied() else {
-        let message =
-            "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?";
+        let message = if units.times.is_empty() {
+            "holds no picture that can be read; it may be encrypted, damaged or cut off before its first"
+        } else {
+            "holds no key frame, so nothing in it can be decoded; is it a part of a longer recording?"
+        };
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
     let sharing = units.sharing();
