@@ -34,6 +34,8 @@ pub struct Watch {
     pub pictures: u64,
     /// From the simulator's send to the viewer's decoder.
     pub latency: Histogram,
+    /// The same, each by itself: a histogram's steps are 9 %.
+    pub latencies: Vec<Duration>,
     first: Option<u64>,
     last: u64,
     /// The longest time between two pictures of the wall.
@@ -47,6 +49,7 @@ impl Watch {
             tiles: vec![Tile::default(); columns * rows],
             pictures: 0,
             latency: Histogram::default(),
+            latencies: Vec::new(),
             first: None,
             last: 0,
             longest_gap: Duration::ZERO,
@@ -82,7 +85,9 @@ impl Watch {
             }
             tile.newest = Some(sent.count);
             tile.frames += 1;
-            self.latency.record(seen.arrival.since(sent.moment));
+            let latency = seen.arrival.since(sent.moment);
+            self.latency.record(latency);
+            self.latencies.push(latency);
         }
     }
 
