@@ -251,9 +251,16 @@ fn encrypted_recordings_are_refused() {
     assert!(code != 0 && outcome["result"] == "failed", "{outcome}");
 
     // Fragments: where all of the head is in them, libavformat finds no picture at all.
-    for (name, flags) in [("head.mp4", "+frag_keyframe"), ("fragments.mp4", "+frag_keyframe+empty_moov")] {
+    for (name, flags, said) in [
+        ("head.mp4", "+frag_keyframe", "is encrypted"),
+        (
+            "fragments.mp4",
+            "+frag_keyframe+empty_moov",
+            "holds no picture that can be read; it may be encrypted",
+        ),
+    ] {
         silent(&at(name), 2, &[&codec[..], &["-movflags", flags], &KEY].concat());
-        refused(&at(name), "encrypted");
+        refused(&at(name), said);
     }
 
     std::fs::write(at("key"), b"0123456789abcdef").unwrap();

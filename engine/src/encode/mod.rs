@@ -51,7 +51,8 @@ pub struct EncoderConfig {
 pub enum Rate {
     /// Kilobits per second.
     Kbps(u32),
-    /// Constant quality, 0 to 51, on the scale of x264's and x265's rate factor.
+    /// Constant quality, 0 to 51, on the scale of x264's and x265's rate factor; on live walls x264 and hardware
+    /// get the constant quantiser that comes nearest.
     Crf(u8),
 }
 

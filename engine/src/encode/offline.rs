@@ -46,10 +46,13 @@ impl OfflineEncoder {
         Ok((chain, candidate.element))
     }
 
-    /// Average bit rate instead of constant: a file has no channel to fit through.
+    /// Average bit rate instead of constant, as a file has no channel to fit through, and x264's own constant
+    /// quality, which looks ahead. Without its buffer model, which would cap either.
     fn x264(&self, encoder: &gst::Element) {
-        if let Rate::Kbps(_) = self.config.rate {
-            element::set(encoder, "vbv-buf-capacity", "0");
+        element::set(encoder, "vbv-buf-capacity", "0");
+        if let Rate::Crf(crf) = self.config.rate {
+            element::set(encoder, "pass", "qual");
+            element::set(encoder, "quantizer", &crf.to_string());
         }
         element::set(encoder, "threads", &self.threads.to_string());
         if !self.zero_latency {

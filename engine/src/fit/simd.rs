@@ -38,8 +38,8 @@ impl Level {
     }
 }
 
-/// What can be compiled for an instruction set. A trait, not a closure: the compiler need not inline
-/// closures, and what is not inlined is compiled for the base.
+/// What can be compiled for an instruction set. A trait, not a closure: a large closure is not inlined, and what
+/// is not inlined is compiled for the base.
 pub(crate) trait Kernel {
     /// Does it; implementations, and all that they call in loops, are `#[inline(always)]`.
     fn run(self);

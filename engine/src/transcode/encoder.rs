@@ -136,7 +136,7 @@ pub(super) struct PictureEncoder {
     wants_end: bool,
     pictures: u64,
     ended: bool,
-    /// The constant quality from the second picture on, where the first has one of its own.
+    /// The constant quality once a packet has come out, where what is coded first has one of its own.
     crf_to_come: Option<f64>,
 }
 
@@ -216,15 +216,21 @@ impl PictureEncoder {
     /// Makes the first key frame as fine as later ones. With its macroblock tree, x264 makes the first of a
     /// stream as coarse as predicted pictures, and where little moves that stays until the next: no harm at
     /// the beginning of a job, but a segment in its middle would stand out. To be called before the first
-    /// picture; does nothing for other encoders, rates and presets.
+    /// picture, and only where more pictures come than [`Self::MOST_HELD_BACK`]: x264 is told with a later one
+    /// that the first is done. With several threads as many pictures are finer as there are threads. Does nothing
+    /// for other encoders, rates and presets.
     pub fn continues(&mut self, name: &str, encode: &EncodeSpec) {
         let RateSpec::Crf(crf) = encode.rate else { return };
-        let has_tree = PRESETS.iter().position(|p| *p == encode.preset) >= Some(2);
+        let has_tree = PRESETS.iter().position(|p| *p == encode.preset) >= Some(2) && encode.gop != Some(1);
         if name == "libx264" && has_tree && crf > KEY_FRAME_FINER {
             let set = encoder_ffi::set_crf(&mut self.context, crf - KEY_FRAME_FINER);
             self.crf_to_come = set.then_some(crf);
         }
     }
+
+    /// Pictures that x264 holds back at most: 60 of look-ahead with its slowest presets, a few of B-pictures,
+    /// and one for each thread.
+    pub const MOST_HELD_BACK: u64 = 100;
 
     /// What a container must know of the stream.
     pub fn parameters(&self) -> codec::Parameters {

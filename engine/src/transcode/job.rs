@@ -162,6 +162,9 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
     Ok(())
 }
 
+/// Raised whenever the same orders make other bytes than before.
+const MAKING: u32 = 2;
+
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.
 fn identity(
@@ -182,6 +185,7 @@ fn identity(
         plan.segments.iter().map(|s| json!([s.units.start, s.units.end, s.from, s.to, s.threads])).collect();
     let identity = json!({
         "vitrail": env!("CARGO_PKG_VERSION"),
+        "making": MAKING,
         "libraries": libraries(),
         "spec": spec,
         "source": { "bytes": footage.bytes, "modified_ns": footage.modified, "ends": ends(footage)?, "sha256": sum },

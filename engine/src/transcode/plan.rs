@@ -17,7 +17,9 @@ use ffmpeg_next::codec::Id;
 /// Segments are at least about so long: at each seam the encoder's look-ahead begins anew, which costs
 /// quality; longer ones cost work that an interruption loses.
 const SEGMENT: Duration = Duration::from_secs(20);
-/// The same at an average rate: later ones make up for what earlier ones fell short of, so there are more.
+/// At an average rate there are about so many, each as long as this at least: later ones make up for what
+/// earlier ones fell short of.
+const SEGMENTS_AT_RATE: u32 = 16;
 const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
 /// What is no longer than this is not cut: it comes out as a single run of the encoder makes it.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -148,7 +150,8 @@ pub(super) fn decide(
         Some(_) => copied_segment(footage, range),
         None => {
             let gop = renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP);
-            let usual = if rated { SEGMENT_AT_RATE } else { SEGMENT };
+            let share_of_all = Duration::from_secs_f64(seconds.max(0.0) / f64::from(SEGMENTS_AT_RATE));
+            let usual = if rated { share_of_all.clamp(SEGMENT_AT_RATE, SEGMENT) } else { SEGMENT };
             let most = segment_ticks(footage, usual, f64::from(gop) / frame_rate.as_f64().max(0.01));
             let whole = range.1 - range.0;
             let most = if whole <= footage.ticks(WHOLE) { whole.max(most) } else { most };

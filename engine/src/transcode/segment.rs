@@ -163,7 +163,7 @@ impl<'a> Lanes<'a> {
             let format = scaler.output();
             let rated = task.rated(rendition, segment.index)?;
             let mut encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
-            if segment.index > 0 {
+            if segment.index > 0 && segment.pictures > PictureEncoder::MOST_HELD_BACK {
                 encoder.continues(name, &rated.encode);
             }
             let extradata = extradata(&encoder.parameters());

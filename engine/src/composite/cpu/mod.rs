@@ -22,9 +22,9 @@ use picture::Prepared;
 use pool::BufferPool;
 
 /// From this much work on (in bytes of picture to copy), a plan is drawn by all threads of rayon's
-/// pool. Below, a thread alone takes at most about 2 ms, and waking the others for it, and their
-/// looking for more before they sleep, took a twentieth of a small wall's processor time.
-const PARALLEL_WORK: u64 = 24 << 20;
+/// pool. Below, a thread alone takes about a millisecond (a 4K wall of plain copies), and waking the others, and
+/// their looking for more before they sleep, took a twentieth of a 1080p wall's processor time.
+const PARALLEL_WORK: u64 = 16 << 20;
 
 /// Draws plans with the CPU's SIMD.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ fn work(draw: &Draw, clips: &[PixelRect]) -> u64 {
             let shown: u64 = clips.iter().map(|clip| area(&clip.intersect(dest))).sum();
             let scaled = shown > 0 && (frame.width(), frame.height()) != (dest.width, dest.height);
             let scaling = if scaled { 4 * u64::from(frame.width()) * u64::from(frame.height()) } else { 0 };
-            let converting = if frame.meta().color == super::color::CANVAS { 0 } else { 3 * shown };
+            let converting = if frame.meta().color == super::color::CANVAS { 0 } else { shown };
             shown * 3 / 2 + scaling + converting
         }
         Draw::Fill { rect, .. } => clips.iter().map(|clip| area(&clip.intersect(rect))).sum(),
@@ -181,7 +181,11 @@ fn draw_band(band: &mut Band<'_>, draws: &[Draw], prepared: &[Option<Prepared>],
 fn simd_name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx2") { "AVX2" } else { "SSE2" }
+        match crate::fit::Level::best() {
+            crate::fit::Level::Avx512 => "AVX-512",
+            crate::fit::Level::Avx2 => "AVX2",
+            crate::fit::Level::Base => "SSE2",
+        }
     }
     #[cfg(target_arch = "aarch64")]
     {
