@@ -232,6 +232,23 @@ fn rates_are_kept() {
 }
 
 #[test]
+fn walls_have_a_constant_quantiser_and_files_keep_the_rate_factor() {
+    let config = EncoderConfig { preset: "veryfast".into(), rate: Rate::Crf(23), ..config(Codec::H264) };
+    let said = |encoder: &gst::Element| {
+        let pass = encoder.property_value("pass");
+        let (_, pass) = gst::glib::EnumValue::from_value(&pass).unwrap();
+        (pass.nick().to_owned(), encoder.property::<u32>("quantizer"))
+    };
+    let live = element::CANDIDATES.iter().find(|c| c.element == "x264enc").unwrap().make(&config).unwrap();
+    assert_eq!(said(&live), ("quant".into(), 20));
+    let (chain, _) = OfflineEncoder { config, zero_latency: false, threads: 1 }.elements().unwrap();
+    let file = chain.iter().find(|element| element.has_property("quantizer")).unwrap();
+    assert_eq!(said(file), ("qual".into(), 23));
+    // Its default would cap the rate.
+    assert_eq!(file.property::<u32>("vbv-buf-capacity"), 0);
+}
+
+#[test]
 fn a_flood_drops_the_oldest_and_never_waits() {
     let kept = Arc::new(Kept::default());
     let big = EncoderConfig { width: 1920, height: 1080, preset: "veryfast".into(), ..config(Codec::H264) };
