@@ -212,7 +212,7 @@ impl CostModel {
     pub const VERSION: u32 = 1;
 
     /// One core of the reference machine, from the documented figures of the rooms
-    /// (`docs/design/decode.md`, `fit.md`, `live-wall.md`): an AMD EPYC with AVX2.
+    /// (`docs/design/decode.md`, `live-wall.md`): an AMD EPYC with AVX2.
     pub fn reference() -> CostModel {
         const NS: f64 = 1e-9;
         let cost = |picture_us: f64, pixel_ns: f64, bit_ns: f64| PictureCost {
@@ -479,7 +479,7 @@ mod tests {
             near(model.decode(&stream, Effort::Full, true, 0.0) * ms, without, b.decode + 0.05);
             near(model.decode(&stream, Effort::KeyFrames, false, 0.0) * 2e3, key, b.key_frames);
         }
-        // docs/design/live-wall.md and fit.md, milliseconds
+        // docs/design/decode.md and live-wall.md of the same machine, milliseconds
         for (source, out, ms) in [
             ((1920, 1080), (480, 270), 0.23),
             ((1920, 1080), (640, 360), 0.20),
