@@ -87,6 +87,7 @@ const USUAL_KEY_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Seen {
     was_live: bool,
+    /// Empty while no tile shows it.
     kind: &'static str,
     placards: BTreeMap<String, u64>,
     age_ms: Option<f64>,
@@ -503,7 +504,8 @@ impl Camera {
             self.targets.forget();
             self.store.clear(&self.id);
         }
-        if seen.kind == kind {
+        // A screen that has yet to take the next layout may still ask.
+        if seen.kind == kind || !self.is_shown() {
             return;
         }
         match (live, seen.was_live, reason) {
@@ -529,6 +531,11 @@ impl Camera {
         let repinned = std::mem::replace(&mut streams.pinned, pinned) != pinned;
         drop(streams);
         let changed = self.targets.set(Targets { specs, masks: masks(&spec) });
+        if !self.is_shown() {
+            // What it turns into when it is shown again is no change from what was live back then.
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            (seen.was_live, seen.kind) = (false, "");
+        }
         if changed {
             self.targets.refit(&self.store);
         }

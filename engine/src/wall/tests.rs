@@ -20,17 +20,25 @@ fn wait_until(wall: &Wall, what: &str, done: impl Fn(&WallReport) -> bool) {
     }
 }
 
-#[test]
-fn a_udp_camera_is_shown_and_its_rtp_output_says_how_to_play_it() {
+fn free_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A camera that sends a moving ball to a UDP port of this machine, not playing yet.
+fn ball_to(port: u16) -> gst::Element {
     gst::init().unwrap();
-    let free = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (camera, output) = (free(), free());
-    let sender = gst::parse::launch(&format!(
+    gst::parse::launch(&format!(
         "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 \
          ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! h264parse config-interval=-1 \
-         ! mpegtsmux alignment=7 ! udpsink host=127.0.0.1 port={camera}"
+         ! mpegtsmux alignment=7 ! udpsink host=127.0.0.1 port={port}"
     ))
-    .unwrap();
+    .unwrap()
+}
+
+#[test]
+fn a_udp_camera_is_shown_and_its_rtp_output_says_how_to_play_it() {
+    let (camera, output) = (free_port(), free_port());
+    let sender = ball_to(camera);
     let cameras = [format!("udp://127.0.0.1:{camera}")];
     let rate = Ratio { num: 25, den: 1 };
     let to = [format!("rtp://127.0.0.1:{output}")];
@@ -49,4 +57,34 @@ fn a_udp_camera_is_shown_and_its_rtp_output_says_how_to_play_it() {
     let report = wall.stop();
     assert!(report.screens[0].missed < report.screens[0].frames, "{report:?}");
     assert_eq!(report.cameras[0].codec.as_deref(), Some("H.264"));
+}
+
+#[test]
+fn a_camera_that_was_lost_while_no_tile_showed_it_did_not_turn_from_live() {
+    let port = free_port();
+    let sender = ball_to(port);
+    let text = format!(
+        "[wall]\nframe_rate = 25\nstandby = \"all\"\n[limits]\nplacard_after = \"1s\"\n\
+         [[screen]]\nid = \"one\"\nsize = \"320x240\"\ngrid = \"1x1\"\n\
+         [[tile]]\non = \"one\"\ncamera = \"ball\"\n\
+         [[camera]]\nid = \"ball\"\nuri = \"udp://127.0.0.1:{port}\"\n\
+         [[camera]]\nid = \"other\"\nuri = \"udp://127.0.0.1:{}\"\n",
+        free_port()
+    );
+    let spec = WallSpec::from_toml(&text, "wall.toml").unwrap();
+    let mut other = spec.scene.clone();
+    other.regions[0].tiles[0].camera = Some("other".into());
+    let mut wall = Wall::start(spec.clone(), &Authority::owner(), SystemClock::shared()).unwrap();
+    sender.set_state(gst::State::Playing).unwrap();
+    // Two key frames and more, so that it is known how far they lie apart.
+    wait_until(&wall, "a live camera", |r| r.cameras[0].state == "live" && r.cameras[0].decoded > 25);
+    wall.apply(&other).unwrap();
+    wait_until(&wall, "another camera", |r| r.cameras[1].state == "waiting");
+    sender.set_state(gst::State::Null).unwrap();
+    // Longer than what a camera that is called up may be behind.
+    wait_until(&wall, "silence", |r| r.cameras[0].age_ms.is_some_and(|ms| ms > 3000.0));
+    wall.apply(&spec.scene).unwrap();
+    wait_until(&wall, "the placard", |r| r.cameras[0].state == "stalled");
+    let report = wall.stop();
+    assert!(report.cameras[0].placards.is_empty(), "{:?}", report.cameras[0].placards);
 }
