@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use vitrail_engine::base::files::write_whole;
-use vitrail_engine::base::{Shutdown, SystemClock};
+use vitrail_engine::base::{Shutdown, SystemClock, memory_ffi};
 use vitrail_engine::config::{EvidenceSpec, JobSpec, job_schema};
 use vitrail_engine::transcode::queue::{self, Evidence, JobEvent, JobOutcome, JobPlan, QueueOptions};
 use vitrail_engine::transcode::spec::TranscodeSpec;
@@ -37,6 +37,7 @@ pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = terminal::shutdown_on_signal()?;
+    memory_ffi::keep_freed();
     let Some(_recordings) = streams::record(&mut args, terminal, &stop)? else {
         eprintln!("vitrail: interrupted while recording; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));

@@ -7,6 +7,7 @@ use super::edit::PictureFormat;
 use super::encoder_ffi;
 use super::plan::Rendition;
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
+use super::steering::{Course, Steering};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
 use crate::media::annex_b;
@@ -18,6 +19,8 @@ const PRESETS: [&str; 9] =
 const SVT_PRESETS: [&str; 9] = ["12", "11", "10", "9", "8", "7", "5", "4", "3"];
 /// What NVENC calls the like of them.
 const NVENC_PRESETS: [&str; 9] = ["p1", "p1", "p2", "p3", "p3", "p4", "p5", "p6", "p7"];
+/// The constant quality that an encoder which is steered is opened with: x264's own default.
+const NOMINAL: f64 = 23.0;
 /// How many steps finer than predicted pictures x264 quantises a key frame: 6 log2 of its `ipratio`, 1.4.
 const KEY_FRAME_FINER: f64 = 2.913;
 
@@ -37,8 +40,8 @@ pub(super) struct Timing {
     pub time_base: (i64, i64),
     /// Pictures a second, about.
     pub frame_rate: Ratio,
-    /// One of several segments: its average rate is to be that of ten seconds, not of hours.
-    pub cut: bool,
+    /// One of several segments: x264 is steered to its average rate ([`PictureEncoder::steer`]).
+    pub steered: bool,
     /// Key frames exactly at the GOP's length: all renditions of a ladder alike.
     pub aligned: bool,
 }
@@ -136,8 +139,17 @@ pub(super) struct PictureEncoder {
     wants_end: bool,
     pictures: u64,
     ended: bool,
-    /// The constant quality once a packet has come out, where what is coded first has one of its own.
-    crf_to_come: Option<f64>,
+    quality: Quality,
+}
+
+/// x264's constant quality on the way.
+enum Quality {
+    /// As it was opened.
+    Stays,
+    /// This one once a packet has come out: what is coded first has one of its own.
+    ToCome(f64),
+    /// Steered, and set last; so much finer until a packet has come out.
+    Steered { steering: Box<Steering>, set: f64, finer: f64 },
 }
 
 impl Drop for PictureEncoder {
@@ -201,7 +213,9 @@ impl PictureEncoder {
         if let Some(gop) = encode.gop {
             video.set_gop(gop);
         }
-        if let RateSpec::Kbps(kbps) = encode.rate {
+        if let RateSpec::Kbps(kbps) = encode.rate
+            && !steered(name, encode, timing)
+        {
             video.set_bit_rate(kbps as usize * 1000);
         }
         let mut options = options(name, encode, timing, threads);
@@ -210,7 +224,7 @@ impl PictureEncoder {
         }
         let context = video.open_with(options).map_err(refused)?;
         let wants_end = name == "libsvtav1";
-        Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false, crf_to_come: None })
+        Ok(PictureEncoder { context, subject, wants_end, pictures: 0, ended: false, quality: Quality::Stays })
     }
 
     /// Makes the first key frame as fine as later ones. With its macroblock tree, x264 makes the first of a
@@ -220,11 +234,31 @@ impl PictureEncoder {
     /// that the first is done. With several threads as many pictures are finer as there are threads. Does nothing
     /// for other encoders, rates and presets.
     pub fn continues(&mut self, name: &str, encode: &EncodeSpec) {
-        let RateSpec::Crf(crf) = encode.rate else { return };
-        let has_tree = PRESETS.iter().position(|p| *p == encode.preset) >= Some(2) && encode.gop != Some(1);
-        if name == "libx264" && has_tree && crf > KEY_FRAME_FINER {
-            let set = encoder_ffi::set_crf(&mut self.context, crf - KEY_FRAME_FINER);
-            self.crf_to_come = set.then_some(crf);
+        if name != "libx264" || !has_tree(encode) {
+            return;
+        }
+        if let Quality::Steered { finer, .. } = &mut self.quality {
+            *finer = KEY_FRAME_FINER;
+        } else if let RateSpec::Crf(crf) = encode.rate
+            && crf > KEY_FRAME_FINER
+            && encoder_ffi::set_crf(&mut self.context, crf - KEY_FRAME_FINER)
+        {
+            self.quality = Quality::ToCome(crf);
+        }
+    }
+
+    /// Steers to the average rate of a segment, where it was opened to be steered. To be called before the first
+    /// picture.
+    pub fn steer(&mut self, course: Course) {
+        self.quality =
+            Quality::Steered { steering: Box::new(Steering::new(course)), set: NOMINAL, finer: 0.0 };
+    }
+
+    /// What its pictures took on average, as if made at quality zero; zero where it was not steered.
+    pub fn cost(&self) -> f64 {
+        match &self.quality {
+            Quality::Steered { steering, .. } => steering.cost(),
+            _ => 0.0,
         }
     }
 
@@ -248,6 +282,10 @@ impl PictureEncoder {
         };
         match frame {
             Some(frame) => {
+                if let Quality::Steered { steering, set, finer } = &mut self.quality {
+                    *set = steering.quality() - *finer;
+                    encoder_ffi::set_crf(&mut self.context, *set);
+                }
                 self.context.send_frame(frame).map_err(failed)?;
                 self.pictures += 1;
             }
@@ -260,8 +298,16 @@ impl PictureEncoder {
             let mut packet = ff::Packet::empty();
             match self.context.receive_packet(&mut packet) {
                 Ok(()) => {
-                    if let Some(crf) = self.crf_to_come.take() {
-                        encoder_ffi::set_crf(&mut self.context, crf);
+                    match &mut self.quality {
+                        Quality::Stays => {}
+                        Quality::ToCome(crf) => {
+                            encoder_ffi::set_crf(&mut self.context, *crf);
+                            self.quality = Quality::Stays;
+                        }
+                        Quality::Steered { steering, set, finer } => {
+                            steering.note(packet.size(), packet.is_key(), *set);
+                            *finer = 0.0;
+                        }
                     }
                     sink(&packet)?;
                 }
@@ -273,10 +319,27 @@ impl PictureEncoder {
     }
 }
 
+/// Whether a segment's average rate is steered: x264 is opened at constant quality then, the same for all, because
+/// that decides parameter sets too.
+fn steered(name: &str, encode: &EncodeSpec, timing: Timing) -> bool {
+    timing.steered && name == "libx264" && matches!(encode.rate, RateSpec::Kbps(_))
+}
+
+/// Whether x264 has its macroblock tree with these options.
+fn has_tree(encode: &EncodeSpec) -> bool {
+    PRESETS.iter().position(|p| *p == encode.preset) >= Some(2) && encode.gop != Some(1)
+}
+
 /// `level_idc` of the first sequence parameter set in Annex B (Rec. H.264, 7.3.2.1.1): ten times the level.
 pub(super) fn h264_level(parameter_sets: &[u8]) -> Option<u8> {
     let set = annex_b::nal_units(parameter_sets).find(|unit| unit.first().is_some_and(|b| b & 0x1f == 7))?;
     set.get(3).copied()
+}
+
+/// Threads of one of so many encoders that share `cores`. x264's threads wait for each other: half as many again,
+/// as x264 takes itself, fill the cores; where several encoders run side by side, they fill each other's gaps.
+pub(super) fn threads(name: &str, cores: usize, encoders: usize) -> usize {
+    if name == "libx264" && encoders == 1 { cores + cores / 2 } else { cores }
 }
 
 fn ratio((num, den): (i64, i64)) -> ff::Rational {
@@ -288,6 +351,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
     let place = PRESETS.iter().position(|p| *p == encode.preset).unwrap_or(2);
     let crf = match encode.rate {
         RateSpec::Crf(crf) => Some(format!("{crf}")),
+        _ if steered(name, encode, timing) => Some(format!("{NOMINAL}")),
         _ => None,
     };
     let gop = encode.gop.unwrap_or(250);
@@ -300,10 +364,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
             let aligned = format!("scenecut=0:keyint={gop}:min-keyint={gop}:open-gop=0");
             let aligned = if timing.aligned { aligned } else { String::new() };
             if name == "libx264" {
-                // Rate tolerance: a segment has little time to come to its rate.
-                let tight = timing.cut && matches!(encode.rate, RateSpec::Kbps(_));
-                let rate = if tight { "ratetol=0.25" } else { "" };
-                options.set("x264-params", [aligned.as_str(), rate].join(":").trim_matches(':'));
+                options.set("x264-params", &aligned);
             } else {
                 let pools =
                     format!("log-level=none:info=0:pools={threads}:frame-threads={}", threads.clamp(1, 4));
@@ -349,7 +410,7 @@ mod tests {
             Rendition { name, size, width: 320, height: 240, encode: encode.clone(), level: None };
         let picture = || ff::frame::Video::new(ff::format::Pixel::YUV420P, 320, 240);
         let frame_rate = Ratio::new(25, 1).expect("not zero");
-        let timing = Timing { time_base: (1, 25), frame_rate, cut: true, aligned: false };
+        let timing = Timing { time_base: (1, 25), frame_rate, steered: false, aligned: false };
         let format = PictureFormat::of(&picture());
         let mut encoder = PictureEncoder::open("libx264", &rendition, &format, timing, 1).expect("opens");
         if continues {

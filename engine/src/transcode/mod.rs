@@ -19,6 +19,7 @@ mod job;
 mod join;
 pub mod package;
 mod plan;
+mod proof;
 pub mod queue;
 mod rate;
 mod reader;
@@ -29,6 +30,7 @@ mod scan;
 mod segment;
 pub mod sound;
 pub mod spec;
+mod steering;
 #[cfg(test)]
 mod tests;
 mod timeline;

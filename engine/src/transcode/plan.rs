@@ -24,7 +24,7 @@ const SEGMENT_AT_RATE: Duration = Duration::from_secs(8);
 /// What is no longer than this is not cut: it comes out as a single run of the encoder makes it.
 const WHOLE: Duration = Duration::from_secs(30);
 /// Pictures from one key frame to the next where nobody says: what x264 and x265 take.
-const USUAL_GOP: u32 = 250;
+pub(super) const USUAL_GOP: u32 = 250;
 /// Threads of a segment that is made last: more help an encoder less and less.
 const LAST_THREADS: usize = 4;
 /// The part of a target size that video may take: containers need the rest.
@@ -376,7 +376,8 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
         let next = cuts.get(index + 1);
         let (begin, end) = (if index == 0 { from } else { cut.pts }, next.map_or(to, |n| n.pts));
         let until = last_unit(footage, cut.unit, end, next);
-        let bytes_end = next.map_or(footage.unit_bytes, |n| n.bytes);
+        let after = next.or_else(|| footage.keys.iter().find(|key| key.pts >= to && key.unit > cut.unit));
+        let bytes_end = after.map_or(footage.unit_bytes, |key| key.bytes);
         let before = footage.keys.iter().rev().find(|k| k.unit < cut.unit);
         segments.push(Segment {
             index,

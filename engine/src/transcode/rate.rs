@@ -1,86 +1,152 @@
-//! An average rate over segments that are encoded side by side: what the earlier ones fell short of, the
-//! later ones make up for. Pure.
+//! An average rate over segments that are encoded side by side: more for those that are harder, and what the
+//! earlier ones fell short of, the later ones make up for. Pure.
 //!
-//! An encoder's rate control begins anew in each segment and comes out a few per cent below what it was
-//! asked for. A segment is told of those before it, but of the last [`Plan::lag`] ones, which may be in the
-//! making: so its bytes depend on the plan alone, not on who was faster.
+//! One run of an encoder over the whole keeps its quantiser about the same and so gives more bits to what is
+//! harder. Segments know nothing of each other, but the source was encoded once: what it took for a segment
+//! tells how hard that is.
+//!
+//! A segment is told of those before it, but of the last [`Plan::lag`] ones, which may be in the making: so its
+//! bytes depend on the plan alone, not on who was faster.
 //!
 //! [`Plan::lag`]: super::plan::Plan::lag
 
-/// A segment's rate is never further from what was asked for than by this factor.
+/// A segment's rate is never further from what was planned for it than by this factor.
 const MOST: f64 = 1.15;
-/// Encoders are taken to give no less and no more of what they are asked for than by this factor: what the
-/// first segments show is half their scene's, and a later one that is believed to fall short overshoots.
-const YIELD: f64 = 1.03;
+/// A segment is planned with at most so many times the rate that was asked for.
+const HARDEST: f64 = 3.0;
+/// And with no less than this part of it.
+const EASIEST: f64 = 0.25;
+/// Segments before one that tell what a picture takes.
+const NEWEST: usize = 4;
+/// The power of a source's rate that tells the rate of the result. A source of constant quality tells it as it
+/// is; one whose own rate was bounded tells less, and at a lower rate than the source's, noise, which is
+/// everywhere, is the first that goes.
+const TELLS: f64 = 0.8;
 
-/// What is known of the segments before one.
-pub(super) struct Before<'a> {
-    /// Lengths of all segments, in seconds.
-    pub seconds: &'a [f64],
-    /// Bits that the first ones were to have and have.
-    pub known: &'a [(f64, f64)],
-    /// Which segment is asked about; those from `known` to here are in the making.
-    pub index: usize,
+/// Bits that each segment is to have, of `asked` bits a second, from how long it lasts in seconds and how many
+/// bytes its source has. Where `tells` is false, all have the same rate.
+pub(super) fn plan(asked: f64, lengths: &[(f64, u64)], tells: bool) -> Vec<f64> {
+    let all: f64 = lengths.iter().map(|(seconds, _)| seconds).sum();
+    let bytes: f64 = lengths.iter().map(|(_, bytes)| *bytes as f64).sum();
+    if !tells || all <= 0.0 || bytes <= 0.0 {
+        return lengths.iter().map(|(seconds, _)| asked * seconds).collect();
+    }
+    let mean = bytes / all;
+    let hard = |(seconds, bytes): &(f64, u64)| (*bytes as f64 / seconds.max(1e-3) / mean).powf(TELLS);
+    let mut weights: Vec<f64> = lengths.iter().map(hard).collect();
+    let to_mean = |weights: &mut [f64]| {
+        let sum: f64 = weights.iter().zip(lengths).map(|(weight, (seconds, _))| weight * seconds).sum();
+        weights.iter_mut().for_each(|weight| *weight *= all / sum);
+    };
+    // What the bounds take from one goes to the others, whom it may bring to theirs.
+    for _ in 0..4 {
+        to_mean(&mut weights);
+        weights.iter_mut().for_each(|weight| *weight = weight.clamp(EASIEST, HARDEST));
+    }
+    to_mean(&mut weights);
+    weights.iter().zip(lengths).map(|(weight, (seconds, _))| asked * seconds * weight).collect()
 }
 
-/// Bits a second that a segment's encoder is asked for, of `asked` for the whole.
-pub(super) fn rate(asked: f64, before: &Before) -> f64 {
-    let given: f64 = before.known.iter().map(|(given, _)| given).sum();
-    let made: f64 = before.known.iter().map(|(_, made)| made).sum();
-    if given <= 0.0 || made <= 0.0 {
-        return asked;
+/// What a picture of a segment took, as if made at quality zero, and the bits that were planned for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    pub of_picture: f64,
+    pub planned: f64,
+}
+
+/// What a picture of a segment will take at quality zero, of which so many bits are planned for each: as in the
+/// newest of those before, in proportion.
+pub(super) fn cost(before: impl DoubleEndedIterator<Item = Cost>, planned: f64) -> Option<f64> {
+    let told = before.rev().filter(|cost| cost.of_picture > 0.0 && cost.planned > 0.0).take(NEWEST);
+    let (sum, count) = told.fold((0.0, 0.0), |(sum, n), c| (sum + c.of_picture / c.planned, n + 1.0));
+    (count > 0.0).then(|| planned * sum / count)
+}
+
+/// Bits that a segment is to have, of which `planned` tells what was planned for each, where `made` came of those
+/// that are at least `lag` before it. Those between are in the making, and taken to come out as they were asked
+/// for.
+pub(super) fn bits(planned: &[f64], made: &[f64], lag: usize, index: usize) -> f64 {
+    let mut asked: Vec<f64> = Vec::new();
+    for at in 0..=index {
+        let known = at.saturating_sub(lag).min(made.len());
+        let expected = made[..known].iter().chain(&asked[known..]).sum::<f64>();
+        let over = expected - planned[..at].iter().sum::<f64>();
+        let left: f64 = planned[at..].iter().sum();
+        asked.push(planned[at] * (1.0 - over / left.max(1e-3)).clamp(1.0 / MOST, MOST));
     }
-    let of =
-        |range: std::ops::Range<usize>| before.seconds.get(range).unwrap_or_default().iter().sum::<f64>();
-    let (between, left) = (of(before.known.len()..before.index), of(before.index..before.seconds.len()));
-    // How much comes of what an encoder is asked for.
-    let yields = (made / given).clamp(1.0 / YIELD, YIELD);
-    // What is in the making was asked for with less knowledge; it is taken to come out alike.
-    let expected = made + asked * between * yields;
-    let wanted = (asked * (of(0..before.index) + left) - expected) / left.max(1e-3);
-    (wanted / yields).clamp(asked / MOST, asked * MOST)
+    asked[index]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Encodes `count` segments of ten seconds whose encoder yields what `yields` says, `lag` behind; the
-    /// share of what was asked for that comes of it.
+    /// Encodes `count` segments of which `yields` says how much comes of what is asked for, `lag` behind; how
+    /// much of what was planned comes of all.
     fn run(count: usize, lag: usize, yields: impl Fn(usize) -> f64) -> f64 {
-        let seconds = vec![10.0; count];
-        let mut all: Vec<(f64, f64)> = Vec::new();
+        let planned = vec![10_000.0; count];
+        let mut made: Vec<f64> = Vec::new();
         for index in 0..count {
-            let known = &all[..index.saturating_sub(lag)];
-            let given = rate(1000.0, &Before { seconds: &seconds, known, index }) * 10.0;
-            all.push((given, given * yields(index)));
+            let bits = bits(&planned, &made[..index.saturating_sub(lag)], lag, index);
+            made.push(bits * yields(index));
         }
-        all.iter().map(|(_, made)| made).sum::<f64>() / (1000.0 * 10.0 * count as f64)
+        made.iter().sum::<f64>() / (10_000.0 * count as f64)
     }
 
     #[test]
     fn what_early_segments_fall_short_of_is_made_up_for() {
         assert_eq!(run(3, 3, |_| 0.95), 0.95, "nothing is known yet");
-        // Of a few segments, too little is known before it is too late.
         for count in [7, 8, 20] {
-            let alike = run(count, 2, |_| 0.95);
             let late = run(count, 2, |n| if n < 2 { 0.9 } else { 1.0 });
-            assert!((alike - 1.0).abs() < 0.02 && (late - 1.0).abs() < 0.05, "{count}: {alike} {late}");
+            assert!((late - 1.0).abs() < 0.01, "{count}: {late}");
         }
         for lag in [2, 3, 9] {
+            // What comes out too small to the end leaves as much as its last ones lack.
             let alike = run(100, lag, |_| 0.95);
             let unlike = run(100, lag, |n| if n % 2 == 0 { 0.93 } else { 0.98 });
-            assert!((alike - 1.0).abs() < 0.01 && (unlike - 1.0).abs() < 0.01, "{lag}: {alike} {unlike}");
+            assert!((alike - 1.0).abs() < 0.02 && (unlike - 1.0).abs() < 0.02, "{lag}: {alike} {unlike}");
         }
     }
 
     #[test]
-    fn a_rate_stays_near_what_was_asked_for() {
+    fn a_rate_stays_near_what_was_planned() {
         // A black beginning takes almost nothing; the rest is not blown up.
         let whole = run(10, 3, |n| if n < 5 { 0.01 } else { 1.0 });
         assert!(whole < 1.3, "{whole}");
-        let seconds = [10.0, 10.0];
-        let over = rate(1000.0, &Before { seconds: &seconds, known: &[(1e4, 1e6)], index: 1 });
-        assert!(over >= 1000.0 / MOST, "{over}");
+        assert!(bits(&[1e4, 1e4], &[1e6], 1, 1) >= 1e4 / MOST);
+    }
+
+    #[test]
+    fn what_a_picture_takes_is_told_by_the_newest_in_proportion() {
+        let told = |of_picture, planned| Cost { of_picture, planned };
+        let before =
+            [told(9.0, 1.0), told(2.0, 1.0), told(0.0, 1.0), told(4.0, 2.0), told(2.0, 1.0), told(6.0, 3.0)];
+        assert_eq!(
+            cost(before.into_iter(), 10.0),
+            Some(20.0),
+            "without the first, and one that tells nothing"
+        );
+        assert_eq!(cost([].into_iter(), 10.0), None);
+    }
+
+    #[test]
+    fn what_took_more_in_the_source_has_more() {
+        let lengths = [(10.0, 1_000_000), (10.0, 4_000_000), (5.0, 500_000)];
+        let planned = plan(1000.0, &lengths, true);
+        assert!((planned.iter().sum::<f64>() - 25_000.0).abs() < 1.0, "{planned:?}");
+        assert!((planned[1] / planned[0] - 4.0_f64.powf(TELLS)).abs() < 0.01, "{planned:?}");
+        assert!((planned[0] / planned[2] - 2.0).abs() < 0.01, "as hard, twice as long: {planned:?}");
+        assert_eq!(plan(1000.0, &lengths, false), [10_000.0, 10_000.0, 5_000.0]);
+        assert_eq!(plan(1000.0, &[(10.0, 0)], true), [10_000.0]);
+    }
+
+    #[test]
+    fn no_segment_starves_or_takes_it_all() {
+        let mut lengths = vec![(10.0, 1000); 30];
+        lengths[7].1 = 50_000_000;
+        lengths[8].1 = 0;
+        let planned = plan(1000.0, &lengths, true);
+        assert!(planned.iter().all(|bits| (2_400.0..=31_000.0).contains(bits)), "{planned:?}");
+        assert!((planned.iter().sum::<f64>() - 300_000.0).abs() < 1.0, "{planned:?}");
     }
 }

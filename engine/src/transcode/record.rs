@@ -1,8 +1,8 @@
 //! A file of coded packets that survives interruptions: exact times, and a sum that tells whether it is
 //! whole. A resumed job trusts nothing else.
 //!
-//! Little-endian: the magic; the codec's extradata behind its length; packets, each behind a 1; a 0, the
-//! number of packets and the SHA-256 of everything before it.
+//! Little-endian: the magic; the codec's extradata behind its length; packets, each behind a 1; a 0, a note,
+//! the number of packets and the SHA-256 of everything before it.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::base::{Error, ErrorKind, Result};
 
-const MAGIC: &[u8; 8] = b"VTRSEG01";
+const MAGIC: &[u8; 8] = b"VTRSEG02";
 /// No coded picture is larger: a length beyond it is damage.
 const MOST: u32 = 1 << 30;
 
@@ -59,6 +59,8 @@ pub(super) struct RecordWriter {
     target: PathBuf,
     sum: Sha256,
     count: u64,
+    /// What its maker would know of it later: see [`note`].
+    pub note: f64,
 }
 
 impl RecordWriter {
@@ -71,6 +73,7 @@ impl RecordWriter {
             target: target.to_owned(),
             sum: Sha256::new(),
             count: 0,
+            note: 0.0,
         };
         writer.put(MAGIC)?;
         writer.put(&(extradata.len() as u32).to_le_bytes())?;
@@ -93,14 +96,25 @@ impl RecordWriter {
 
     /// The file is whole and takes its name.
     pub fn commit(mut self) -> Result<()> {
-        let count = self.count.to_le_bytes();
+        self.end()?;
+        std::fs::rename(&self.hidden, &self.target).map_err(|e| disk(&self.target, &e))
+    }
+
+    /// The file is whole; it takes its name if `proved` likes what it holds.
+    pub fn commit_if(mut self, proved: impl FnOnce(RecordReader) -> Result<()>) -> Result<()> {
+        self.end()?;
+        proved(RecordReader::open(&self.hidden)?)?;
+        std::fs::rename(&self.hidden, &self.target).map_err(|e| disk(&self.target, &e))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let (note, count) = (self.note.to_le_bytes(), self.count.to_le_bytes());
         self.put(&[0])?;
+        self.put(&note)?;
         self.put(&count)?;
         let sum = self.sum.clone().finalize();
-        let target = self.target.clone();
-        let failed = |e: std::io::Error| disk(&target, &e);
-        self.file.write_all(&sum).and_then(|()| self.file.flush()).map_err(failed)?;
-        std::fs::rename(&self.hidden, &self.target).map_err(failed)
+        let written = self.file.write_all(&sum).and_then(|()| self.file.flush());
+        written.map_err(|e| disk(&self.target, &e))
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
@@ -191,16 +205,28 @@ fn damaged(path: &Path) -> Error {
 
 /// Bytes of all packets of a file that is whole.
 pub(super) fn payload(path: &Path) -> Result<u64> {
-    let fail = |e: std::io::Error| damaged(path).caused_by(e);
     let reader = RecordReader::open(path)?;
-    let mut file = File::open(path).map_err(fail)?;
-    let length = file.metadata().map_err(fail)?.len();
-    let mut count = [0; 8];
-    file.seek(SeekFrom::End(-40)).and_then(|_| file.read_exact(&mut count)).map_err(fail)?;
-    // Magic, length and extradata; the head of each packet; the end, the count and the sum.
-    let packets = u64::from_le_bytes(count).checked_mul(22);
-    let beside = packets.and_then(|heads| heads.checked_add(12 + reader.extradata.len() as u64 + 41));
+    let (length, _, packets) = tail(path).map_err(|e| damaged(path).caused_by(e))?;
+    // Magic, length and extradata; the head of each packet; the end, the note, the count and the sum.
+    let beside =
+        packets.checked_mul(22).and_then(|heads| heads.checked_add(12 + reader.extradata.len() as u64 + 49));
     beside.and_then(|beside| length.checked_sub(beside)).ok_or_else(|| damaged(path))
+}
+
+/// What the maker of a file that is whole wanted to know of it later.
+pub(super) fn note(path: &Path) -> Result<f64> {
+    Ok(tail(path).map_err(|e| damaged(path).caused_by(e))?.1)
+}
+
+/// A file's length, note and number of packets.
+fn tail(path: &Path) -> std::io::Result<(u64, f64, u64)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let (mut note, mut count) = ([0; 8], [0; 8]);
+    file.seek(SeekFrom::End(-48))?;
+    file.read_exact(&mut note)?;
+    file.read_exact(&mut count)?;
+    Ok((length, f64::from_le_bytes(note), u64::from_le_bytes(count)))
 }
 
 /// How many packets a file holds, if it is there and every byte of it is as it was written.
@@ -241,6 +267,7 @@ mod tests {
                 Record { pts: n.into(), duration: 1, key: n == 0, data: vec![n; usize::from(n) * 9] };
             writer.write(&record).unwrap();
         }
+        writer.note = 0.75;
         assert!(!path.exists(), "not before it is whole");
         writer.commit().unwrap();
         path
@@ -252,6 +279,7 @@ mod tests {
         let path = written(folder.path(), 20);
         assert_eq!(is_whole(&path), Some(20));
         assert_eq!(payload(&path).unwrap(), (0..20).map(|n| n * 9).sum::<u64>());
+        assert_eq!(note(&path).unwrap(), 0.75);
         let mut reader = RecordReader::open(&path).unwrap();
         assert_eq!(reader.extradata, b"sps");
         for n in 0..20u8 {

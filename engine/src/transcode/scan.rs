@@ -81,6 +81,11 @@ impl Footage {
         self.times.iter().flatten().filter(|t| (from..to).contains(*t)).count() as u64
     }
 
+    /// Its pictures are predicted from others: what they take tells how much moves in them.
+    pub fn predicts(&self) -> bool {
+        self.keys.len() < self.times.len()
+    }
+
     /// Ticks as seconds.
     pub fn seconds(&self, ticks: i64) -> f64 {
         ticks as f64 * self.time_base.0 as f64 / self.time_base.1 as f64

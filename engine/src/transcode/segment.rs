@@ -1,5 +1,5 @@
 //! One segment: its units decoded, edited, brought to the frame rate, scaled and encoded for each
-//! rendition, and what was encoded decoded again before it counts.
+//! rendition, and what was encoded decoded again before it takes its name.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,13 @@ use super::decoder::{PictureDecoder, Purpose};
 use super::edit::{Editor, PictureFormat, Scaler};
 use super::encoder::{self, PictureEncoder, Timing};
 use super::feed::Feed;
-use super::plan::{Plan, Rendition, Segment, tick_from};
+use super::plan::{Plan, Rendition, Segment, USUAL_GOP, tick_from};
+use super::proof::Proof;
 use super::rate;
-use super::record::{Record, RecordReader, RecordWriter, payload};
+use super::record::{Record, RecordWriter, note, payload};
 use super::scan::Footage;
 use super::spec::{RateSpec, TranscodeSpec};
+use super::steering::Course;
 use super::work::Work;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::evidence::Fingerprint;
@@ -66,7 +68,7 @@ impl Task {
         Timing {
             time_base: self.plan.out_base,
             frame_rate: self.plan.frame_rate,
-            cut: self.plan.segments.len() > 1,
+            steered: self.plan.lag.is_some(),
             aligned: self.plan.renditions.len() > 1
                 || matches!(self.spec.target, super::spec::Target::Hls { .. }),
         }
@@ -130,9 +132,6 @@ pub(super) fn run(
     editor.push(None, &mut |edited| lanes.take(edited))?;
     outcome.damaged = decoder.damaged;
     outcome.encoded = lanes.finish()?;
-    for rendition in 0..task.plan.renditions.len() {
-        verify(task, segment, rendition, outcome.encoded)?;
-    }
     Ok(Some(outcome))
 }
 
@@ -151,8 +150,13 @@ struct Lanes<'a> {
 struct Lane {
     scaler: Scaler,
     encoder: PictureEncoder,
+    made: Made,
+}
+
+/// Where packets of a rendition go: into their file, and to the proof.
+struct Made {
     file: RecordWriter,
-    rendition: usize,
+    proof: Proof,
 }
 
 impl<'a> Lanes<'a> {
@@ -161,14 +165,21 @@ impl<'a> Lanes<'a> {
         for (rendition, (planned, name)) in task.plan.renditions.iter().zip(&task.encoders).enumerate() {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
-            let rated = task.rated(rendition, segment.index)?;
-            let mut encoder = PictureEncoder::open(name, &rated, format, task.timing(), segment.threads)?;
+            let rated = task.levelled(rendition)?;
+            let threads = encoder::threads(name, segment.threads, task.encoders.len());
+            let mut encoder = PictureEncoder::open(name, &rated, format, task.timing(), threads)?;
+            if let Some(course) = task.course(rendition, segment)? {
+                encoder.steer(course);
+            }
             if segment.index > 0 && segment.pictures > PictureEncoder::MOST_HELD_BACK {
                 encoder.continues(name, &rated.encode);
             }
             let extradata = extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
-            lanes.push(Lane { scaler, encoder, file, rendition });
+            let (num, den) = task.plan.out_base;
+            let base = ff::Rational(num as i32, den as i32);
+            let proof = Proof::open(task.parameters(rendition, &extradata)?, base, segment.threads)?;
+            lanes.push(Lane { scaler, encoder, made: Made { file, proof } });
         }
         let tick = |pts: i64| match task.spec.frame_rate {
             Some(rate) => tick_from(task.plan.out_time(pts), task.footage.time_base, rate),
@@ -217,96 +228,93 @@ impl<'a> Lanes<'a> {
             scaled.set_pts(Some(time));
             // What the source made of it is no order to the encoder.
             scaled.set_kind(ff::picture::Type::None);
-            let file = &mut lane.file;
-            lane.encoder.push(Some(&scaled), &mut |packet| write(file, packet))?;
+            let made = &mut lane.made;
+            lane.encoder.push(Some(&scaled), &mut |packet| made.take(packet))?;
         }
         self.encoded += 1;
         Ok(())
     }
 
-    /// Encodes what is left and closes the files; how many pictures each has.
+    /// Encodes what is left; each file takes its name when all of it is proved. How many pictures each has.
     fn finish(mut self) -> Result<u64> {
         if self.task.spec.frame_rate.is_some() {
             self.fill(self.end_tick)?;
         }
-        for mut lane in self.lanes {
-            let file = &mut lane.file;
-            lane.encoder.push(None, &mut |packet| write(file, packet))?;
-            lane.file.commit()?;
-            tracing::trace!(rendition = lane.rendition, segment = self.segment.index, "encoded");
+        for lane in &mut self.lanes {
+            let made = &mut lane.made;
+            lane.encoder.push(None, &mut |packet| made.take(packet))?;
+        }
+        let (target, place) = (self.task.spec.target.path(), self.task.footage.seconds(self.segment.from));
+        for lane in self.lanes {
+            let Made { mut file, proof } = lane.made;
+            file.note = lane.encoder.cost();
+            // Both take memory that the proof can use.
+            drop((lane.encoder, lane.scaler));
+            file.commit_if(|file| match proof.end(file, self.encoded)? {
+                None => Ok(()),
+                Some(wrong) => {
+                    let subject = format!("{}, encoded at {place:.1} s", target.display());
+                    Err(Error::new(ErrorKind::Internal, subject, wrong))
+                }
+            })?;
         }
         Ok(self.encoded)
     }
 }
 
-fn write(file: &mut RecordWriter, packet: &ff::Packet) -> Result<()> {
-    let record = Record::of(packet)
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "encoder", "gives a packet without a time"))?;
-    file.write(&record)
-}
-
-/// Decodes what was encoded, from end to end: every picture must come out, in its place.
-pub(super) fn verify(task: &Task, segment: &Segment, rendition: usize, pictures: u64) -> Result<()> {
-    let path = task.work.segment(rendition, segment.index);
-    let wrong = |message: String| {
-        let place = task.footage.seconds(segment.from);
-        let subject = format!("{}, encoded at {place:.1} s", task.spec.target.path().display());
-        let _ = std::fs::remove_file(&path);
-        Err(Error::new(ErrorKind::Internal, subject, message))
-    };
-    let mut records = RecordReader::open(&path)?;
-    let (num, den) = task.plan.out_base;
-    let base = ff::Rational(num as i32, den as i32);
-    let parameters = task.parameters(rendition, &records.extradata)?;
-    let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;
-    let (mut written, mut seen) = (Vec::new(), Vec::new());
-    let mut sink = |frame: ff::frame::Video| {
-        seen.extend(frame.pts());
-        Ok(true)
-    };
-    let mut first_is_key = true;
-    while let Some(record) = records.next()? {
-        first_is_key &= record.key || !written.is_empty();
-        written.push(record.pts);
-        decoder.push(Some(&record.packet()), &mut sink)?;
+impl Made {
+    fn take(&mut self, packet: &ff::Packet) -> Result<()> {
+        let record = Record::of(packet)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "encoder", "gives a packet without a time"))?;
+        self.file.write(&record)?;
+        self.proof.note(record);
+        Ok(())
     }
-    decoder.push(None, &mut sink)?;
-    written.sort_unstable();
-    if !first_is_key {
-        return wrong("does not begin with a key frame".into());
-    }
-    if decoder.damaged > 0 {
-        return wrong(format!("{} of its pictures do not decode", decoder.damaged));
-    }
-    if written.len() as u64 != pictures || written != seen {
-        return wrong(format!("{pictures} pictures went in and {} came out", seen.len()));
-    }
-    Ok(())
 }
 
 impl Task {
-    /// A rendition with the rate that a segment of it is encoded at, from what those before it have.
-    fn rated(&self, rendition: usize, segment: usize) -> Result<Rendition> {
-        let mut rated = self.plan.renditions[rendition].clone();
-        let (true, RateSpec::Kbps(kbps)) = (self.makes_up(rendition), rated.encode.rate) else {
-            return Ok(rated);
-        };
-        rated.level = self.stream(rendition)?.level;
-        let asked = f64::from(kbps);
-        let length = |s: &Segment| self.footage.seconds(s.to - s.from);
-        let seconds: Vec<f64> = self.plan.segments.iter().map(length).collect();
-        let made: Vec<f64> = (0..self.plan.needs(segment))
-            .map(|known| Ok(payload(&self.work.segment(rendition, known))? as f64 * 8e-3))
-            .collect::<Result<_>>()?;
-        let mut known: Vec<(f64, f64)> = Vec::new();
-        for index in 0..made.len() {
-            let before = &known[..self.plan.needs(index)];
-            let given = rate::rate(asked, &rate::Before { seconds: &seconds, known: before, index }).round();
-            known.push((given * seconds[index], made[index]));
+    /// A rendition with the level that all its segments say.
+    fn levelled(&self, rendition: usize) -> Result<Rendition> {
+        let mut levelled = self.plan.renditions[rendition].clone();
+        if self.makes_up(rendition) {
+            levelled.level = self.stream(rendition)?.level;
         }
-        let given = rate::rate(asked, &rate::Before { seconds: &seconds, known: &known, index: segment });
-        rated.encode.rate = RateSpec::Kbps(given.round().max(1.0) as u32);
-        Ok(rated)
+        Ok(levelled)
+    }
+
+    /// What a segment of a rendition at an average rate is to become, from what those before it have.
+    fn course(&self, rendition: usize, segment: &Segment) -> Result<Option<Course>> {
+        let asked = &self.plan.renditions[rendition];
+        let (true, RateSpec::Kbps(kbps)) = (self.makes_up(rendition), asked.encode.rate) else {
+            return Ok(None);
+        };
+        let lag = self.plan.lag.unwrap_or_default();
+        let seconds = |s: &Segment| self.footage.seconds(s.to - s.from);
+        let lengths: Vec<(f64, u64)> = self.plan.segments.iter().map(|s| (seconds(s), s.bytes)).collect();
+        let planned = rate::plan(f64::from(kbps) * 1000.0, &lengths, self.footage.predicts());
+        let (mut made, mut told) = (Vec::new(), Vec::new());
+        for known in 0..self.plan.needs(segment.index) {
+            let path = self.work.segment(rendition, known);
+            made.push(payload(&path)? as f64 * 8.0);
+            told.push(note(&path)?);
+        }
+        let index = segment.index;
+        let pictures = |s: &Segment| match self.spec.frame_rate {
+            Some(rate) => (seconds(s) * rate.as_f64()).round() as u64,
+            None => s.pictures,
+        };
+        let of_picture = |s: &Segment| planned[s.index] / pictures(s).max(1) as f64;
+        let costs = told.iter().zip(&self.plan.segments);
+        let costs = costs.map(|(cost, s)| rate::Cost { of_picture: *cost, planned: of_picture(s) });
+        Ok(Some(Course {
+            bits: rate::bits(&planned, &made, lag, index),
+            pictures: pictures(segment),
+            rate: self.plan.frame_rate.as_f64(),
+            after_s: lengths[index + 1..].iter().map(|(seconds, _)| seconds).sum(),
+            gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
+            cost: rate::cost(costs, of_picture(segment)),
+            pixels: f64::from(asked.width) * f64::from(asked.height),
+        }))
     }
 
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
@@ -336,16 +344,16 @@ impl Task {
         let mut planned = self.plan.renditions[rendition].clone();
         let scaler = Scaler::new(&self.edited, planned.size)?;
         let name = self.encoders[rendition];
-        let open = |planned: &Rendition| -> Result<codec::Parameters> {
-            Ok(PictureEncoder::open(name, planned, scaler.output(), self.timing(), 1)?.parameters())
+        let open = |planned: &Rendition, timing| -> Result<codec::Parameters> {
+            Ok(PictureEncoder::open(name, planned, scaler.output(), timing, 1)?.parameters())
         };
-        let mut parameters = open(&planned)?;
+        let timing = self.timing();
         if self.makes_up(rendition) {
-            // x264 chooses the level from the rate too, and segments of unlike levels cannot be joined. Told
-            // a level, it may write other parameter sets than where it chose the same.
-            planned.level = encoder::h264_level(&extradata(&parameters));
-            parameters = open(&planned)?;
+            // x264 chooses the level from the rate too, which it is not told where it is steered.
+            let unsteered = open(&planned, Timing { steered: false, ..timing })?;
+            planned.level = encoder::h264_level(&extradata(&unsteered));
         }
+        let parameters = open(&planned, timing)?;
         let stream = Stream { parameters, level: planned.level };
         streams.insert(rendition, stream.clone());
         Ok(stream)
