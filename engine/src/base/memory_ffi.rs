@@ -28,15 +28,3 @@ pub fn keep_freed() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn memory_is_still_to_be_had() {
-        super::keep_freed();
-        for size in [1 << 10, 1 << 20, 1 << 26] {
-            assert!(vec![1_u8; size].iter().all(|byte| *byte == 1));
-        }
-        super::give_back();
-    }
-}

@@ -1,5 +1,7 @@
 //! libavcodec's encoders: opened by the plan, one for each rendition of each segment.
 
+use std::collections::VecDeque;
+
 use ff::codec::{self, threading};
 use ffmpeg_next as ff;
 
@@ -7,7 +9,7 @@ use super::edit::PictureFormat;
 use super::encoder_ffi;
 use super::plan::Rendition;
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
-use super::steering::{Course, Steering};
+use super::steering::{self, Course, Steering};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
 use crate::media::annex_b;
@@ -148,8 +150,9 @@ enum Quality {
     Stays,
     /// This one once a packet has come out: what is coded first has one of its own.
     ToCome(f64),
-    /// Steered, and set last; so much finer until a packet has come out.
-    Steered { steering: Box<Steering>, set: f64, finer: f64 },
+    /// Steered; what was set for as many pictures as are coded side by side, the oldest first, and so much finer
+    /// until a packet has come out.
+    Steered { steering: Box<Steering>, set: VecDeque<f64>, threads: usize, finer: f64 },
 }
 
 impl Drop for PictureEncoder {
@@ -230,7 +233,7 @@ impl PictureEncoder {
     /// Makes the first key frame as fine as later ones. With its macroblock tree, x264 makes the first of a
     /// stream as coarse as predicted pictures, and where little moves that stays until the next: no harm at
     /// the beginning of a job, but a segment in its middle would stand out. To be called before the first
-    /// picture, and only where more pictures come than [`Self::MOST_HELD_BACK`]: x264 is told with a later one
+    /// picture, and only where more pictures come than are [`held_back`]: x264 is told with a later one
     /// that the first is done. With several threads as many pictures are finer as there are threads. Does nothing
     /// for other encoders, rates and presets.
     pub fn continues(&mut self, name: &str, encode: &EncodeSpec) {
@@ -249,9 +252,9 @@ impl PictureEncoder {
 
     /// Steers to the average rate of a segment, where it was opened to be steered. To be called before the first
     /// picture.
-    pub fn steer(&mut self, course: Course) {
-        self.quality =
-            Quality::Steered { steering: Box::new(Steering::new(course)), set: NOMINAL, finer: 0.0 };
+    pub fn steer(&mut self, course: Course, threads: usize) {
+        let (steering, set) = (Box::new(Steering::new(course)), VecDeque::new());
+        self.quality = Quality::Steered { steering, set, threads: threads.max(1), finer: 0.0 };
     }
 
     /// What its pictures took on average, as if made at quality zero; zero where it was not steered.
@@ -261,10 +264,6 @@ impl PictureEncoder {
             _ => 0.0,
         }
     }
-
-    /// Pictures that x264 holds back at most: 60 of look-ahead with its slowest presets, a few of B-pictures,
-    /// and one for each thread.
-    pub const MOST_HELD_BACK: u64 = 100;
 
     /// What a container must know of the stream.
     pub fn parameters(&self) -> codec::Parameters {
@@ -282,9 +281,16 @@ impl PictureEncoder {
         };
         match frame {
             Some(frame) => {
-                if let Quality::Steered { steering, set, finer } = &mut self.quality {
-                    *set = steering.quality() - *finer;
-                    encoder_ffi::set_crf(&mut self.context, *set);
+                if let Quality::Steered { steering, set, threads, finer } = &mut self.quality {
+                    let quality = (steering.quality() - *finer).max(steering::BEST);
+                    if !encoder_ffi::set_crf(&mut self.context, quality) {
+                        let message = "cannot be steered to a rate; ask for a constant quality instead";
+                        return Err(Error::new(ErrorKind::Internal, self.subject.clone(), message));
+                    }
+                    set.push_back(quality);
+                    if set.len() > *threads {
+                        set.pop_front();
+                    }
                 }
                 self.context.send_frame(frame).map_err(failed)?;
                 self.pictures += 1;
@@ -304,8 +310,9 @@ impl PictureEncoder {
                             encoder_ffi::set_crf(&mut self.context, *crf);
                             self.quality = Quality::Stays;
                         }
-                        Quality::Steered { steering, set, finer } => {
-                            steering.note(packet.size(), packet.is_key(), *set);
+                        Quality::Steered { steering, set, finer, .. } => {
+                            let quality = set.front().copied().unwrap_or(NOMINAL);
+                            steering.note(packet.size(), packet.is_key(), quality);
                             *finer = 0.0;
                         }
                     }
@@ -325,8 +332,16 @@ fn steered(name: &str, encode: &EncodeSpec, timing: Timing) -> bool {
     timing.steered && name == "libx264" && matches!(encode.rate, RateSpec::Kbps(_))
 }
 
+/// Pictures that x264 holds back at most with so many threads: its look-ahead (`rc-lookahead` of the preset), up to
+/// eight B-pictures and what they are compared with, and one for each thread.
+pub(super) fn held_back(encode: &EncodeSpec, threads: usize) -> u64 {
+    const LOOK_AHEAD: [u64; 9] = [0, 0, 10, 20, 30, 40, 50, 60, 60];
+    let preset = PRESETS.iter().position(|p| *p == encode.preset).unwrap_or(LOOK_AHEAD.len() - 1);
+    LOOK_AHEAD[preset] + 10 + threads as u64
+}
+
 /// Whether x264 has its macroblock tree with these options.
-fn has_tree(encode: &EncodeSpec) -> bool {
+pub(super) fn has_tree(encode: &EncodeSpec) -> bool {
     PRESETS.iter().position(|p| *p == encode.preset) >= Some(2) && encode.gop != Some(1)
 }
 

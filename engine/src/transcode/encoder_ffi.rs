@@ -3,7 +3,7 @@
 
 use ffmpeg_next as ff;
 
-/// Sets x264's constant quality; it counts from the next picture that is sent. False where this encoder
+/// Sets x264's constant quality; it counts from the next picture that is coded, which was sent a look-ahead before. False where this encoder
 /// has no such option.
 pub(super) fn set_crf(encoder: &mut ff::encoder::video::Encoder, crf: f64) -> bool {
     // SAFETY: the context is open and its own, and so is its codec. Private data of a codec with a class begin

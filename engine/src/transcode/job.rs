@@ -17,7 +17,7 @@ use super::reader::{Read, nanos, ticks};
 use super::record::{Record, RecordWriter, is_whole};
 use super::report::{Evidence, JobPlan, JobReport, PlannedRendition, QueueOptions};
 use super::scan::{Footage, scan};
-use super::segment::{SegmentOutcome, Streams, Task, first_picture};
+use super::segment::{Came, SegmentOutcome, Streams, Task, first_picture};
 use super::sound::{Sound, SoundAction, SoundPlan, SoundRange};
 use super::spec::{Target, TranscodeSpec, VideoSpec};
 use super::work::{Work, check_free, take_name};
@@ -77,8 +77,8 @@ pub(super) fn prepare(
     let mut report = describe(&plan, &encoders, &footage);
     report.resumed_segments = done.iter().filter(|done| **done).count();
     report.warnings.extend(notes);
-    let (spec, streams) = (spec.clone(), Streams::default());
-    let task = Task { spec, footage, decoded, edited, plan, encoders, streams, feed, work, evidence };
+    let (spec, streams, came) = (spec.clone(), Streams::default(), Came::default());
+    let task = Task { spec, footage, decoded, edited, plan, encoders, streams, came, feed, work, evidence };
     Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
 }
 

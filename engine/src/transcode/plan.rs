@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::edit::{PictureFormat, target_size};
+use super::encoder;
 use super::scan::{Footage, Key};
 use super::sound::{SoundAction, SoundPlan};
 use super::spec::{
@@ -31,6 +32,8 @@ const LAST_THREADS: usize = 4;
 const VIDEO_SHARE: f64 = 0.985;
 /// What is left for sound that is copied and does not tell its rate.
 const COPIED_SOUND_KBPS: f64 = 128.0;
+/// A segment is steered to its rate where it has so many times the pictures that its encoder holds back.
+const STEERED: u64 = 3;
 /// A cut this close to a key frame, in seconds, is on it.
 const ON_KEY: f64 = 0.001;
 
@@ -51,6 +54,8 @@ pub(super) struct Segment {
     pub threads: usize,
     /// Bytes of its units.
     pub bytes: u64,
+    /// And of those of its pictures, about.
+    pub shown_bytes: u64,
 }
 
 /// One size and quality of the result.
@@ -81,8 +86,8 @@ pub(super) struct Plan {
     pub frame_rate: Ratio,
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
-    /// A segment's rate depends on those before it, but for so many; `None` where no average rate of H.264
-    /// is asked for, or there is one segment.
+    /// A segment's rate depends on those before it, but for so many; `None` where x264 makes nothing at an average
+    /// rate, or there is one segment, or too few pictures in each.
     pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
@@ -175,6 +180,10 @@ pub(super) fn decide(
     // twice as long as the next two.
     let makes_up = renditions.iter().any(Rendition::makes_up);
     let lag = (copy.is_none() && makes_up && segments.len() > 1).then_some(share.max(2));
+    // What an encoder still holds back when its last picture comes cannot be steered any more.
+    let fewest = segments.iter().map(|s| made_of(s, spec.frame_rate, footage)).min().unwrap_or(0);
+    let steerable = |r: &Rendition| !r.makes_up() || fewest >= STEERED * encoder::held_back(&r.encode, share);
+    let lag = lag.filter(|_| renditions.iter().all(steerable));
     Ok(Plan {
         copy,
         reason,
@@ -188,6 +197,14 @@ pub(super) fn decide(
         sound,
         warnings,
     })
+}
+
+/// Pictures that come out of a segment.
+pub(super) fn made_of(segment: &Segment, frame_rate: Option<Ratio>, footage: &Footage) -> u64 {
+    match frame_rate {
+        Some(rate) => (footage.seconds(segment.to - segment.from) * rate.as_f64()).round() as u64,
+        None => segment.pictures,
+    }
 }
 
 /// The first tick of a frame rate that is not before a time, both from zero. A time that is at most a
@@ -378,6 +395,9 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
         let until = last_unit(footage, cut.unit, end, next);
         let after = next.or_else(|| footage.keys.iter().find(|key| key.pts >= to && key.unit > cut.unit));
         let bytes_end = after.map_or(footage.unit_bytes, |key| key.bytes);
+        let (bytes, span) =
+            (bytes_end.saturating_sub(cut.bytes), after.map_or(footage.end, |key| key.pts) - cut.pts);
+        let shown = ((end - begin) as f64 / span.max(1) as f64).min(1.0);
         let before = footage.keys.iter().rev().find(|k| k.unit < cut.unit);
         segments.push(Segment {
             index,
@@ -387,7 +407,8 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
             to: end,
             pictures: footage.pictures(begin, end),
             threads: 1,
-            bytes: bytes_end.saturating_sub(cut.bytes),
+            bytes,
+            shown_bytes: (bytes as f64 * shown) as u64,
         });
     }
     segments
@@ -413,6 +434,7 @@ fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
         pictures,
         threads: 1,
         bytes: footage.unit_bytes,
+        shown_bytes: footage.unit_bytes,
     }]
 }
 

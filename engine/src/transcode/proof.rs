@@ -37,7 +37,8 @@ impl Proof {
     /// # Errors
     /// `Missing` where libavcodec has no decoder for them.
     pub fn open(parameters: codec::Parameters, base: ff::Rational, threads: usize) -> Result<Proof> {
-        let decoder = PictureDecoder::open(parameters, base, 1, Purpose::Proof)?;
+        // A fourth of what encodes is enough to keep up with it.
+        let decoder = PictureDecoder::open(parameters, base, threads.div_ceil(4), Purpose::Proof)?;
         let mut decoded = Decoded { decoder, written: Vec::new(), seen: Vec::new(), begins_with_key: true };
         if threads <= 1 {
             return Ok(Proof::After(Box::new(decoded)));
@@ -62,7 +63,7 @@ impl Proof {
         }
     }
 
-    /// Says what is wrong with what `pictures` became and `file` holds, if anything is.
+    /// Says what is wrong with what `pictures` became, if anything is; `file` holds the packets.
     pub fn end(self, mut file: RecordReader, pictures: u64) -> Result<Option<String>> {
         let decoded = match self {
             Proof::After(mut decoded) => {

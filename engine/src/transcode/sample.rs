@@ -7,7 +7,7 @@ use super::job::Looked;
 use super::plan::Segment;
 use super::record::RecordReader;
 use super::report::Prediction;
-use super::segment::{self, Streams, Task};
+use super::segment::{self, Came, Streams, Task};
 use super::spec::{RateSpec, Target, TranscodeSpec};
 use super::work::Work;
 use crate::base::{Result, Shutdown, cpu};
@@ -44,10 +44,21 @@ pub(super) fn predict(
         let Looked { footage, decoded, edited, mut plan, encoders, feed, .. } = looked;
         // A sample knows of no segment before it.
         plan.lag = None;
-        let (streams, evidence) = (Streams::default(), None);
+        let (streams, came, evidence) = (Streams::default(), Came::default(), None);
         let spec_of = spec.clone();
-        let task =
-            Task { spec: spec_of, footage, decoded, edited, plan, encoders, streams, feed, work, evidence };
+        let task = Task {
+            spec: spec_of,
+            footage,
+            decoded,
+            edited,
+            plan,
+            encoders,
+            streams,
+            came,
+            feed,
+            work,
+            evidence,
+        };
         let samples = samples(&task);
         let mut seen = Vec::new();
         for sample in &samples {

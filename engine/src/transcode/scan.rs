@@ -83,7 +83,7 @@ impl Footage {
 
     /// Its pictures are predicted from others: what they take tells how much moves in them.
     pub fn predicts(&self) -> bool {
-        self.keys.len() < self.times.len()
+        self.keys.len() * 2 < self.times.len()
     }
 
     /// Ticks as seconds.

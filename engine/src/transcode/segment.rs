@@ -11,7 +11,7 @@ use super::decoder::{PictureDecoder, Purpose};
 use super::edit::{Editor, PictureFormat, Scaler};
 use super::encoder::{self, PictureEncoder, Timing};
 use super::feed::Feed;
-use super::plan::{Plan, Rendition, Segment, USUAL_GOP, tick_from};
+use super::plan::{Plan, Rendition, Segment, USUAL_GOP, made_of, tick_from};
 use super::proof::Proof;
 use super::rate;
 use super::record::{Record, RecordWriter, note, payload};
@@ -35,6 +35,7 @@ pub(super) struct Task {
     pub encoders: Vec<&'static str>,
     /// What encoders at the rates that were asked for say of their streams, once it was asked.
     pub streams: Streams,
+    pub came: Came,
     pub feed: Feed,
     pub work: Work,
     /// What the source held before anything was read of it, where evidence is made.
@@ -44,6 +45,9 @@ pub(super) struct Task {
 /// One for each rendition. Opening an encoder takes tens of megabytes, which the kernel clears first.
 #[derive(Default)]
 pub(super) struct Streams(Mutex<HashMap<usize, Stream>>);
+
+/// Bits and cost of finished segments, by rendition and segment: there may be thousands of them.
+pub(super) type Came = Mutex<HashMap<(usize, usize), (f64, f64)>>;
 
 /// What an encoder says, and the level that it was told.
 #[derive(Clone)]
@@ -169,9 +173,10 @@ impl<'a> Lanes<'a> {
             let threads = encoder::threads(name, segment.threads, task.encoders.len());
             let mut encoder = PictureEncoder::open(name, &rated, format, task.timing(), threads)?;
             if let Some(course) = task.course(rendition, segment)? {
-                encoder.steer(course);
+                encoder.steer(course, threads);
             }
-            if segment.index > 0 && segment.pictures > PictureEncoder::MOST_HELD_BACK {
+            let pictures = made_of(segment, task.spec.frame_rate, &task.footage);
+            if segment.index > 0 && pictures > encoder::held_back(&rated.encode, threads) {
                 encoder.continues(name, &rated.encode);
             }
             let extradata = extradata(&encoder.parameters());
@@ -290,31 +295,42 @@ impl Task {
         };
         let lag = self.plan.lag.unwrap_or_default();
         let seconds = |s: &Segment| self.footage.seconds(s.to - s.from);
-        let lengths: Vec<(f64, u64)> = self.plan.segments.iter().map(|s| (seconds(s), s.bytes)).collect();
+        let lengths: Vec<(f64, u64)> =
+            self.plan.segments.iter().map(|s| (seconds(s), s.shown_bytes)).collect();
         let planned = rate::plan(f64::from(kbps) * 1000.0, &lengths, self.footage.predicts());
         let (mut made, mut told) = (Vec::new(), Vec::new());
         for known in 0..self.plan.needs(segment.index) {
-            let path = self.work.segment(rendition, known);
-            made.push(payload(&path)? as f64 * 8.0);
-            told.push(note(&path)?);
+            let (bits, cost) = self.came(rendition, known)?;
+            made.push(bits);
+            told.push(cost);
         }
         let index = segment.index;
-        let pictures = |s: &Segment| match self.spec.frame_rate {
-            Some(rate) => (seconds(s) * rate.as_f64()).round() as u64,
-            None => s.pictures,
-        };
+        let pictures = |s: &Segment| made_of(s, self.spec.frame_rate, &self.footage);
         let of_picture = |s: &Segment| planned[s.index] / pictures(s).max(1) as f64;
         let costs = told.iter().zip(&self.plan.segments);
         let costs = costs.map(|(cost, s)| rate::Cost { of_picture: *cost, planned: of_picture(s) });
         Ok(Some(Course {
             bits: rate::bits(&planned, &made, lag, index),
             pictures: pictures(segment),
-            rate: self.plan.frame_rate.as_f64(),
+            rate: pictures(segment) as f64 / seconds(segment).max(1e-3),
             after_s: lengths[index + 1..].iter().map(|(seconds, _)| seconds).sum(),
             gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
             cost: rate::cost(costs, of_picture(segment)),
             pixels: f64::from(asked.width) * f64::from(asked.height),
+            tree: encoder::has_tree(&asked.encode),
         }))
+    }
+
+    /// Bits of a finished segment of a rendition, and what its encoder noted of a picture's cost.
+    fn came(&self, rendition: usize, segment: usize) -> Result<(f64, f64)> {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = came.get(&(rendition, segment)) {
+            return Ok(*known);
+        }
+        let path = self.work.segment(rendition, segment);
+        let known = (payload(&path)? as f64 * 8.0, note(&path)?);
+        came.insert((rendition, segment), known);
+        Ok(known)
     }
 
     /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
