@@ -56,7 +56,9 @@ fn two_viewers_see_the_camera_move_and_begin_with_a_key_frame() {
         assert!(seen.iter().all(|l| l.whole && l.code.is_some_and(|c| c.camera == 1)), "{seen:?}");
         assert!(frames(&seen).len() >= 20, "the camera moves: {:?}", frames(&seen));
         let (next, after) = (viewing.units.recv().unwrap(), viewing.units.recv().unwrap());
-        assert_eq!((after.time - next.time) % 3600, 0, "whole pictures of 25 a second in 90 kHz");
+        // The wall moves its ticks by a fraction of a millisecond, to where its cameras' pictures wait least.
+        let off = (after.time - next.time + 1800) % 3600;
+        assert!(off.abs_diff(1800) < 90, "whole pictures of 25 a second in 90 kHz: {off}");
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) struct RecordWriter {
     target: PathBuf,
     sum: Sha256,
     count: u64,
-    /// What its maker would know of it later: see [`note`].
+    /// What its maker wants to know of it later: see [`note`].
     pub note: f64,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Task {
     pub plan: Plan,
     /// libavcodec's names of the encoders, one for each rendition.
     pub encoders: Vec<&'static str>,
-    /// What encoders at the rates that were asked for say of their streams, once it was asked.
+    /// What encoders say of their streams, once it was asked.
     pub streams: Streams,
     pub came: Came,
     pub feed: Feed,
@@ -351,7 +351,7 @@ impl Task {
             && self.encoders[rendition] == "libx264"
     }
 
-    /// What an encoder of a rendition says of its stream, at the rate that was asked for.
+    /// What an encoder of a rendition says of its stream, and the level that belongs to its rate.
     fn stream(&self, rendition: usize) -> Result<Stream> {
         let mut streams = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = streams.get(&rendition) {
