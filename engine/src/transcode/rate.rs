@@ -70,15 +70,15 @@ pub(super) fn bits(planned: &[f64], made: &[f64], lag: usize, index: usize) -> f
     let all: f64 = planned.iter().sum();
     let (mut asked, mut known): (Vec<f64>, usize) = (Vec::new(), 0);
     let (mut came, mut before) = (0.0, 0.0);
-    for at in 0..=index {
+    for (at, bits) in planned.iter().enumerate().take(index + 1) {
         while known < at.saturating_sub(lag).min(made.len()) {
             came += made[known];
             known += 1;
         }
         let over = came + asked[known..].iter().sum::<f64>() - before;
         let part: f64 = over / (all - before).max(1e-3);
-        asked.push(planned[at] * (1.0 - part).clamp(1.0 / MOST, MOST));
-        before += planned[at];
+        asked.push(bits * (1.0 - part).clamp(1.0 / MOST, MOST));
+        before += bits;
     }
     asked[index]
 }
