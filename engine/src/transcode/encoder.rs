@@ -7,7 +7,7 @@ use ffmpeg_next as ff;
 
 use super::edit::PictureFormat;
 use super::encoder_ffi;
-use super::plan::Rendition;
+use super::plan::{Rendition, USUAL_GOP};
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
 use super::steering::{self, Course, Steering};
 use crate::base::{Error, ErrorKind, Result};
@@ -369,7 +369,7 @@ fn options(name: &str, encode: &EncodeSpec, timing: Timing, threads: usize) -> f
         _ if steered(name, encode, timing) => Some(format!("{NOMINAL}")),
         _ => None,
     };
-    let gop = encode.gop.unwrap_or(250);
+    let gop = encode.gop.unwrap_or(USUAL_GOP);
     match name {
         "libx264" | "libx265" => {
             options.set("preset", &encode.preset);
