@@ -52,8 +52,10 @@ fn pictures() -> impl Strategy<Value = Draw> {
     let layout = (prop_oneof![Just(Chroma::I420), Just(Chroma::Nv12)], 0..9usize, 0..6usize, any::<u32>());
     // Equal, twice or three times the size, or any other.
     let scale = prop_oneof![3 => Just(1u32), 1 => 2..4u32, 1 => Just(0)];
-    (0..W / 2, 0..H / 2, 1..W / 2, 1..H / 2, scale, 1..200u32, 1..120u32, layout).prop_map(
-        |(x, y, width, height, scale, w, h, (chroma, pad, color, seed))| {
+    // Mostly of any size, sometimes a dot of many samples a pixel.
+    let sides = prop_oneof![5 => (1..W / 2, 1..H / 2), 1 => (1..3u32, 1..3u32)];
+    (0..W / 2, 0..H / 2, sides, scale, 1..200u32, 1..120u32, layout).prop_map(
+        |(x, y, (width, height), scale, w, h, (chroma, pad, color, seed))| {
             let dest = PixelRect::new(2 * x, 2 * y, 2 * width.min(W / 2 - x), 2 * height.min(H / 2 - y));
             let size = if scale > 0 { (dest.width * scale, dest.height * scale) } else { (w, h) };
             let frame = frame_of(size, chroma, pad, COLORIMETRIES[color], |plane, x, y| {

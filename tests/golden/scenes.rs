@@ -293,3 +293,27 @@ fn what_is_outside_the_damage_stays_from_plan_to_plan() {
     paint(&mut want, &second);
     check("damage", &[first, second, nothing], &want, None);
 }
+
+#[test]
+fn a_picture_of_many_samples_a_pixel_takes_them_all() {
+    for (color, chroma) in COLORIMETRIES.into_iter().zip([Chroma::I420, Chroma::Nv12].into_iter().cycle()) {
+        let dots = |to| picture(frame_of((501, 377), chroma, 3, color, busy), 40, 30, to, 2);
+        check_painted(&format!("a dot of {color:?}"), vec![dots(2)]);
+        check_painted(&format!("two dots of {color:?}"), vec![dots(4)]);
+    }
+}
+
+#[test]
+fn many_scaled_pictures_in_one_place_are_each_drawn_whole() {
+    // More turns of loops than one dispatch is given, from pictures of which each has few enough.
+    let draws = (0..30u32)
+        .map(|n| {
+            let frame =
+                frame_of((160 + n, 120), Chroma::I420, 0, COLORIMETRIES[n as usize % 6], |plane, x, y| {
+                    busy(plane, x + n, y)
+                });
+            picture(frame, 64 + 2 * (n % 8), 16 + 2 * (n / 8), 14, 8)
+        })
+        .collect();
+    check_painted("heap", draws);
+}

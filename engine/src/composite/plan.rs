@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::fit::PixelRect;
+use crate::fit::{FitMode, FitSpec, PixelRect, Scratch, fit};
 use crate::media::Frame;
 
 /// A colour of the canvas: BT.709, limited range.
@@ -84,6 +84,19 @@ pub enum Draw {
         /// Multiplies the coverage: 255 leaves it as it is.
         alpha: u8,
     },
+}
+
+impl Draw {
+    /// The picture of a [`Draw::Picture`] scaled to its destination by the fit room; `None` for other
+    /// draws and for a destination that is empty or has odd sides, which no executor draws.
+    pub(super) fn fitted(&self, scratch: &mut Scratch) -> Option<Frame> {
+        let Draw::Picture { frame, dest } = self else { return None };
+        if dest.is_empty() || dest.width % 2 != 0 || dest.height % 2 != 0 {
+            return None;
+        }
+        let spec = FitSpec::whole(dest.width, dest.height, FitMode::Stretch);
+        Some(fit(frame, &spec, &[], scratch).frame)
+    }
 }
 
 /// All the steps that bring a canvas up to date, in order.

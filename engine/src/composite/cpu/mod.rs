@@ -18,7 +18,6 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::fit::{PixelRect, Scratch};
 use crate::media::{Frame, FrameMeta};
 use canvas::{Band, Canvas};
-use picture::Prepared;
 use pool::BufferPool;
 
 /// From this much work on (in bytes of picture to copy), a plan is drawn by all threads of rayon's
@@ -104,13 +103,13 @@ impl Compositor for CpuCompositor {
 
 impl CpuCompositor {
     /// Scales every picture that is not at its size yet, so that bands only copy and convert.
-    fn prepare(&mut self, draws: &[Draw], clips: &[PixelRect], parallel: bool) -> Vec<Option<Prepared>> {
+    fn prepare(&mut self, draws: &[Draw], clips: &[PixelRect], parallel: bool) -> Vec<Option<Frame>> {
         let needs_scaling = |draw: &Draw| {
             matches!(draw, Draw::Picture { frame, dest }
             if (frame.width(), frame.height()) != (dest.width, dest.height) && touches(dest, clips))
         };
         let prepared = |scratch: &mut Scratch, draw: &Draw| {
-            if needs_scaling(draw) { Prepared::new(draw, scratch) } else { None }
+            if needs_scaling(draw) { draw.fitted(scratch) } else { None }
         };
         if parallel && draws.iter().filter(|d| needs_scaling(d)).count() > 1 {
             draws.par_iter().map_init(Scratch::default, prepared).collect()
@@ -153,7 +152,7 @@ fn work(draw: &Draw, clips: &[PixelRect]) -> u64 {
     }
 }
 
-fn draw_band(band: &mut Band<'_>, draws: &[Draw], prepared: &[Option<Prepared>], clips: &[PixelRect]) {
+fn draw_band(band: &mut Band<'_>, draws: &[Draw], prepared: &[Option<Frame>], clips: &[PixelRect]) {
     let rows = band.rect();
     let clips: Vec<_> = clips.iter().map(|c| c.intersect(&rows)).filter(|c| !c.is_empty()).collect();
     for (draw, prepared) in draws.iter().zip(prepared) {
@@ -164,7 +163,7 @@ fn draw_band(band: &mut Band<'_>, draws: &[Draw], prepared: &[Option<Prepared>],
                 }
             }
             Draw::Picture { frame, dest } => {
-                let frame = prepared.as_ref().map_or(frame, Prepared::frame);
+                let frame = prepared.as_ref().unwrap_or(frame);
                 for clip in &clips {
                     picture::picture(band, frame, dest, clip);
                 }

@@ -1,32 +1,10 @@
-//! A picture at its place: scaled by the fit room where it is not at its size yet, then rows copied,
-//! converted where its colours differ from the canvas's.
+//! A picture of its destination's size at its place: rows copied, converted where its colours differ from
+//! the canvas's.
 
 use super::canvas::Band;
 use super::convert::Converter;
-use crate::composite::plan::Draw;
-use crate::fit::{FitMode, FitSpec, PixelRect, Scratch, fit};
+use crate::fit::PixelRect;
 use crate::media::{Chroma, Frame};
-
-/// A picture that had to be scaled to its destination first.
-#[derive(Debug)]
-pub(super) struct Prepared(Frame);
-
-impl Prepared {
-    /// The scaled picture of a [`Draw::Picture`]; `None` for other draws and for a destination that
-    /// is empty or has odd sides, which no executor draws.
-    pub(super) fn new(draw: &Draw, scratch: &mut Scratch) -> Option<Prepared> {
-        let Draw::Picture { frame, dest } = draw else { return None };
-        if dest.is_empty() || dest.width % 2 != 0 || dest.height % 2 != 0 {
-            return None;
-        }
-        let spec = FitSpec::whole(dest.width, dest.height, FitMode::Stretch);
-        Some(Prepared(fit(frame, &spec, &[], scratch).frame))
-    }
-
-    pub(super) fn frame(&self) -> &Frame {
-        &self.0
-    }
-}
 
 /// Draws `frame`, which has the size of `dest` (even edges), within `clip` (even edges, inside the
 /// band).

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::base::{Error, ErrorKind, Result};
 use crate::composite::color::{Affine, CANVAS};
 use crate::composite::plan::{Bitmap, CompositePlan, Draw, Yuv};
-use crate::fit::PixelRect;
+use crate::fit::{PixelRect, Scratch};
 use crate::media::{Chroma, Frame};
 
 /// Width of a bin in pixels: 8 invocations of 8 pixels.
@@ -16,6 +16,12 @@ pub const BIN_WIDTH: u32 = 64;
 pub const BIN_HEIGHT: u32 = 16;
 /// Widest and highest picture, bitmap and canvas: keeps the shader's 32-bit products exact.
 pub const MAX_SIZE: u32 = 16384;
+/// Turns of loops that one dispatch may ask of one invocation: llvmpipe ends all loops of a shader
+/// after 65,535 (Mesa, `LP_MAX_TGSI_LOOP_ITERATIONS`), and a driver's watchdog any dispatch that
+/// lasts. Some are left for the items of a bin.
+const MAX_TURNS: u64 = 60_000;
+/// Turns from which a picture is scaled on the CPU, which also spares its upload.
+const MAX_PICTURE_TURNS: u64 = 16_000;
 /// Bytes of nothing before the first upload: the shader reads up to 7 bytes before a row and drops them.
 const MARGIN: usize = 8;
 
@@ -76,6 +82,8 @@ pub struct Batch {
     pub uploads: Vec<Upload>,
     /// Bytes that `uploads` take, with margins.
     pub bytes: usize,
+    /// At most how many turns of loops its scaled pictures take in one invocation.
+    turns: u64,
     /// The shader's `bins`: the bins first, then the items' numbers.
     pub bins: Vec<u32>,
     /// How many bins.
@@ -176,14 +184,24 @@ impl Batch {
     }
 }
 
-/// The batches that draw a plan, one after the other; one, unless its uploads exceed `budget` bytes.
+/// The batches that draw a plan, one after the other; one, unless its uploads exceed `budget` bytes or
+/// its scaled pictures [`MAX_TURNS`].
 pub fn lower(plan: &CompositePlan, budget: usize) -> Result<Vec<Batch>> {
     let canvas = PixelRect::new(0, 0, plan.width, plan.height);
     let damage: Vec<PixelRect> =
         plan.damage.iter().map(|rect| rect.intersect(&canvas)).filter(|rect| !rect.is_empty()).collect();
     let mut batches = vec![Batch::default()];
+    let mut scratch = Scratch::default();
     for draw in &plan.draws {
         let place = place_of(draw)?;
+        let turns = turns_of(draw);
+        let fitted = match draw {
+            Draw::Picture { dest, .. } if turns > MAX_PICTURE_TURNS => {
+                draw.fitted(&mut scratch).map(|frame| Draw::Picture { frame, dest: *dest })
+            }
+            _ => None,
+        };
+        let (draw, turns) = fitted.as_ref().map_or((draw, turns), |fitted| (fitted, 0));
         let parts: Vec<PixelRect> = damage.iter().filter_map(|rect| place.within(rect)).collect();
         let mut shared = None;
         for part in parts {
@@ -198,10 +216,13 @@ pub fn lower(plan: &CompositePlan, budget: usize) -> Result<Vec<Batch>> {
                 ));
             }
             let mut batch = batches.len() - 1;
-            if shared.is_none() && batches[batch].bytes + most > budget {
+            let laden = shared.is_none() && batches[batch].bytes + most > budget;
+            if laden || batches[batch].turns + turns > MAX_TURNS {
                 batches.push(Batch::default());
                 batch += 1;
+                shared = None;
             }
+            batches[batch].turns += turns;
             let item = lower_part(&mut batches[batch], draw, &place, part, &mut shared);
             batches[batch].items.push(item);
         }
@@ -301,6 +322,19 @@ fn frame_bytes(frame: &Frame, rows: usize) -> usize {
 
 fn is_copy(frame: &Frame, dest: &PixelRect) -> bool {
     frame.width() == dest.width && frame.height() == dest.height
+}
+
+/// At most how many turns the shader's loops take in one invocation for a draw: 16 lumas and 8 chromas,
+/// each from a footprint of the source; a chroma axis has the ratio of its luma axis.
+fn turns_of(draw: &Draw) -> u64 {
+    match draw {
+        Draw::Picture { frame, dest } if !is_copy(frame, dest) && !dest.is_empty() => {
+            let rows = u64::from(frame.height().div_ceil(dest.height)) + 1;
+            let columns = u64::from(frame.width().div_ceil(dest.width)) + 1;
+            24 * (rows * (columns + 1) + 1)
+        }
+        _ => 0,
+    }
 }
 
 /// One part of a draw. `shared` keeps what all parts of one draw read, uploaded with the first.
