@@ -32,7 +32,7 @@ const LAST_THREADS: usize = 4;
 const VIDEO_SHARE: f64 = 0.985;
 /// What is left for sound that is copied and does not tell its rate.
 const COPIED_SOUND_KBPS: f64 = 128.0;
-/// A segment is steered to its rate where it has so many times the pictures that its encoder holds back.
+/// A segment that is steered to its rate has at least so many times the pictures that its encoder holds back.
 const STEERED: u64 = 3;
 /// A cut this close to a key frame, in seconds, is on it.
 const ON_KEY: f64 = 0.001;
@@ -87,7 +87,7 @@ pub(super) struct Plan {
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
     /// A segment's rate depends on those before it, but for so many; `None` where x264 makes nothing at an average
-    /// rate, or there is one segment, or too few pictures in each.
+    /// rate, or there is one segment.
     pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
@@ -160,7 +160,10 @@ pub(super) fn decide(
             let most = segment_ticks(footage, usual, f64::from(gop) / frame_rate.as_f64().max(0.01));
             let whole = range.1 - range.0;
             let most = if whole <= footage.ticks(WHOLE) { whole.max(most) } else { most };
-            segments(footage, range, most, share)
+            // What an encoder still holds back when its last picture comes cannot be steered any more.
+            let held = renditions.iter().filter(|r| r.makes_up());
+            let held = held.map(|r| encoder::held_back(&r.encode, share)).max().unwrap_or(0);
+            segments(footage, range, most, share, (STEERED * held, spec.frame_rate))
         }
     };
     if segments.iter().all(|s| s.pictures == 0) {
@@ -180,10 +183,6 @@ pub(super) fn decide(
     // twice as long as the next two.
     let makes_up = renditions.iter().any(Rendition::makes_up);
     let lag = (copy.is_none() && makes_up && segments.len() > 1).then_some(share.max(2));
-    // What an encoder still holds back when its last picture comes cannot be steered any more.
-    let fewest = segments.iter().map(|s| made_of(s, spec.frame_rate, footage)).min().unwrap_or(0);
-    let steerable = |r: &Rendition| !r.makes_up() || fewest >= STEERED * encoder::held_back(&r.encode, share);
-    let lag = lag.filter(|_| renditions.iter().all(steerable));
     Ok(Plan {
         copy,
         reason,
@@ -201,9 +200,14 @@ pub(super) fn decide(
 
 /// Pictures that come out of a segment.
 pub(super) fn made_of(segment: &Segment, frame_rate: Option<Ratio>, footage: &Footage) -> u64 {
+    made(footage, segment.from..segment.to, segment.pictures, frame_rate)
+}
+
+/// Pictures that come out of a range of the source that shows so many.
+fn made(footage: &Footage, ticks: std::ops::Range<i64>, shown: u64, frame_rate: Option<Ratio>) -> u64 {
     match frame_rate {
-        Some(rate) => (footage.seconds(segment.to - segment.from) * rate.as_f64()).round() as u64,
-        None => segment.pictures,
+        Some(rate) => (footage.seconds(ticks.end - ticks.start) * rate.as_f64()).round() as u64,
+        None => shown,
     }
 }
 
@@ -364,17 +368,29 @@ fn segment_ticks(footage: &Footage, usual: Duration, gop_seconds: f64) -> i64 {
 
 /// Equal parts, as many as bring each below `most`: rounds of all `share` workers, and a few that are made
 /// last with several threads each, so that none idles while another makes the last one. Each begins at the
-/// key frame that is nearest.
-fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) -> Vec<Segment> {
+/// key frame that is nearest, and of each at least so many pictures come, at a frame rate where one is asked for.
+fn segments(
+    footage: &Footage,
+    (from, to): (i64, i64),
+    most: i64,
+    share: usize,
+    (least, rate): (u64, Option<Ratio>),
+) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
+    let mut shown: Vec<i64> = footage.times.iter().flatten().copied().collect();
+    shown.sort_unstable();
+    let before = |time: i64| shown.partition_point(|t| *t < time) as u64;
+    let pictures = |from: i64, to: i64| before(to) - before(from).min(before(to));
+    let made = |from: i64, to: i64| made(footage, from..to, pictures(from, to), rate);
     // A tenth more than a whole number of parts is no reason for another.
     let most = most.max(10);
-    let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1).max(1);
+    let parts = u64::try_from((to - from - most / 10 + most - 1) / most).unwrap_or(1);
+    let parts = parts.min(made(from, to) / least.max(1)).max(1);
     let last = last_ones(share);
     let rounds = last + parts.saturating_sub(last).max(1).next_multiple_of(share.max(1) as u64);
     // Many workers make the parts of a short job with several threads each, instead of ever shorter ones.
     let is_long = (to - from) / i64::try_from(rounds).unwrap_or(i64::MAX) >= most / 4;
-    let parts = if parts > 1 && is_long { rounds } else { parts };
+    let parts = if parts > 1 && is_long && made(from, to) / rounds >= least { rounds } else { parts };
     let inside: Vec<Key> = footage.keys.iter().copied().filter(|k| k.pts > from && k.pts < to).collect();
     let mut cuts = vec![key_before(footage, from)];
     let mut next_key = 0;
@@ -385,7 +401,9 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
             next_key += 1;
         }
         let Some(key) = inside.get(next_key) else { break };
-        if cuts.last().is_some_and(|last| last.unit < key.unit) {
+        let this = if cuts.len() > 1 { cuts[cuts.len() - 1].pts } else { from };
+        let enough = made(this, key.pts) >= least && made(key.pts, to) >= least;
+        if enough && cuts.last().is_some_and(|last| last.unit < key.unit) {
             cuts.push(*key);
         }
     }
@@ -398,14 +416,14 @@ fn segments(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize) 
         let (bytes, span) =
             (bytes_end.saturating_sub(cut.bytes), after.map_or(footage.end, |key| key.pts) - cut.pts);
         let shown = ((end - begin) as f64 / span.max(1) as f64).min(1.0);
-        let before = footage.keys.iter().rev().find(|k| k.unit < cut.unit);
+        let before = footage.keys.partition_point(|k| k.unit < cut.unit).checked_sub(1);
         segments.push(Segment {
             index,
             units: cut.unit..until,
-            neighbours_from: before.map_or(cut.unit, |k| k.unit),
+            neighbours_from: before.map_or(cut.unit, |at| footage.keys[at].unit),
             from: begin,
             to: end,
-            pictures: footage.pictures(begin, end),
+            pictures: pictures(begin, end),
             threads: 1,
             bytes,
             shown_bytes: (bytes as f64 * shown) as u64,
@@ -439,10 +457,11 @@ fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
 }
 
 /// One after the last unit that a segment needs: leading pictures of an open GOP lie behind the key frame
-/// that follows, and one more picture for an editor that looks at neighbours.
+/// that follows and before the one after it, and one more picture for an editor that looks at neighbours.
 fn last_unit(footage: &Footage, first: u64, to: i64, next: Option<&Key>) -> u64 {
-    let from = first as usize;
-    let units = footage.times.iter().enumerate().skip(from);
+    let after = next.and_then(|n| footage.keys.get(footage.keys.partition_point(|key| key.unit <= n.unit)));
+    let until = after.map_or(footage.times.len(), |key| key.unit as usize);
+    let units = footage.times.iter().enumerate().take(until).skip(first as usize);
     let last = units.filter(|(_, t)| t.is_some_and(|t| t < to)).map(|(unit, _)| unit as u64).next_back();
     let neighbour = next.map_or(0, |n| n.unit + 1);
     last.map_or(first + 1, |l| l + 1).max(neighbour)
@@ -534,7 +553,7 @@ mod tests {
             for (from, to) in [(0, pictures), (pictures / 3, pictures - pictures / 5)] {
                 for (share, open) in [(1, false), (2, true), (5, false)] {
                     let footage = footage(pictures, key_every, open);
-                    let segments = segments(&footage, (from, to), 250, share);
+                    let segments = segments(&footage, (from, to), 250, share, (0, None));
                     assert_eq!((segments[0].from, segments[segments.len() - 1].to), (from, to));
                     assert!(segments.windows(2).all(|w| w[0].to == w[1].from && w[0].from < w[0].to));
                     let sum: u64 = segments.iter().map(|s| s.pictures).sum();
@@ -552,7 +571,8 @@ mod tests {
 
     #[test]
     fn segments_are_alike_and_fill_rounds_of_all_workers() {
-        let segments = |pictures, share| segments(&footage(pictures, 50, false), (0, pictures), 250, share);
+        let segments =
+            |pictures, share| segments(&footage(pictures, 50, false), (0, pictures), 250, share, (0, None));
         let lengths = |pictures, share| -> Vec<i64> {
             segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
         };
@@ -569,6 +589,22 @@ mod tests {
         let mut one = segments(200, 2);
         give_threads(&mut one, 2);
         assert_eq!(one[0].threads, 2);
+    }
+
+    #[test]
+    fn no_segment_has_fewer_pictures_than_it_must() {
+        let lengths = |share, least: (u64, Option<Ratio>), at: &[i64]| -> Vec<i64> {
+            let mut footage = footage(1500, 50, false);
+            footage.keys.retain(|key| at.is_empty() || at.contains(&key.pts));
+            segments(&footage, (0, 1500), 250, share, least).iter().map(|s| s.to - s.from).collect()
+        };
+        assert_eq!(lengths(16, (0, None), &[]).len(), 20, "four of all workers, and a round");
+        assert_eq!(lengths(16, (200, None), &[]), [250; 6]);
+        let half = Some(Ratio { num: 25, den: 2 });
+        assert_eq!(lengths(2, (200, half), &[]), [500; 3], "of those that come out");
+        let uneven = [0, 400, 450, 900, 1450];
+        assert_eq!(lengths(2, (0, None), &uneven), [400, 50, 450, 550, 50]);
+        assert_eq!(lengths(2, (150, None), &uneven), [400, 500, 600]);
     }
 
     #[test]
