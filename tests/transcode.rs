@@ -232,7 +232,7 @@ fn existing_targets_are_kept_unless_told_otherwise() {
 fn a_dry_run_plans_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    clip(&at("in/a.avi"), 2, &["-c:v", "mpeg4"]);
+    clip(&at("in/a.avi"), 2, &["-c:v", "mjpeg"]);
     clip(&at("in/b.mkv"), 2, &["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"]);
     std::fs::write(at("in/c.mp4"), "").unwrap();
     let before = names(dir.path());
@@ -420,6 +420,17 @@ fn a_stream_is_recorded_and_then_transcoded() {
     assert!((37..=60).contains(&shown), "{shown}");
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["gate.mp4"], "the recording is gone");
+    // What cannot be made of it costs the recording only where that is known before.
+    let (code, _, _, stderr) = transcode(&args);
+    assert!(code == 2 && stderr.contains("is there already"), "{code} {stderr}");
+    let other = dir.path().join("other.mp4");
+    let cropped = [address.as_str(), "-o", text(&other), "--duration", "1s", "--crop", "0,0,9000x9000"];
+    let (code, _, _, stderr) = transcode(&cropped);
+    let (_, kept) = stderr.split_once("what was recorded is kept; transcode or remove it: ").unwrap();
+    let kept = Path::new(kept.trim());
+    assert!(code != 0 && !other.exists(), "{code} {stderr}");
+    assert_eq!(std::fs::read_dir(kept).unwrap().count(), 1);
+    std::fs::remove_dir_all(kept).unwrap();
     // Without a length, without a camera.
     let (code, _, _, stderr) = transcode(&[&address, "-o", text(&dir.path().join("b.mp4"))]);
     assert!(code == 2 && stderr.contains("--duration"), "{code} {stderr}");

@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// User names and passwords of streams by host, in a file that only its owner can read
-    #[arg(long, value_name = "FILE", help_heading = "Files")]
+    #[arg(long, value_name = "FILE", help_heading = "Files", conflicts_with = "job")]
     pub secrets: Option<PathBuf>,
     /// A file (.mp4, .mov, .m4v, .mkv, .ts), or a folder; a folder for several inputs and for a ladder
     #[arg(short, long, value_name = "OUT|DIR")]
@@ -77,7 +77,7 @@ pub struct Args {
     /// So many columns; the height follows
     #[arg(long, value_name = "COLUMNS", help_heading = "Pictures")]
     width: Option<String>,
-    /// The largest size of the same aspect that goes into this
+    /// The largest size of the same aspect that goes into this, never larger than the source
     #[arg(long, value_name = "WxH", help_heading = "Pictures")]
     within: Option<String>,
     /// With --size: pad (black bars), fill (cut edges) or stretch [default: pad]
@@ -168,7 +168,7 @@ pub struct Args {
     #[arg(long, help_heading = "Running")]
     pub json: bool,
     /// Write all outcomes (JSON) at the end
-    #[arg(long, value_name = "FILE.json", help_heading = "Running")]
+    #[arg(long, value_name = "FILE.json", help_heading = "Running", conflicts_with = "dry_run")]
     pub report: Option<PathBuf>,
 
     /// Make each result evidence: sign a manifest with this private key

@@ -38,11 +38,22 @@ pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
     }
     let stop = terminal::shutdown_on_signal()?;
     memory_ffi::keep_freed();
-    let Some(_recordings) = streams::record(&mut args, terminal, &stop)? else {
+    let Some(recordings) = streams::record(&mut args, terminal, &stop)? else {
         eprintln!("vitrail: interrupted while recording; nothing was written");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let args = &args;
+    let code = read_and_make(&args, terminal, &stop);
+    let kept = if matches!(code, Ok(0)) { None } else { recordings.keep() };
+    if let Some(folder) = kept {
+        eprintln!("vitrail: what was recorded is kept; transcode or remove it: {}", folder.display());
+    } else if matches!(code, Ok(INTERRUPTED)) && !args.dry_run {
+        eprintln!("vitrail: interrupted; the same command goes on where it was (--fresh starts over)");
+    }
+    code.map(ExitCode::from)
+}
+
+/// Finds the files, and makes of them what was asked for or says what would be made.
+fn read_and_make(args: &Args, terminal: &Terminal, stop: &Shutdown) -> Result<u8> {
     let spec = args.specify()?;
     if let Some(report) = &args.report {
         folder_is_there(report)?;
@@ -52,17 +63,12 @@ pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let options = queue_options(&spec);
-    let code = if args.dry_run {
-        dry_run(list.todo, args, &mut |job| queue::plan_only(job, &options, &stop), &stop)?
-    } else {
-        make(list.todo, args, terminal, &mut |jobs, events| {
-            queue::run_all(jobs, &options, &SystemClock::shared(), &stop, events)
-        })?
-    };
-    if code == INTERRUPTED && !args.dry_run {
-        eprintln!("vitrail: interrupted; the same command goes on where it was (--fresh starts over)");
+    if args.dry_run {
+        return dry_run(list.todo, args, &mut |job| queue::plan_only(job, &options, stop), stop);
     }
-    Ok(ExitCode::from(code))
+    make(list.todo, args, terminal, &mut |jobs, events| {
+        queue::run_all(jobs, &options, &SystemClock::shared(), stop, events)
+    })
 }
 
 /// A report that cannot be written would be found out after hours.

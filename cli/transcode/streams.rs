@@ -10,13 +10,20 @@ use vitrail_engine::transcode::capture::capture;
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use super::Args;
-use crate::parse;
+use super::targets::is_there_already;
 use crate::terminal::Terminal;
 
-/// Recordings that are removed at the end.
+/// Recordings that are removed at the end, unless they are kept.
 #[derive(Debug, Default)]
 pub struct Recordings {
     folder: Option<PathBuf>,
+}
+
+impl Recordings {
+    /// Keeps what was recorded, because not all has become of it what was asked for; says where it is.
+    pub fn keep(mut self) -> Option<PathBuf> {
+        self.folder.take()
+    }
 }
 
 impl Drop for Recordings {
@@ -43,27 +50,32 @@ pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<O
     if args.from.is_some() || args.to.is_some() {
         return Err(wrong());
     }
-    let length = args.duration.take().ok_or_else(wrong)?;
-    let length = parse::duration(&length).map_err(|e| Error::new(ErrorKind::Config, "--duration", e))?;
-    let folder = folder(args)?;
+    let output = PathBuf::from(args.output.as_deref().unwrap_or_default());
+    let folder = folder(&output);
+    let addresses = args.inputs.clone();
+    for (number, input) in args.inputs.iter_mut().enumerate().filter(|(_, input)| is_address(input)) {
+        *input = folder.join(file_name(&CameraUri::parse(input)?.to_string(), number)).display().to_string();
+    }
+    // What is wrong with the other options is said before anything is recorded.
+    let spec = args.specify()?;
+    let task = spec.tasks.first().map(|task| task.job(PathBuf::new(), PathBuf::new()));
+    let length = task.and_then(|task| task.range.to).ok_or_else(wrong)?;
+    args.duration = None;
+    if output.is_file() && !args.overwrite && !args.skip_existing {
+        return Err(is_there_already(&output.display().to_string()));
+    }
     std::fs::create_dir_all(&folder).map_err(|e| {
         Error::new(ErrorKind::Io, folder.display().to_string(), "cannot be made").caused_by(e)
     })?;
     recordings.folder = Some(folder.clone());
     let secrets = args.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
-    for number in 0..args.inputs.len() {
-        if !is_address(&args.inputs[number]) {
-            continue;
-        }
-        let uri = CameraUri::parse(&args.inputs[number])?;
-        let name = file_name(&uri.to_string(), number);
-        let path = folder.join(name);
+    for (address, path) in addresses.iter().zip(&args.inputs).filter(|(address, _)| is_address(address)) {
+        let uri = CameraUri::parse(address)?;
         let login = secrets.login(&CameraId::from(""), &uri);
         let config = SourceConfig { login, ..SourceConfig::new(uri) };
-        if !one(config, length, &path, terminal, stop)? {
+        if !one(config, length, Path::new(path), terminal, stop)? {
             return Ok(None);
         }
-        args.inputs[number] = path.display().to_string();
     }
     Ok(Some(recordings))
 }
@@ -107,12 +119,10 @@ fn is_address(input: &str) -> bool {
 }
 
 /// Hidden, where the results go: on the same disk, and found by nobody who looks for results.
-fn folder(args: &Args) -> Result<PathBuf> {
-    let missing = || Error::new(ErrorKind::Config, "-o", "is missing; name a file or a folder");
-    let output = PathBuf::from(args.output.clone().ok_or_else(missing)?);
-    let parent = if output.is_dir() { Some(output.as_path()) } else { output.parent() };
+fn folder(output: &Path) -> PathBuf {
+    let parent = if output.is_dir() { Some(output) } else { output.parent() };
     let parent = parent.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(parent.join(format!(".recordings-{}", std::process::id())))
+    parent.join(format!(".recordings-{}", std::process::id()))
 }
 
 /// A file name of an address, without what file systems or people may mind.

@@ -127,7 +127,7 @@ pub(super) fn decide(
     share: usize,
 ) -> Result<Plan> {
     let range = range(spec, footage)?;
-    let copy = match why_not_copy(spec, footage, range.0) {
+    let copy = match why_not_copy(spec, footage, format, range.0) {
         Ok(()) => Some(format!("nothing asks for a change of its {} pictures", footage.codec.name())),
         Err(reason) if matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy)) => {
             let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
@@ -135,7 +135,7 @@ pub(super) fn decide(
         }
         Err(_) => None,
     };
-    let reason = why_not_copy(spec, footage, range.0).err().unwrap_or_default();
+    let reason = why_not_copy(spec, footage, format, range.0).err().unwrap_or_default();
     let range = if copy.is_some() { (key_before(footage, range.0).pts, range.1) } else { range };
     let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
     let out_base = match spec.frame_rate {
@@ -146,7 +146,7 @@ pub(super) fn decide(
     let renditions = match copy {
         Some(_) => vec![copied(spec, footage)],
         None => {
-            let make = |r: &RenditionSpec| rendition(spec, r, format, seconds, &sound);
+            let make = |r: &RenditionSpec| rendition(spec, r, format, seconds, frame_rate, &sound);
             spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
         }
     };
@@ -244,22 +244,17 @@ fn key_before(footage: &Footage, time: i64) -> Key {
     before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0 })
 }
 
-fn why_not_copy(spec: &TranscodeSpec, footage: &Footage, from: i64) -> Result<(), String> {
+fn why_not_copy(spec: &TranscodeSpec, footage: &Footage, format: &PictureFormat, from: i64) -> Result<(), String> {
     let [rendition] = spec.renditions.as_slice() else {
         return Err("a ladder has several renditions".into());
     };
     if let VideoSpec::Encode(_) = rendition.video {
         return Err("the options ask for encoding".into());
     }
-    if let VideoSpec::CopyOrEncode(encode) = &rendition.video
-        && codec_id(encode.codec) != footage.codec
-    {
-        return Err(format!("it is {} and {} is wanted", footage.codec.name(), encode.codec.name()));
-    }
     if !spec.edit.is_nothing() {
         return Err("its pictures are edited".into());
     }
-    if rendition.size != SizeSpec::Keep {
+    if target_size(rendition.size, format).ok() != target_size(SizeSpec::Keep, format).ok() {
         return Err("another size is wanted".into());
     }
     if spec.frame_rate.is_some() {
@@ -299,14 +294,6 @@ fn holds(target: &Target, codec: Id) -> bool {
     }
 }
 
-fn codec_id(codec: TargetCodec) -> Id {
-    match codec {
-        TargetCodec::H264 => Id::H264,
-        TargetCodec::H265 => Id::HEVC,
-        TargetCodec::Av1 => Id::AV1,
-    }
-}
-
 /// A rendition of copied pictures, for the report.
 fn copied(spec: &TranscodeSpec, footage: &Footage) -> Rendition {
     let encode = spec.renditions.first().and_then(|r| r.video.encode()).cloned();
@@ -325,6 +312,7 @@ fn rendition(
     asked: &RenditionSpec,
     format: &PictureFormat,
     seconds: f64,
+    frame_rate: Ratio,
     sound: &SoundPlan,
 ) -> Result<Rendition> {
     let subject = || format!("rendition {}", asked.name);
@@ -346,9 +334,9 @@ fn rendition(
     }
     let size = target_size(asked.size, format)?;
     if let Target::Hls { segment, .. } = &spec.target {
-        let rate = spec.frame_rate.map(Ratio::as_f64);
-        let most = segment.as_secs_f64() * rate.unwrap_or(25.0);
-        encode.gop = Some(encode.gop.unwrap_or(most.min(2.0 * rate.unwrap_or(25.0)) as u32).max(1));
+        // Whole GOPs fill a segment, each of two seconds at most: a player can begin at each.
+        let seconds = segment.as_secs_f64() / (segment.as_secs_f64() / 2.0).ceil().max(1.0);
+        encode.gop = Some(encode.gop.unwrap_or((seconds * frame_rate.as_f64()).round() as u32).max(1));
     }
     Ok(Rendition {
         name: asked.name.clone(),

@@ -233,7 +233,7 @@ pub enum SizeSpec {
     Height(u32),
     /// So many columns, the height by the aspect.
     Width(u32),
-    /// The largest of the same aspect that goes into this.
+    /// The largest of the same aspect that goes into this, and never larger than it is.
     Within(u32, u32),
     /// Exactly this, with black bars where the aspect differs.
     Pad(u32, u32),
@@ -248,7 +248,7 @@ pub enum SizeSpec {
 pub enum VideoSpec {
     /// As it is in the source: no picture is touched. Refused where something else asks for a change.
     Copy,
-    /// As in the source where nothing asks for a change, otherwise encoded with these.
+    /// As in the source, of whatever codec, where nothing asks for a change; otherwise encoded with these.
     CopyOrEncode(EncodeSpec),
     /// Encoded.
     Encode(EncodeSpec),

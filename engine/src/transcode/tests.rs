@@ -229,13 +229,25 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
     assert!(!between.copied && between.pictures == PICTURES - 125, "{between:?}");
     let moved = run(&from(5.0, true));
     assert!(moved.copied && moved.pictures == PICTURES - 100, "{moved:?}");
-    // The other codec asks for encoding.
+    // Another codec is no reason for encoding, a smaller size is, one that the source is within is not.
     let other = EncodeSpec { codec: TargetCodec::H265, ..encode(28.0) };
     let hevc = folder.path().join("hevc.mp4");
-    let mut spec = job(&source, &hevc, VideoSpec::CopyOrEncode(other));
+    let mut spec = job(&source, &hevc, VideoSpec::Encode(other));
     spec.range.to = Some(Duration::from_secs(4));
     assert!(!run(&spec).copied);
     assert_eq!(ffprobe(&hevc, "stream=codec_name,nb_read_packets").lines().next(), Some("hevc,100"));
+    for (size, copied) in [
+        (SizeSpec::Keep, true),
+        (SizeSpec::Within(4000, 4000), true),
+        (SizeSpec::Within(64, 64), false),
+    ] {
+        let target = folder.path().join(format!("{size:?}.mp4"));
+        let mut spec = job(&hevc, &target, VideoSpec::CopyOrEncode(encode(23.0)));
+        spec.renditions[0].size = size;
+        assert_eq!(run(&spec).copied, copied, "{size:?}");
+        let codec = ffprobe(&target, "stream=codec_name").lines().next().map(str::to_owned);
+        assert_eq!(codec.as_deref(), Some(if copied { "hevc" } else { "h264" }));
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ wire! {
         height: u32 = "that of the source";
         /// So many columns; the height follows. Even.
         width: u32 = "that of the source";
-        /// The largest size of the same aspect that goes into this.
+        /// The largest size of the same aspect that goes into this, never larger than the source.
         within: PixelSize = "that of the source";
         /// With `size`: black bars, cut edges, or distortion.
         fit: Fit = "\"pad\"";
@@ -101,7 +101,7 @@ wire! {
         /// Bytes of the whole file, sound included.
         target_size: ByteSize = "none";
         /// Pictures from one key frame to the next, at most.
-        gop: u32 = "the encoder's; a segment in a ladder";
+        gop: u32 = "the encoder's; two seconds at most in a ladder";
         /// What becomes of the sound: `auto` copies what the target can hold and makes AAC of the rest.
         audio: AudioChoice = "\"auto\"";
         /// Bits a second of AAC, 16k to 640k; with `audio = "aac"`.

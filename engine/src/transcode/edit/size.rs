@@ -96,7 +96,12 @@ pub fn target_size(size: SizeSpec, from: &PictureFormat) -> Result<Sizing> {
             sized(width, height)
         }
         SizeSpec::Within(width, height) => {
-            let (width, height) = within(asked("width", width)?, asked("height", height)?, seen / high);
+            let (width, height) = (asked("width", width)?, asked("height", height)?);
+            let (width, height) = match seen <= f64::from(width) && high <= f64::from(height) {
+                true if from.pixel_aspect == Ratio::ONE => return target_size(SizeSpec::Keep, from),
+                true => (even(seen), even(high)),
+                false => within(width, height, seen / high),
+            };
             sized(width, height)
         }
         SizeSpec::Pad(width, height) => {
@@ -310,7 +315,8 @@ mod tests {
             (&hd, SizeSpec::Width(854), (854, 480)),
             (&hd, SizeSpec::Within(1000, 1000), (1000, 562)),
             (&hd, SizeSpec::Within(3000, 300), (534, 300)),
-            (&hd, SizeSpec::Within(3840, 3840), (3840, 2160)),
+            (&hd, SizeSpec::Within(3840, 3840), (1920, 1080)),
+            (&hd, SizeSpec::Within(1920, 1080), (1920, 1080)),
             (&hd, SizeSpec::Pad(1000, 1000), (1000, 1000)),
             (&hd, SizeSpec::Fill(1000, 1000), (1000, 1000)),
             (&hd, SizeSpec::Stretch(333, 77), (332, 76)),
@@ -318,6 +324,7 @@ mod tests {
             (&pal, SizeSpec::Height(576), (768, 576)),
             (&pal, SizeSpec::Width(720), (720, 540)),
             (&pal, SizeSpec::Within(640, 640), (640, 480)),
+            (&pal, SizeSpec::Within(1280, 720), (768, 576)),
         ] {
             let sizing = target_size(size, from).expect("a size");
             assert_eq!((sizing.width, sizing.height), want, "{size:?}");
