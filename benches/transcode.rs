@@ -85,10 +85,11 @@ fn main() {
     let text = table(&races, rounds, seconds);
     println!("\n{text}");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::write(root.join("target/bench-transcode.json"), json(&races)).unwrap();
     if arguments.iter().any(|a| a == "--write-docs") {
         std::fs::write(root.join("docs/design/transcode-peers.md"), text).unwrap();
     }
+    std::fs::create_dir_all(root.join("target")).unwrap();
+    std::fs::write(root.join("target/bench-transcode.json"), json(&races)).unwrap();
 }
 
 fn program() -> String {
@@ -285,7 +286,7 @@ fn table(races: &[Race], rounds: usize, seconds: usize) -> String {
     let machine = vitrail_engine::measure::machine();
     let mut text = format!(
         "# Transcoding beside FFmpeg, measured\n\n\
-         {seconds} s of 1080p25 H.264 (4 Mb/s, a key frame every 50 pictures, real road and street footage) and {SMALL} \
+         {seconds} s of 1080p25 H.264 (4 Mb/s, a key frame every 50 pictures, of a traffic camera) and {SMALL} \
          files of 3 s of 640x360; x264 veryfast in all; FFmpeg with its own choice of threads, Vitrail with all its \
          verification. All in one run, alternating, medians of {rounds} rounds. {}, {} cores, {}, {}.\n\n\
          ```sh\ncargo bench --bench transcode -- --rounds {rounds} --write-docs      # wrote this page\n```\n\n\

@@ -53,8 +53,11 @@ pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<O
     let output = PathBuf::from(args.output.as_deref().unwrap_or_default());
     let folder = folder(&output);
     let addresses = args.inputs.clone();
-    for (number, input) in args.inputs.iter_mut().enumerate().filter(|(_, input)| is_address(input)) {
-        *input = folder.join(file_name(&CameraUri::parse(input)?.to_string(), number)).display().to_string();
+    let mut names = Vec::new();
+    for input in args.inputs.iter_mut().filter(|input| is_address(input)) {
+        let name = file_name(&CameraUri::parse(input)?.to_string(), &names);
+        *input = folder.join(&name).display().to_string();
+        names.push(name);
     }
     // What is wrong with the other options is said before anything is recorded.
     let spec = args.specify()?;
@@ -125,13 +128,16 @@ fn folder(output: &Path) -> PathBuf {
     parent.join(format!(".recordings-{}", std::process::id()))
 }
 
-/// A file name of an address, without what file systems or people may mind.
-fn file_name(address: &str, number: usize) -> String {
+/// A file name of an address, without what file systems or people may mind, unlike those `given` before.
+fn file_name(address: &str, given: &[String]) -> String {
     let after = address.split_once("://").map_or(address, |(_, rest)| rest);
     let plain: String = after.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let plain = plain.trim_matches('-');
     let plain: String = plain.chars().take(80).collect();
-    if plain.is_empty() { format!("stream-{number}.mkv") } else { format!("{plain}.mkv") }
+    let plain = if plain.is_empty() { "stream".to_owned() } else { plain };
+    let numbered = (2..).map(|number| format!("{plain}-{number}.mkv"));
+    let mut names = std::iter::once(format!("{plain}.mkv")).chain(numbered);
+    names.find(|name| !given.contains(name)).unwrap_or(plain)
 }
 
 #[cfg(test)]
@@ -146,7 +152,12 @@ mod tests {
         for file in ["a.mp4", "file:///a.mp4", "C:/x", "-", "odd name://x", "://x"] {
             assert!(!is_address(file), "{file}");
         }
-        assert_eq!(file_name("rtsp://10.0.0.1:8554/cam 1/main?x=1", 0), "10-0-0-1-8554-cam-1-main-x-1.mkv");
-        assert_eq!(file_name("srt://", 3), "stream-3.mkv");
+        let given = ["stream.mkv".to_owned()];
+        assert_eq!(
+            file_name("rtsp://10.0.0.1:8554/cam 1/main?x=1", &given),
+            "10-0-0-1-8554-cam-1-main-x-1.mkv"
+        );
+        assert_eq!(file_name("srt://", &[]), "stream.mkv");
+        assert_eq!(file_name("srt://", &given), "stream-2.mkv");
     }
 }

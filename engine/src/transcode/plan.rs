@@ -244,7 +244,12 @@ fn key_before(footage: &Footage, time: i64) -> Key {
     before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0 })
 }
 
-fn why_not_copy(spec: &TranscodeSpec, footage: &Footage, format: &PictureFormat, from: i64) -> Result<(), String> {
+fn why_not_copy(
+    spec: &TranscodeSpec,
+    footage: &Footage,
+    format: &PictureFormat,
+    from: i64,
+) -> Result<(), String> {
     let [rendition] = spec.renditions.as_slice() else {
         return Err("a ladder has several renditions".into());
     };

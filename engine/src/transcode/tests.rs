@@ -236,11 +236,9 @@ fn nothing_is_encoded_where_nothing_is_to_change() {
     spec.range.to = Some(Duration::from_secs(4));
     assert!(!run(&spec).copied);
     assert_eq!(ffprobe(&hevc, "stream=codec_name,nb_read_packets").lines().next(), Some("hevc,100"));
-    for (size, copied) in [
-        (SizeSpec::Keep, true),
-        (SizeSpec::Within(4000, 4000), true),
-        (SizeSpec::Within(64, 64), false),
-    ] {
+    for (size, copied) in
+        [(SizeSpec::Keep, true), (SizeSpec::Within(4000, 4000), true), (SizeSpec::Within(64, 64), false)]
+    {
         let target = folder.path().join(format!("{size:?}.mp4"));
         let mut spec = job(&hevc, &target, VideoSpec::CopyOrEncode(encode(23.0)));
         spec.renditions[0].size = size;
