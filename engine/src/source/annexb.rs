@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::media::Codec;
+use crate::media::annex_b::nal_units;
 
 const START: [u8; 4] = [0, 0, 0, 1];
 
@@ -41,6 +42,15 @@ impl Packing {
             }
         }
         (out, true)
+    }
+}
+
+impl Packing {
+    /// The NAL units of an access unit, up to where it is damaged.
+    pub fn nal_units<'a>(&self, unit: &'a [u8]) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
+        let Some(size) = self.length_size else { return Box::new(nal_units(unit)) };
+        let mut rest = unit;
+        Box::new(std::iter::from_fn(move || take_nal(&mut rest, size)))
     }
 }
 

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::{AccessUnit, CameraId, SoundPacket, SoundParameters, VideoParameters};
 
+pub(crate) use annexb::Packing;
 pub use demux::{FileDemuxer, FileUnit};
 pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};
 pub use gst_pipe::settle;

@@ -14,6 +14,7 @@ pub mod edit;
 mod encoder;
 mod encoder_ffi;
 mod feed;
+mod hardness;
 mod held;
 mod job;
 mod join;

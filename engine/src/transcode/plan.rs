@@ -54,8 +54,8 @@ pub(super) struct Segment {
     pub threads: usize,
     /// Bytes of its units.
     pub bytes: u64,
-    /// And of those of its pictures, about.
-    pub shown_bytes: u64,
+    /// How hard its pictures were for who coded the source, about, as `Hardness` says.
+    pub hard: u64,
 }
 
 /// One size and quality of the result.
@@ -241,7 +241,7 @@ fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
 /// The last key frame that is not after a time.
 fn key_before(footage: &Footage, time: i64) -> Key {
     let before = footage.keys.iter().rev().find(|key| key.pts <= time);
-    before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0 })
+    before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0, hard: 0 })
 }
 
 fn why_not_copy(
@@ -405,9 +405,10 @@ fn segments(
         let (begin, end) = (if index == 0 { from } else { cut.pts }, next.map_or(to, |n| n.pts));
         let until = last_unit(footage, cut.unit, end, next);
         let after = next.or_else(|| footage.keys.iter().find(|key| key.pts >= to && key.unit > cut.unit));
-        let bytes_end = after.map_or(footage.unit_bytes, |key| key.bytes);
-        let (bytes, span) =
-            (bytes_end.saturating_sub(cut.bytes), after.map_or(footage.end, |key| key.pts) - cut.pts);
+        let (bytes_end, hard_end, behind) = after
+            .map_or((footage.unit_bytes, footage.hard, footage.end), |key| (key.bytes, key.hard, key.pts));
+        let (bytes, hard) = (bytes_end.saturating_sub(cut.bytes), hard_end.saturating_sub(cut.hard));
+        let span = behind - cut.pts;
         let shown = ((end - begin) as f64 / span.max(1) as f64).min(1.0);
         let before = footage.keys.partition_point(|k| k.unit < cut.unit).checked_sub(1);
         segments.push(Segment {
@@ -419,7 +420,7 @@ fn segments(
             pictures: pictures(begin, end),
             threads: 1,
             bytes,
-            shown_bytes: (bytes as f64 * shown) as u64,
+            hard: (hard as f64 * shown) as u64,
         });
     }
     segments
@@ -445,7 +446,7 @@ fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
         pictures,
         threads: 1,
         bytes: footage.unit_bytes,
-        shown_bytes: footage.unit_bytes,
+        hard: footage.hard,
     }]
 }
 
@@ -511,7 +512,12 @@ mod tests {
             if unit != key {
                 times[unit as usize..=key as usize].rotate_right(1);
             }
-            keys.push(Key { unit: unit as u64, pts: key, bytes: unit as u64 * 1000 });
+            keys.push(Key {
+                unit: unit as u64,
+                pts: key,
+                bytes: unit as u64 * 1000,
+                hard: unit as u64 * 1000,
+            });
         }
         Footage {
             path: PathBuf::from("made.mp4"),
@@ -530,6 +536,8 @@ mod tests {
             counted: false,
             keys,
             unit_bytes: pictures as u64 * 1000,
+            hard: pictures as u64 * 1000,
+            quantisers: false,
             end: pictures,
             sound: None,
             faults: Vec::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose, SharedParameters};
+use super::hardness::Hardness;
 use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
 use crate::base::{Error, ErrorKind, Result, Shutdown};
@@ -29,6 +30,8 @@ pub(super) struct Key {
     pub pts: i64,
     /// Bytes of all units before it.
     pub bytes: u64,
+    /// And how hard those were, as [`Hardness`] says.
+    pub hard: u64,
 }
 
 /// What is known of a source. Times are in ticks of `time_base`; the first key frame is at zero.
@@ -57,6 +60,10 @@ pub(super) struct Footage {
     pub keys: Vec<Key>,
     /// Bytes of all units.
     pub unit_bytes: u64,
+    /// How hard all units were, as [`Hardness`] says.
+    pub hard: u64,
+    /// Their quantisers told it.
+    pub quantisers: bool,
     /// The end of the last picture.
     pub end: i64,
     pub sound: Option<SoundTrack>,
@@ -107,7 +114,8 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
     let subject = || source.path().display().to_string();
     let mut reader = source.reader(nth)?;
     let mut footage = describe(&reader, source.known())?;
-    let mut units = Units::default();
+    let record = crate::source::demux_ffi::extradata(&footage.video.get());
+    let mut units = Units::new(Hardness::new(footage.codec, &record));
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(None);
@@ -162,11 +170,12 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
 }
 
 /// What was read of the units.
-#[derive(Default)]
 struct Units {
+    hardness: Hardness,
+    hard: u64,
     times: Vec<Option<i64>>,
-    /// Number, bytes before.
-    keys: Vec<(u64, u64)>,
+    /// Number, bytes and hardness before.
+    keys: Vec<(u64, u64, u64)>,
     bytes: u64,
     /// The longest stated duration of the unit that is shown last.
     last: Option<(i64, i64)>,
@@ -175,12 +184,26 @@ struct Units {
 }
 
 impl Units {
+    fn new(hardness: Hardness) -> Units {
+        Units {
+            hardness,
+            hard: 0,
+            times: Vec::new(),
+            keys: Vec::new(),
+            bytes: 0,
+            last: None,
+            untimed: false,
+            damaged: 0,
+        }
+    }
+
     fn add(&mut self, packet: &ff::Packet) {
         let hidden = packet.flags().bits() & DISCARD != 0;
         if packet.is_key() && !hidden {
-            self.keys.push((self.times.len() as u64, self.bytes));
+            self.keys.push((self.times.len() as u64, self.bytes, self.hard));
         }
         self.bytes += packet.size() as u64;
+        self.hard += self.hardness.of(packet.data().unwrap_or_default()) as u64;
         self.damaged += u64::from(packet.is_corrupt());
         self.untimed |= packet.pts().is_none();
         let time = packet.pts().filter(|_| !hidden);
@@ -233,7 +256,7 @@ impl Units {
                 self.last = Some((time as i64, 1));
             }
         }
-        self.keys.retain(|(unit, _)| self.times.get(*unit as usize).is_some_and(Option::is_some));
+        self.keys.retain(|(unit, ..)| self.times.get(*unit as usize).is_some_and(Option::is_some));
     }
 }
 
@@ -270,6 +293,8 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         counted: false,
         keys: Vec::new(),
         unit_bytes: 0,
+        hard: 0,
+        quantisers: false,
         end: 0,
         sound,
         faults: Vec::new(),
@@ -319,12 +344,12 @@ impl Footage {
     /// Takes what was read; the first key frame becomes zero.
     fn take(&mut self, units: Units, reader: &Reader) {
         let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
-        let zero = units.keys.iter().find_map(|(unit, _)| time_of(*unit)).unwrap_or(0);
+        let zero = units.keys.iter().find_map(|(unit, ..)| time_of(*unit)).unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
         let keys = units.keys.iter();
         self.keys = keys
-            .filter_map(|(unit, bytes)| {
-                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes })
+            .filter_map(|(unit, bytes, hard)| {
+                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes, hard: *hard })
             })
             .filter(|key| key.pts >= 0)
             .collect();
@@ -346,6 +371,8 @@ impl Footage {
         let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
         self.end = last - self.zero + duration;
         self.unit_bytes = units.bytes;
+        self.hard = units.hard;
+        self.quantisers = units.hardness.is_told();
         if units.damaged > 0 {
             self.faults.push(format!("{} packets are marked as damaged", units.damaged));
         }

@@ -17,7 +17,7 @@ use super::rate;
 use super::record::{Record, RecordWriter, note, payload};
 use super::scan::Footage;
 use super::spec::{RateSpec, TranscodeSpec};
-use super::steering::Course;
+use super::steering::{Cost, Course};
 use super::work::Work;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::evidence::Fingerprint;
@@ -295,28 +295,39 @@ impl Task {
         };
         let lag = self.plan.lag.unwrap_or_default();
         let seconds = |s: &Segment| self.footage.seconds(s.to - s.from);
-        let lengths: Vec<(f64, u64)> =
-            self.plan.segments.iter().map(|s| (seconds(s), s.shown_bytes)).collect();
+        let lengths: Vec<(f64, u64)> = self.plan.segments.iter().map(|s| (seconds(s), s.hard)).collect();
         let planned = rate::plan(f64::from(kbps) * 1000.0, &lengths, self.footage.predicts());
-        let (mut made, mut told) = (Vec::new(), Vec::new());
+        let (mut made, mut costs) = (Vec::new(), Vec::new());
         for known in 0..self.plan.needs(segment.index) {
             let (bits, cost) = self.came(rendition, known)?;
             made.push(bits);
-            told.push(cost);
+            costs.push(cost);
         }
         let index = segment.index;
         let pictures = |s: &Segment| made_of(s, self.spec.frame_rate, &self.footage);
-        let of_picture = |s: &Segment| planned[s.index] / pictures(s).max(1) as f64;
-        let costs = told.iter().zip(&self.plan.segments);
-        let costs = costs.map(|(cost, s)| rate::Cost { of_picture: *cost, planned: of_picture(s) });
+        let (width, height) = self.footage.size;
+        let source_pixels = f64::from(width) * f64::from(height);
+        let pixels = f64::from(asked.width) * f64::from(asked.height);
+        let tells = self.footage.predicts();
+        let likely = |s: &Segment| match tells {
+            true => rate::likely(s.hard as f64 / pictures(s).max(1) as f64, source_pixels, pixels),
+            false => 1.0,
+        };
+        let took = costs.iter().zip(&self.plan.segments);
+        let took = took.map(|(cost, s)| rate::Took { cost: *cost, likely: likely(s) });
+        let cost = match rate::cost(took, likely(segment)) {
+            Some(known) => Cost::Known(known),
+            None if tells && self.footage.quantisers => Cost::Said(likely(segment)),
+            None => Cost::Unknown,
+        };
         Ok(Some(Course {
             bits: rate::bits(&planned, &made, lag, index),
             pictures: pictures(segment),
             rate: pictures(segment) as f64 / seconds(segment).max(1e-3),
             after_s: lengths[index + 1..].iter().map(|(seconds, _)| seconds).sum(),
             gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
-            cost: rate::cost(costs, of_picture(segment)),
-            pixels: f64::from(asked.width) * f64::from(asked.height),
+            cost,
+            pixels,
             tree: encoder::has_tree(&asked.encode),
         }))
     }

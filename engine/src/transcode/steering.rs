@@ -6,6 +6,8 @@
 
 /// Pictures' worth of what is known of segments before.
 const KNOWN: f64 = 100.0;
+/// Of what the source's quantisers say: who coded it may have taken more pains, or less.
+const SAID: f64 = 10.0;
 /// And of the guess where nothing is known, which may be ten times too high.
 const GUESSED: f64 = 1.0;
 /// Seconds after which what a picture took counts for little: scenes change.
@@ -39,12 +41,22 @@ pub(super) struct Course {
     pub after_s: f64,
     /// Pictures from one key frame to the next.
     pub gop: f64,
-    /// Bits of a picture at quality zero, where segments before tell.
-    pub cost: Option<f64>,
+    /// Bits of a picture at quality zero, where segments before tell, or the source does.
+    pub cost: Cost,
     /// Pixels of a picture.
     pub pixels: f64,
     /// x264 has its macroblock tree.
     pub tree: bool,
+}
+
+/// Bits of a picture at quality zero, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cost {
+    /// Segments before.
+    Known(f64),
+    /// The quantisers of the source.
+    Said(f64),
+    Unknown,
 }
 
 /// A segment under way.
@@ -71,9 +83,10 @@ pub(super) struct Steering {
 impl Steering {
     pub fn new(course: Course) -> Steering {
         let mean = course.mean();
-        let (prior, weight) = match course.cost.filter(|cost| *cost > 0.0) {
-            Some(cost) => (cost, KNOWN),
-            None => (mean * at_zero(guess(mean, &course)), GUESSED),
+        let (prior, weight) = match course.cost {
+            Cost::Known(cost) => (cost, KNOWN),
+            Cost::Said(cost) => (cost, SAID),
+            Cost::Unknown => (mean * at_zero(guess(mean, &course)), GUESSED),
         };
         let zero = 0.0;
         Steering {
@@ -154,7 +167,8 @@ impl Course {
     }
 }
 
-fn at_zero(quality: f64) -> f64 {
+/// By how much more a picture takes at quality, or quantiser, zero.
+pub(super) fn at_zero(quality: f64) -> f64 {
     (quality / HALVES).exp2()
 }
 
@@ -172,6 +186,7 @@ mod tests {
     use super::*;
 
     fn course(pictures: u64, cost: Option<f64>) -> Course {
+        let cost = cost.map_or(Cost::Unknown, Cost::Known);
         let bits = 160_000.0 * pictures as f64;
         Course { bits, pictures, rate: 25.0, after_s: 0.0, gop: 250.0, cost, pixels: 2_073_600.0, tree: true }
     }
