@@ -423,6 +423,8 @@ fn a_stream_is_recorded_and_then_transcoded() {
     // What cannot be made of it costs the recording only where that is known before.
     let (code, _, _, stderr) = transcode(&args);
     assert!(code == 2 && stderr.contains("is there already"), "{code} {stderr}");
+    let (code, _, _, stderr) = transcode(&[&args[..], &["--skip-existing"]].concat());
+    assert!(code == 0 && stderr.contains("nothing is recorded"), "{code} {stderr}");
     let other = dir.path().join("other.mp4");
     let cropped = [address.as_str(), "-o", text(&other), "--duration", "1s", "--crop", "0,0,9000x9000"];
     let (code, _, _, stderr) = transcode(&cropped);

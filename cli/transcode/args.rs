@@ -63,7 +63,7 @@ pub struct Args {
     encoder: Option<String>,
     /// Several sizes at once, lines and rates: a folder with a master playlist (HLS) and CMAF segments
     #[arg(long, value_name = "1080:5M,720:3M,…", help_heading = "Compression")]
-    ladder: Option<String>,
+    pub ladder: Option<String>,
     /// With --ladder: length of a segment [default: 6s]
     #[arg(long, value_name = "TIME", help_heading = "Compression")]
     segment: Option<String>,

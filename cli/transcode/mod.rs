@@ -27,6 +27,7 @@ pub use args::Args;
 use dry::Planned;
 use lines::Lines;
 use progress::Bars;
+use streams::Recordings;
 use summary::Entry;
 use targets::{Folders, Todo, What};
 
@@ -38,15 +39,20 @@ pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
     }
     let stop = terminal::shutdown_on_signal()?;
     memory_ffi::keep_freed();
-    let Some(recordings) = streams::record(&mut args, terminal, &stop)? else {
-        eprintln!("vitrail: interrupted while recording; nothing was written");
-        return Ok(ExitCode::from(INTERRUPTED));
+    if let Some(report) = &args.report {
+        folder_is_there(report)?;
+    }
+    let mut recordings = Recordings::default();
+    let code = match streams::record(&mut args, &mut recordings, terminal, &stop) {
+        Ok(true) => read_and_make(&args, terminal, &stop),
+        Ok(false) => Ok(if stop.is_cancelled() { INTERRUPTED } else { 0 }),
+        Err(error) => Err(error),
     };
-    let code = read_and_make(&args, terminal, &stop);
-    let kept = if matches!(code, Ok(0)) { None } else { recordings.keep() };
-    if let Some(folder) = kept {
-        eprintln!("vitrail: what was recorded is kept; transcode or remove it: {}", folder.display());
-    } else if matches!(code, Ok(INTERRUPTED)) && !args.dry_run {
+    let of_streams = recordings.are_any();
+    if !matches!(code, Ok(0)) {
+        recordings.keep();
+    }
+    if matches!(code, Ok(INTERRUPTED)) && !args.dry_run && !of_streams {
         eprintln!("vitrail: interrupted; the same command goes on where it was (--fresh starts over)");
     }
     code.map(ExitCode::from)
@@ -55,9 +61,6 @@ pub fn run(mut args: Args, terminal: &Terminal) -> Result<ExitCode> {
 /// Finds the files, and makes of them what was asked for or says what would be made.
 fn read_and_make(args: &Args, terminal: &Terminal, stop: &Shutdown) -> Result<u8> {
     let spec = args.specify()?;
-    if let Some(report) = &args.report {
-        folder_is_there(report)?;
-    }
     let list = targets::list(&spec, &mut inputs::standard_input)?;
     for warning in &list.warnings {
         tracing::warn!("{warning}");

@@ -17,12 +17,23 @@ use crate::terminal::Terminal;
 #[derive(Debug, Default)]
 pub struct Recordings {
     folder: Option<PathBuf>,
+    /// So many are whole.
+    whole: usize,
 }
 
 impl Recordings {
-    /// Keeps what was recorded, because not all has become of it what was asked for; says where it is.
-    pub fn keep(mut self) -> Option<PathBuf> {
-        self.folder.take()
+    /// Whether anything was to be recorded.
+    pub fn are_any(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Keeps what was recorded, because not all has become of it what was asked for, and says where it is.
+    pub fn keep(mut self) {
+        if self.whole > 0
+            && let Some(folder) = self.folder.take()
+        {
+            eprintln!("vitrail: what was recorded is kept; transcode or remove it: {}", folder.display());
+        }
     }
 }
 
@@ -34,12 +45,16 @@ impl Drop for Recordings {
     }
 }
 
-/// Records every input that is an address and puts its recording in its place; `None` where `stop` came
-/// first. `--duration` says how much, and is no order to the jobs then.
-pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<Option<Recordings>> {
-    let mut recordings = Recordings::default();
+/// Records every input that is an address and puts its recording in its place; false where `stop` came
+/// first, or the target is there and may be. `--duration` says how much, and is no order to the jobs then.
+pub fn record(
+    args: &mut Args,
+    recordings: &mut Recordings,
+    terminal: &Terminal,
+    stop: &Shutdown,
+) -> Result<bool> {
     if !args.inputs.iter().any(|input| is_address(input)) || args.job.is_some() {
-        return Ok(Some(recordings));
+        return Ok(true);
     }
     if args.dry_run {
         let message = "cannot be looked at without recording it; leave out --dry-run, or try `vitrail probe`";
@@ -51,7 +66,8 @@ pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<O
         return Err(wrong());
     }
     let output = PathBuf::from(args.output.as_deref().unwrap_or_default());
-    let folder = folder(&output);
+    let is_folder = output.is_dir() && args.ladder.is_none();
+    let folder = folder(&output, is_folder);
     let addresses = args.inputs.clone();
     let mut names = Vec::new();
     for input in args.inputs.iter_mut().filter(|input| is_address(input)) {
@@ -64,23 +80,30 @@ pub fn record(args: &mut Args, terminal: &Terminal, stop: &Shutdown) -> Result<O
     let task = spec.tasks.first().map(|task| task.job(PathBuf::new(), PathBuf::new()));
     let length = task.and_then(|task| task.range.to).ok_or_else(wrong)?;
     args.duration = None;
-    if output.is_file() && !args.overwrite && !args.skip_existing {
-        return Err(is_there_already(&output.display().to_string()));
+    if output.exists() && !is_folder && !args.overwrite {
+        let is_there = is_there_already(&output.display().to_string());
+        if !args.skip_existing {
+            return Err(is_there);
+        }
+        eprintln!("vitrail: {} is there already; nothing is recorded", output.display());
+        return Ok(false);
     }
     std::fs::create_dir_all(&folder).map_err(|e| {
         Error::new(ErrorKind::Io, folder.display().to_string(), "cannot be made").caused_by(e)
     })?;
-    recordings.folder = Some(folder.clone());
+    recordings.folder = Some(folder);
     let secrets = args.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
     for (address, path) in addresses.iter().zip(&args.inputs).filter(|(address, _)| is_address(address)) {
         let uri = CameraUri::parse(address)?;
         let login = secrets.login(&CameraId::from(""), &uri);
         let config = SourceConfig { login, ..SourceConfig::new(uri) };
         if !one(config, length, Path::new(path), terminal, stop)? {
-            return Ok(None);
+            eprintln!("vitrail: interrupted while recording");
+            return Ok(false);
         }
+        recordings.whole += 1;
     }
-    Ok(Some(recordings))
+    Ok(true)
 }
 
 fn one(
@@ -122,8 +145,8 @@ fn is_address(input: &str) -> bool {
 }
 
 /// Hidden, where the results go: on the same disk, and found by nobody who looks for results.
-fn folder(output: &Path) -> PathBuf {
-    let parent = if output.is_dir() { Some(output) } else { output.parent() };
+fn folder(output: &Path, is_folder: bool) -> PathBuf {
+    let parent = if is_folder { Some(output) } else { output.parent() };
     let parent = parent.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     parent.join(format!(".recordings-{}", std::process::id()))
 }

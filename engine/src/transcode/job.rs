@@ -163,7 +163,7 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
 }
 
 /// Raised whenever the same orders make other bytes than before.
-const MAKING: u32 = 3;
+const MAKING: u32 = 4;
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.

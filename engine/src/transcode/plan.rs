@@ -54,7 +54,7 @@ pub(super) struct Segment {
     pub threads: usize,
     /// Bytes of its units.
     pub bytes: u64,
-    /// How hard its pictures were for who coded the source, about, as `Hardness` says.
+    /// How hard its pictures were for who coded the source, about.
     pub hard: u64,
 }
 
@@ -162,7 +162,8 @@ pub(super) fn decide(
             let most = if whole <= footage.ticks(WHOLE) { whole.max(most) } else { most };
             // What an encoder still holds back when its last picture comes cannot be steered any more.
             let held = renditions.iter().filter(|r| r.makes_up());
-            let held = held.map(|r| encoder::held_back(&r.encode, share)).max().unwrap_or(0);
+            let threads = encoder::threads("libx264", share, renditions.len());
+            let held = held.map(|r| encoder::held_back(&r.encode, threads)).max().unwrap_or(0);
             segments(footage, range, most, share, (STEERED * held, spec.frame_rate))
         }
     };
@@ -271,6 +272,9 @@ fn why_not_copy(
     if !holds(&spec.target, footage.codec) {
         return Err(format!("the target cannot hold {}", footage.codec.name()));
     }
+    if footage.codec == Id::MPEG4 && footage.format == "avi" {
+        return Err("AVI may hold two of its pictures as one".into());
+    }
     if footage.times.iter().any(Option::is_none) && !footage.counted {
         return Err("some of its pictures are not to be shown".into());
     }
@@ -339,9 +343,11 @@ fn rendition(
     }
     let size = target_size(asked.size, format)?;
     if let Target::Hls { segment, .. } = &spec.target {
-        // Whole GOPs fill a segment, each of two seconds at most: a player can begin at each.
+        // Whole GOPs of about two seconds at most fill a segment, and are no shorter than it together: it would end
+        // one later.
         let seconds = segment.as_secs_f64() / (segment.as_secs_f64() / 2.0).ceil().max(1.0);
-        encode.gop = Some(encode.gop.unwrap_or((seconds * frame_rate.as_f64()).round() as u32).max(1));
+        let pictures = (seconds * frame_rate.as_f64() - 1e-3).ceil() as u32;
+        encode.gop = Some(encode.gop.unwrap_or(pictures).max(1));
     }
     Ok(Rendition {
         name: asked.name.clone(),

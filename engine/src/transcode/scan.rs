@@ -30,7 +30,7 @@ pub(super) struct Key {
     pub pts: i64,
     /// Bytes of all units before it.
     pub bytes: u64,
-    /// And how hard those were, as [`Hardness`] says.
+    /// And how hard those were.
     pub hard: u64,
 }
 
@@ -60,9 +60,9 @@ pub(super) struct Footage {
     pub keys: Vec<Key>,
     /// Bytes of all units.
     pub unit_bytes: u64,
-    /// How hard all units were, as [`Hardness`] says.
+    /// How hard all units were: as [`Hardness`] says, or else their bytes.
     pub hard: u64,
-    /// Their quantisers told it.
+    /// Their quantisers told how hard they were.
     pub quantisers: bool,
     /// The end of the last picture.
     pub end: i64,
@@ -346,10 +346,12 @@ impl Footage {
         let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
         let zero = units.keys.iter().find_map(|(unit, ..)| time_of(*unit)).unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
+        self.quantisers = units.hardness.is_told();
         let keys = units.keys.iter();
         self.keys = keys
             .filter_map(|(unit, bytes, hard)| {
-                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes, hard: *hard })
+                let hard = if self.quantisers { *hard } else { *bytes };
+                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes, hard })
             })
             .filter(|key| key.pts >= 0)
             .collect();
@@ -371,8 +373,7 @@ impl Footage {
         let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
         self.end = last - self.zero + duration;
         self.unit_bytes = units.bytes;
-        self.hard = units.hard;
-        self.quantisers = units.hardness.is_told();
+        self.hard = if self.quantisers { units.hard } else { units.bytes };
         if units.damaged > 0 {
             self.faults.push(format!("{} packets are marked as damaged", units.damaged));
         }

@@ -310,7 +310,7 @@ impl Task {
         let pixels = f64::from(asked.width) * f64::from(asked.height);
         let tells = self.footage.predicts();
         let likely = |s: &Segment| match tells {
-            true => rate::likely(s.hard as f64 / pictures(s).max(1) as f64, source_pixels, pixels),
+            true => rate::likely(s.hard as f64 / s.pictures.max(1) as f64, source_pixels, pixels),
             false => 1.0,
         };
         let took = costs.iter().zip(&self.plan.segments);

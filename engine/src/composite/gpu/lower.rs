@@ -194,6 +194,10 @@ pub fn lower(plan: &CompositePlan, budget: usize) -> Result<Vec<Batch>> {
     let mut scratch = Scratch::default();
     for draw in &plan.draws {
         let place = place_of(draw)?;
+        let parts: Vec<PixelRect> = damage.iter().filter_map(|rect| place.within(rect)).collect();
+        if parts.is_empty() {
+            continue;
+        }
         let turns = turns_of(draw);
         let fitted = match draw {
             Draw::Picture { dest, .. } if turns > MAX_PICTURE_TURNS => {
@@ -202,7 +206,6 @@ pub fn lower(plan: &CompositePlan, budget: usize) -> Result<Vec<Batch>> {
             _ => None,
         };
         let (draw, turns) = fitted.as_ref().map_or((draw, turns), |fitted| (fitted, 0));
-        let parts: Vec<PixelRect> = damage.iter().filter_map(|rect| place.within(rect)).collect();
         let mut shared = None;
         for part in parts {
             let most = most_bytes(draw, &part);

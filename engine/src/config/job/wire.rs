@@ -101,7 +101,7 @@ wire! {
         /// Bytes of the whole file, sound included.
         target_size: ByteSize = "none";
         /// Pictures from one key frame to the next, at most.
-        gop: u32 = "the encoder's; two seconds at most in a ladder";
+        gop: u32 = "the encoder's; about two seconds at most in a ladder";
         /// What becomes of the sound: `auto` copies what the target can hold and makes AAC of the rest.
         audio: AudioChoice = "\"auto\"";
         /// Bits a second of AAC, 16k to 640k; with `audio = "aac"`.
