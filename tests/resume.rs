@@ -2,6 +2,7 @@
 //! that was left in peace. Nothing half-written is ever seen under its name.
 //!
 //!     RESUME_KILLS=20 RESUME_SECONDS=120 RESUME_SIZE=1280x720 cargo test --release --test resume -- --nocapture
+//!     RESUME_RATE=--bitrate=400k cargo test --test resume     at an average rate
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 fn start(source: &Path, target: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_vitrail"))
-        .args(["--log", "error", "transcode", "--codec", "h264", "--preset", "veryfast", "--crf", "23"])
+        .args(["--log", "error", "transcode", "--codec", "h264", "--preset", "veryfast"])
+        .arg(variable("RESUME_RATE", "--crf=23".to_owned()))
         .arg(source)
         .arg("-o")
         .arg(target)

@@ -42,7 +42,10 @@ async function play() {
   const video = document.getElementById("v");
   const seen = { faults: [], levels: [], sizes: [], stalls: 0 };
   const hls = new Hls({ startLevel: 0, maxBufferLength: 4, maxMaxBufferLength: 4, backBufferLength: 600, abrEwmaDefaultEstimate: 1e5 });
-  hls.on(Hls.Events.ERROR, (_, data) => seen.faults.push(data.details));
+  // Pictures that are decoded early move the first one to 0.08 s, as in every such ladder; where hls.js looks
+  // before the browser has begun, it steps over that. Any other hole is a fault.
+  const begins = (data) => data.details === "bufferSeekOverHole" && video.currentTime < 0.2;
+  hls.on(Hls.Events.ERROR, (_, data) => begins(data) || seen.faults.push(data.details));
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, data) => seen.levels.push(data.level));
   video.addEventListener("resize", () => seen.sizes.push(video.videoHeight));
   hls.loadSource("/ladder/master.m3u8");

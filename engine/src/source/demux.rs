@@ -274,10 +274,14 @@ fn seconds(ticks: i64, time_base: (i64, i64)) -> Option<Duration> {
     u64::try_from(nanos(ticks, time_base)).ok().filter(|n| *n > 0).map(Duration::from_nanos)
 }
 
-/// libavformat writes to the terminal by itself; what matters reaches the caller as an error.
-fn quiet() {
+/// libav writes to the terminal by itself; what matters reaches the caller as an error, whose texts are made
+/// ready here.
+pub(crate) fn quiet() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| ff::log::set_level(ff::log::Level::Quiet));
+    ONCE.call_once(|| {
+        ff::util::error::register_all();
+        ff::log::set_level(ff::log::Level::Quiet);
+    });
 }
 
 #[cfg(test)]
@@ -300,6 +304,15 @@ mod tests {
         let probed = told(FileDemuxer::of(input, path).expect("a good file"));
         assert_eq!(opened.4, probed.4, "{}", path.display());
         assert_eq!(opened, probed, "{}", path.display());
+    }
+
+    #[test]
+    fn what_is_no_video_is_told_with_its_cause() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("broken.mp4");
+        std::fs::write(&path, "x").expect("it can be written");
+        let error = open_file(&path, "mov,matroska", "MP4").err().expect("no video").to_string();
+        assert!(error.contains("(Invalid data found"), "{error}");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use ff::format::sample::Type as Layout;
 use ffmpeg_next as ff;
 
 use super::package::package_ffi::{facts, muxer_holds};
-use super::package::{AudioTrack, Container, quiet};
+use super::package::{AudioTrack, Container};
 use super::spec::{AudioSpec, Target};
 use crate::base::{Error, ErrorKind, Result};
+use crate::source::demux::quiet;
 
 /// Sample rates of AAC (ISO/IEC 14496-3 table 1.18) that libavcodec encodes.
 const AAC_RATES: [u32; 13] =

@@ -7,8 +7,9 @@ use ffmpeg_next as ff;
 
 use super::digest::PayloadSum;
 use super::package_ffi::facts;
-use super::{AudioTrack, Container, Track, VideoTrack, location, playlist, quiet};
+use super::{AudioTrack, Container, Track, VideoTrack, location, playlist};
 use crate::base::{Error, ErrorKind, Result};
+use crate::source::demux::quiet;
 use crate::transcode::spec::Target;
 
 /// Pictures of a group that are decoded: enough to see that parameter sets and pictures are where a

@@ -23,6 +23,7 @@ use ffmpeg_next as ff;
 use super::spec::Target;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
+use crate::source::demux::quiet;
 
 pub use check::{Checked, CheckedTrack, Expected, ExpectedTrack, Payloads, check};
 
@@ -285,14 +286,4 @@ fn write_header(
 
 fn rational(ratio: Ratio) -> Option<ff::Rational> {
     Some(ff::Rational::new(i32::try_from(ratio.num).ok()?, i32::try_from(ratio.den).ok()?))
-}
-
-/// libav writes to the terminal by itself; what matters reaches the caller as an error.
-pub(super) fn quiet() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        // The texts of its errors.
-        let _ = ff::init();
-        ff::log::set_level(ff::log::Level::Quiet);
-    });
 }
