@@ -28,6 +28,7 @@ impl CameraProcess {
         let control = format!("127.0.0.1:{}", free_port());
         let count = count.to_string();
         let mut args = vec!["cameras", "--count", &count, "--listen", &listen, "--control", &control];
+        args.extend(["--cache", super::LOOPS]);
         args.extend_from_slice(options);
         let mut program = Program::start(&args);
         // The control port takes connections at once and answers when all is ready.
