@@ -33,9 +33,9 @@ impl CameraProcess {
         let mut program = Program::start(&args);
         // The control port takes connections at once and answers when all is ready.
         let mut talk = None;
-        eventually(Duration::from_secs(20), || {
+        eventually(limit, || {
             talk = TcpStream::connect(&control).ok();
-            talk.is_some()
+            talk.is_some() || program.has_ended()
         });
         let Some(talk) = talk else { panic!("the cameras do not start: {}", program.stderr()) };
         talk.set_read_timeout(Some(limit)).unwrap();
