@@ -66,8 +66,10 @@ pub(super) struct Entry {
     told_length: AtomicBool,
     /// Its pictures have no times of their own.
     untimed: AtomicBool,
-    /// Times of pictures that came out of the demuxer, and when their bytes had come.
-    pictures: Mutex<VecDeque<(gst::ClockTime, Moment)>>,
+    /// A parser behind the demuxer is watched.
+    has_parser: AtomicBool,
+    /// Pictures in it: their times, where they have one yet, and when their bytes had come.
+    pictures: Mutex<VecDeque<(Option<gst::ClockTime>, Moment)>>,
     looked_at: AtomicU64,
     source: Mutex<Option<gst::glib::WeakRef<gst::Element>>>,
     /// What a library holds back by agreement, in nanoseconds.
@@ -82,6 +84,7 @@ impl Entry {
             ends_with_next: AtomicBool::new(false),
             told_length: AtomicBool::new(false),
             untimed: AtomicBool::new(false),
+            has_parser: AtomicBool::new(false),
             pictures: Mutex::default(),
             looked_at: AtomicU64::new(0),
             source: Mutex::default(),
@@ -157,27 +160,30 @@ impl Entry {
     /// did before it.
     pub fn watch_parser(self: &Arc<Self>, parser: &gst::Element) {
         let Some(pad) = parser.static_pad("sink") else { return };
+        // The first is behind the demuxer; another one gets whole pictures from it.
+        if self.has_parser.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let entry = Arc::downgrade(self);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            if let (Some(entry), Some(time)) =
-                (entry.upgrade(), info.buffer().and_then(|buffer| buffer.pts()))
-            {
-                entry.came_out(time);
+            if let (Some(entry), Some(buffer)) = (entry.upgrade(), info.buffer()) {
+                entry.came_out(buffer.pts());
             }
             gst::PadProbeReturn::Ok
         });
     }
 
-    fn came_out(&self, time: gst::ClockTime) {
+    fn came_out(&self, time: Option<gst::ClockTime>) {
         let came = self.of_block();
-        let mut pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may pass several parsers; the first counts.
-        if pictures.iter().all(|(known, _)| *known != time) {
-            pictures.push_back((time, came));
-        }
-        while pictures.len() > IN_PARSER {
+        let mut pictures = self.pictures();
+        pictures.push_back((time, came));
+        if pictures.len() > IN_PARSER {
             pictures.pop_front();
         }
+    }
+
+    fn pictures(&self) -> MutexGuard<'_, VecDeque<(Option<gst::ClockTime>, Moment)>> {
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its pictures have no times of their own.
@@ -189,9 +195,13 @@ impl Entry {
     /// it, the block before those counts: a picture is not called younger than it is, and older by no more than the
     /// time between two blocks.
     pub fn arrival(&self, time: Option<gst::ClockTime>) -> Moment {
-        let pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = time.and_then(|time| pictures.iter().find(|(of, _)| *of == time)).map(|(_, came)| *came);
-        noted.unwrap_or_else(|| self.of_block())
+        let mut pictures = self.pictures();
+        // A transport stream's first pictures get their times in the parser: then the order tells.
+        let place = pictures.iter().position(|(of, _)| *of == time);
+        let place = place.or_else(|| pictures.front().is_some_and(|(of, _)| of.is_none()).then_some(0));
+        let noted = place.and_then(|place| pictures.drain(..=place).next_back());
+        drop(pictures);
+        noted.map_or_else(|| self.of_block(), |(_, came)| came.min(self.of_block()))
     }
 
     fn of_block(&self) -> Moment {
