@@ -25,10 +25,10 @@ fn sum_of(path: &Path, order: Order) -> Result<(String, usize), Error> {
 }
 
 #[test]
-fn every_picture_is_exact_or_refused() {
+fn every_picture_is_exact_or_converted() {
     let Some(manifest) = shared("MANIFEST.tsv") else { return };
     let text = std::fs::read_to_string(manifest).unwrap();
-    let (mut exact, mut refused, mut wrong) = (0, 0, Vec::new());
+    let (mut exact, mut converted, mut wrong) = (0, 0, Vec::new());
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         let (name, pixels, md5) = (fields[0], fields[5], fields[14]);
@@ -38,17 +38,15 @@ fn every_picture_is_exact_or_refused() {
         let Some(path) = shared(name) else { return };
         match sum_of(&path, Order::Exact) {
             Ok((sum, _)) if sum == md5 => exact += 1,
+            // How near is what `chroma` tests.
+            Ok((_, count)) if count > 0 && !pixels.ends_with("420p") => converted += 1,
             Ok((sum, count)) => wrong.push(format!("{name}: {sum} of {count} pictures, {pixels}")),
-            Err(error) if error.kind() == ErrorKind::Unsupported && !pixels.ends_with("420p") => {
-                assert!(error.to_string().contains(pixels), "{error} does not name {pixels}");
-                refused += 1;
-            }
             Err(error) => wrong.push(format!("{name}: {error}")),
         }
     }
-    println!("{exact} exact, {refused} refused");
+    println!("{exact} exact, {converted} converted");
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(exact >= 60 && refused >= 5, "{exact} exact, {refused} refused");
+    assert!(exact >= 60 && converted >= 5, "{exact} exact, {converted} converted");
 }
 
 #[test]
