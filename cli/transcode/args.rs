@@ -154,6 +154,9 @@ pub struct Args {
     /// Keep what can be decoded of damaged or cut sources, and say what is missing
     #[arg(long, help_heading = "Files")]
     salvage: bool,
+    /// How much of the result is decoded before it takes its name: full, ends or none [default: full]
+    #[arg(long, value_name = "HOW", help_heading = "Running")]
+    verify: Option<String>,
 
     /// Threads that decode and encode [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Running")]
@@ -218,6 +221,7 @@ impl Args {
             ("audio_bitrate", &self.audio_bitrate),
             ("video_stream", &self.video_stream),
             ("format", &self.format),
+            ("verify", &self.verify),
             ("evidence.key", &self.key),
             ("evidence.reason", &self.reason),
             ("evidence.reference", &self.reference),

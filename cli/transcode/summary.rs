@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use vitrail_engine::Error;
 use vitrail_engine::transcode::queue::{JobOutcome, JobReport};
+use vitrail_engine::transcode::spec::Verify;
 
 use crate::mosaic::{INTERRUPTED, clock};
 
@@ -103,6 +104,11 @@ fn remarks(report: &JobReport) -> String {
     }
     if report.resumed_segments > 0 {
         said.push(format!("{} segments were there from an earlier run", report.resumed_segments));
+    }
+    match report.verified {
+        Verify::Full => {}
+        Verify::Ends => said.push("decoded at its ends only".into()),
+        Verify::None => said.push("not decoded again".into()),
     }
     said.extend(report.notes.iter().map(|note| one_line(note)));
     if let Some(manifest) = &report.manifest {

@@ -32,8 +32,11 @@ pub struct FileUnit {
     /// The access unit. Its `arrival` is not a time but its number in the file, from 0: it tells
     /// which unit a decoded picture came from.
     pub unit: AccessUnit,
-    /// False where the file gives no time for it: its `pts` is then counted in decoding order.
+    /// False where the file gives no time for it: its `pts` is then when it is decoded, or counted in that order.
     pub timed: bool,
+    /// When it is decoded, where the file says that and nothing else: AVI, whose empty chunks count as time. As many
+    /// pictures are shown until then.
+    pub decoded: Option<Pts>,
     /// The file's edit list leaves this picture out: decode it for those that refer to it, and do
     /// not show it.
     pub hidden: bool,
@@ -51,6 +54,8 @@ pub struct FileDemuxer {
     picture_time: Duration,
     duration: Option<Duration>,
     jumps: bool,
+    /// Its decoding times are its clock.
+    decodes_on_time: bool,
     next: u64,
     damaged: u64,
 }
@@ -113,6 +118,7 @@ impl FileDemuxer {
             picture_time: Duration::from_secs_f64(1.0 / rate.unwrap_or(ASSUMED_RATE).as_f64()),
             duration: duration.filter(|_| !matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg")),
             jumps: JUMPING.contains(&name.as_str()),
+            decodes_on_time: name == "avi",
             input,
             next: 0,
             damaged: 0,
@@ -190,9 +196,12 @@ impl FileDemuxer {
         let number = self.next;
         self.next += 1;
         let pts = packet.pts().map(|pts| nanos(pts, self.time_base));
+        let dts = packet.dts().filter(|_| pts.is_none() && self.decodes_on_time);
+        let dts = dts.map(|dts| nanos(dts, self.time_base));
         let counted = i64::try_from(self.picture_time.as_nanos()).unwrap_or(i64::MAX);
+        let counted = counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX));
         let unit = AccessUnit {
-            pts: Pts(pts.unwrap_or(counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX)))),
+            pts: Pts(pts.or(dts).unwrap_or(counted)),
             arrival: Moment(number),
             captured: None,
             random_access: class.random_access,
@@ -200,7 +209,8 @@ impl FileDemuxer {
             loss: !whole,
             data: Bytes::from(data),
         };
-        Some(FileUnit { unit, timed: pts.is_some(), hidden: demux_ffi::is_hidden(packet) })
+        let hidden = demux_ffi::is_hidden(packet);
+        Some(FileUnit { unit, timed: pts.is_some(), decoded: dts.map(Pts), hidden })
     }
 }
 

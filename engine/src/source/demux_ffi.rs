@@ -95,8 +95,24 @@ pub(super) fn sizes(stream: &ff::Stream<'_>) -> [i32; 4] {
     [parameters.width, parameters.height, aspect.num, aspect.den]
 }
 
-/// True where a packet's picture is not to be shown.
-pub(super) fn is_hidden(packet: &ff::Packet) -> bool {
+/// The last byte that an index names of a stream's packets, from the beginning of the file; `None` where there is
+/// no index.
+pub(crate) fn indexed_end(stream: &ff::Stream<'_>) -> Option<u64> {
+    // SAFETY: the stream is valid while it is borrowed. Its index is only looked at, and each entry before the next
+    // call; libav gives null for what is not there.
+    unsafe {
+        let stream = stream.as_ptr().cast_mut();
+        let count = ffi::avformat_index_get_entries_count(stream);
+        let ends = (0..count).filter_map(|at| {
+            let entry = ffi::avformat_index_get_entry(stream, at).as_ref()?;
+            u64::try_from(entry.pos.saturating_add(i64::from(entry.size()))).ok()
+        });
+        ends.max()
+    }
+}
+
+/// True where a packet's picture, or its sound, is not for anyone to see or hear.
+pub(crate) fn is_hidden(packet: &ff::Packet) -> bool {
     use ff::packet::Ref;
     // SAFETY: the packet is valid and borrowed; the field is only read.
     unsafe { (*packet.as_ptr()).flags & DISCARD != 0 }

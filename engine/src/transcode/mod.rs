@@ -14,6 +14,8 @@ pub mod edit;
 mod encoder;
 mod encoder_ffi;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod hardness;
 mod held;
 mod job;
@@ -35,4 +37,7 @@ mod steering;
 #[cfg(test)]
 mod tests;
 mod timeline;
+#[cfg(test)]
+mod verify_tests;
+mod whole;
 mod work;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::spec::Verify;
 use crate::base::Error;
 
 /// How jobs are run.
@@ -181,6 +182,8 @@ pub struct JobReport {
     pub resumed_segments: usize,
     /// Pictures of the source that could not be decoded.
     pub missing_pictures: u64,
+    /// How much of the result was decoded before it counted.
+    pub verified: Verify,
     /// What is to be known.
     pub notes: Vec<String>,
     /// The signed manifest.

@@ -32,6 +32,22 @@ pub struct TranscodeSpec {
     pub overwrite: bool,
     /// Keep what could be decoded of a damaged or cut source, instead of failing.
     pub salvage: bool,
+    /// How much of the result is decoded before it counts. Evidence is always proved in full.
+    pub verify: Verify,
+}
+
+/// How much of what was written is decoded before it counts. Whatever is chosen, all of it is read back and compared
+/// with what was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// Every picture.
+    #[default]
+    Full,
+    /// The beginning of the first and of the last group of pictures of each segment.
+    Ends,
+    /// None.
+    None,
 }
 
 /// From when until when.

@@ -12,7 +12,7 @@ use super::leaf::{AudioChoice, BitRate, Cut, Turn};
 use super::spec::{Container, EvidenceSpec, Given, JobSpec, TaskSpec};
 use super::wire::{EvidenceTable, JobFile, TaskTable};
 use super::{marks, video};
-use crate::transcode::spec::{AudioSpec, EditSpec, Rotation, Target, TimeRange, TranscodeSpec};
+use crate::transcode::spec::{AudioSpec, EditSpec, Rotation, Target, TimeRange, TranscodeSpec, Verify};
 
 /// The largest job file that is read, in bytes: ample for a hundred thousand inputs, and a wrong file
 /// (a recording) stays out of memory.
@@ -274,6 +274,7 @@ fn check_task(order: &Order<'_>, report: &mut Report<'_>) -> Option<TaskSpec> {
             target: Target::File(PathBuf::new()),
             overwrite: false,
             salvage: value_or(&table.salvage, false),
+            verify: value_or(&table.verify, Verify::Full),
         },
     })
 }
