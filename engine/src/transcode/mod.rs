@@ -7,6 +7,8 @@ pub mod capture;
 mod capture_sound;
 #[cfg(test)]
 mod capture_tests;
+#[cfg(test)]
+mod container_tests;
 mod copy;
 mod decoder;
 mod decoder_ffi;

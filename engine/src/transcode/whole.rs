@@ -76,9 +76,16 @@ fn matroska(file: &mut (impl Read + Seek), length: u64) -> Result<Option<String>
     const SEGMENT: u64 = 0x1853_8067;
     let mut at = 0;
     for _ in 0..MOST_BOXES {
-        let Some((name, id)) = element(file, false)? else { return Ok(None) };
-        let Some((size, bytes)) = element(file, true)? else {
-            return Ok((id > 1).then(|| "it ends within the head of an element".into()));
+        let short = || Ok(Some("it ends within the head of an element".into()));
+        let (name, id) = match element(file, false)? {
+            Element::Number(name, id) => (name, id),
+            Element::Part => return short(),
+            Element::End | Element::Odd => return Ok(None),
+        };
+        let (size, bytes) = match element(file, true)? {
+            Element::Number(size, bytes) => (size, bytes),
+            Element::Part | Element::End => return short(),
+            Element::Odd => return Ok(None),
         };
         let unknown = size == (1 << (7 * bytes)) - 1;
         let begin = at + id + bytes;
@@ -97,22 +104,37 @@ fn matroska(file: &mut (impl Read + Seek), length: u64) -> Result<Option<String>
     Ok(None)
 }
 
-/// A number of EBML and how many bytes it has; without the bit that tells its length where that is no part of it.
-fn element(file: &mut impl Read, plain: bool) -> Result<Option<(u64, u64)>> {
+/// What comes next in a file of EBML.
+enum Element {
+    /// A number, and how many bytes it has.
+    Number(u64, u64),
+    /// A part of a number, and the end of the file.
+    Part,
+    End,
+    /// Not EBML.
+    Odd,
+}
+
+/// The next number; `plain` without the bit that tells its length.
+fn element(file: &mut impl Read, plain: bool) -> Result<Element> {
     let mut bytes = [0; 8];
     if file.read(&mut bytes[..1])? == 0 {
-        return Ok(None);
+        return Ok(Element::End);
     }
     let more = bytes[0].leading_zeros() as usize;
     if more > 7 {
-        return Ok(None);
+        return Ok(Element::Odd);
     }
     if let Err(error) = file.read_exact(&mut bytes[1..=more]) {
-        return if error.kind() == std::io::ErrorKind::UnexpectedEof { Ok(None) } else { Err(error) };
+        return if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            Ok(Element::Part)
+        } else {
+            Err(error)
+        };
     }
     let number = bytes[..=more].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     let marker = 1 << (7 * (more as u64 + 1));
-    Ok(Some((if plain { number & !marker } else { number }, more as u64 + 1)))
+    Ok(Element::Number(if plain { number & !marker } else { number }, more as u64 + 1))
 }
 
 /// A RIFF that ends before it says it does, and before its index: many recorders write sizes that are a little
@@ -213,7 +235,7 @@ mod tests {
         assert_eq!(mp4_of(&whole), None);
         assert_eq!(mp4_of(&whole[..whole.len() - 7]), None, "which pictures lack, the index tells");
         assert!(mp4_of(&whole[..60]).unwrap().contains("moof, says it has 38 bytes"));
-        assert!(mp4_of(&whole[..32]).unwrap().contains("head of a box"));
+        assert!(mp4_of(&whole[..35]).unwrap().contains("head of a box"));
         assert_eq!(mp4_of(&[&whole[..], &[0; 5]].concat()), None, "padding");
         assert_eq!(mp4_of(&[&whole[..], b"\0\0\0\0\0\0\0\0garbage"].concat()), None);
     }
