@@ -1,5 +1,4 @@
 //! What a container says beside holding pictures, in process: hidden pictures stay hidden, and empty chunks are time.
-//! `tests/transcode_containers.rs` has the same and more through the program.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
