@@ -205,7 +205,8 @@ fn specify(args: &Args) -> Result<MosaicSpec> {
             Encoder::Qsv => EncoderChoice::Qsv,
         };
         let (codec, preset, frame_rate) = (args.codec, args.preset.clone(), args.fps);
-        let config = EncoderConfig { codec, choice, width, height, frame_rate, preset, rate, gop };
+        let config =
+            EncoderConfig { codec, choice, width, height, frame_rate, preset, instead: None, rate, gop };
         MovieFormat::Encoded(OfflineEncoder {
             config,
             zero_latency: args.zerolatency,

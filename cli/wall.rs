@@ -233,9 +233,14 @@ fn status_text(report: &WallReport) -> String {
     let viewers: u32 = report.screens.iter().flat_map(|s| &s.outputs).filter_map(|o| o.viewers).sum();
     let fps = report.screens.first().map(|s| s.fps).unwrap_or_default();
     let some = |n: usize, what: &str| if n > 0 { format!("  {n} {what}") } else { String::new() };
+    let slower = report.screens.iter().filter(|s| s.rate < s.asked_fps).count();
     let (on_standby, less) = (some(standby, "on standby"), some(degraded, "degraded"));
+    let slower = some(
+        slower,
+        if slower == 1 { "screen at less than its rate" } else { "screens at less than their rate" },
+    );
     format!(
-        "{:>5.0} s  {live}/{} live{on_standby}{less}  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
+        "{:>5.0} s  {live}/{} live{on_standby}{less}{slower}  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
         report.elapsed_s,
         report.cameras.len() - standby,
         report.latency.from_arrival.p95_ms,
@@ -277,12 +282,18 @@ fn summary(report: &WallReport) -> String {
     for screen in &report.screens {
         let _ = writeln!(
             text,
-            "screen {}  {}x{} at {:.2} fps, {} pictures, {} missed, {} dropped; cadence p99 {:.1} ms, \
+            "screen {}  {}x{} at {:.2} fps{}, {} pictures, {} missed, {} dropped; cadence p99 {:.1} ms, \
              compose p95 {:.1} ms, encode p95 {:.1} ms ({}, {})",
             screen.id,
             screen.width,
             screen.height,
             screen.fps,
+            // Only what was left out is worth a word: a faster preset is hardly seen.
+            if screen.left_out > 0 {
+                format!(" ({} left out: overload)", screen.left_out)
+            } else {
+                String::new()
+            },
             screen.frames,
             screen.missed,
             screen.dropped,

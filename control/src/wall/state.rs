@@ -56,6 +56,15 @@ pub struct ScreenState {
     pub height: u32,
     /// Pictures a second, measured.
     pub fps: f64,
+    /// Pictures a second that are made now; fewer than were asked for where the machine has no more.
+    pub rate: f64,
+    /// Pictures a second that were asked for.
+    pub asked_fps: f64,
+    /// How far it is below what was asked for, because the machine has no more: `as-asked`, `faster-preset`,
+    /// `half-rate`, `quarter-rate`.
+    pub step: String,
+    /// True where it is below.
+    pub degraded: bool,
     /// Pictures missed since the start.
     pub missed: u64,
     /// Viewers of its outputs.
@@ -117,7 +126,7 @@ pub struct Machine {
     pub used: f64,
     /// Used by others.
     pub others: f64,
-    /// What decoding and fitting may use.
+    /// What decoding, fitting, composing and encoding may use.
     pub decoding_available: f64,
     /// What they need.
     pub decoding_demand: f64,
@@ -212,6 +221,10 @@ impl Conductor {
                 width: screen.width,
                 height: screen.height,
                 fps: report.fps,
+                rate: report.rate,
+                asked_fps: report.asked_fps,
+                step: report.step.to_owned(),
+                degraded: report.degraded,
                 missed: report.missed,
                 viewers: report.outputs.iter().filter_map(|o| o.viewers).sum::<u32>()
                     + self.audience.get().map_or(0, |audience| audience.viewers(screen.id.as_str())),

@@ -112,6 +112,7 @@ impl WallSpec {
             height,
             frame_rate: self.frame_rate,
             preset: self.encoder.preset.clone(),
+            instead: None,
             rate: self.encoder.rate,
             gop: (gop as u32).max(1),
         }

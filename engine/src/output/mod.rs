@@ -6,6 +6,8 @@ pub mod feed;
 pub mod file;
 pub mod hls;
 pub mod hub;
+#[cfg(test)]
+mod less_tests;
 pub mod movie;
 mod partial;
 pub mod piped;

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,19 @@ const H: u32 = 180;
 pub(super) struct Studio {
     pub(super) hub: Arc<OutputHub>,
     pub(super) encoder: Arc<ScreenEncoder>,
+    /// One of so many pictures is made.
+    pub(super) every: Arc<AtomicU32>,
     stop: Arc<AtomicBool>,
     camera: Option<JoinHandle<()>>,
 }
 
 impl Studio {
     pub(super) fn open(codec: Codec, gop: u32, rate: Rate) -> Studio {
-        let config = EncoderConfig { gop, rate, ..config(codec) };
+        Studio::open_with(EncoderConfig { gop, rate, ..config(codec) })
+    }
+
+    pub(super) fn open_with(config: EncoderConfig) -> Studio {
+        let (codec, rate) = (config.codec, config.rate);
         let params = StreamParams { codec, width: W, height: H, frame_rate: config.frame_rate };
         let screen = ScreenId::from("studio");
         let (wish, asked) = std::sync::mpsc::channel();
@@ -44,19 +50,23 @@ impl Studio {
         let encoder = Arc::new(ScreenEncoder::start(&screen, config, hub.clone(), clock.clone()).unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let (ended, into, noise) = (stop.clone(), encoder.clone(), rate == Rate::Crf(0));
+        let every = Arc::new(AtomicU32::new(1));
+        let share = every.clone();
         let camera = std::thread::spawn(move || {
             let mut n = 0;
             while !ended.load(Ordering::Relaxed) {
                 if asked.try_iter().count() > 0 {
                     into.force_key();
                 }
-                let frame = if noise { noisy(n) } else { picture(n, W, H) };
-                into.submit(frame, clock.now());
+                if n % share.load(Ordering::Relaxed) == 0 {
+                    let frame = if noise { noisy(n) } else { picture(n, W, H) };
+                    into.submit(frame, clock.now());
+                }
                 n += 1;
                 std::thread::sleep(Duration::from_millis(40));
             }
         });
-        Studio { hub, encoder, stop, camera: Some(camera) }
+        Studio { hub, encoder, every, stop, camera: Some(camera) }
     }
 
     /// Only the first picture is a key frame by itself.

@@ -2,6 +2,7 @@
 
 mod cadence;
 mod camera;
+mod dial;
 mod govern;
 mod latency;
 pub mod liveness;
@@ -25,7 +26,7 @@ use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
-use crate::effort::{Admission, Wish};
+use crate::effort::{Admission, ScreenWish, Wish};
 use crate::encode::EncodedSink;
 use crate::fit::FitSpec;
 use crate::ingest::Ingest;
@@ -97,7 +98,7 @@ impl Wall {
 
     fn start_screens(&mut self, layout: &Layout, outputs: Vec<Vec<OutputSpec>>) -> Result<()> {
         let text = Arc::new(TextRenderer::new());
-        for (screen, outputs) in layout.screens.iter().zip(outputs) {
+        for (place, (screen, outputs)) in layout.screens.iter().zip(outputs).enumerate() {
             self.screens.push(Screen::start(ScreenParts {
                 layout: screen.clone(),
                 backend: self.spec.backend,
@@ -107,11 +108,13 @@ impl Wall {
                 outputs,
                 store: self.rooms.store.clone(),
                 cameras: self.cameras.clone(),
+                place,
                 missed: self.govern.missed(),
                 moves: layout.screens.len() == 1,
                 clock: self.clock.clone(),
             })?);
         }
+        self.govern.set_screens(self.screens.iter().map(|screen| screen.dial.clone()).collect());
         Ok(())
     }
 
@@ -161,6 +164,9 @@ impl Wall {
             let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
             camera.set_wanted(specs, pinned);
         }
+        for (screen, new) in self.screens.iter().zip(&layout.screens) {
+            screen.dial.set_tiles(new);
+        }
         // Called up at once, not at the governor's next tick.
         self.govern.decide();
         for (screen, new) in self.screens.iter_mut().zip(layout.screens) {
@@ -176,7 +182,10 @@ impl Wall {
         let (now, cameras) = (self.clock.now(), self.cameras());
         let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
         let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
-        Ok(self.govern.admit(&wishes))
+        let screens: Vec<ScreenWish> = std::iter::zip(&self.screens, &layout.screens)
+            .map(|(screen, new)| screen.dial.wish_for(new, &cameras))
+            .collect();
+        Ok(self.govern.admit(&wishes, &screens))
     }
 
     /// Asks the policy anew for every camera that may not be seen, and closes what was withdrawn since;
