@@ -113,7 +113,9 @@ fn eight_screens_that_outgrow_two_cores_keep_every_camera() {
     for tick in 0..60 {
         let plan = machine.tick(&wishes);
         if tick > 2 {
-            assert!(steps(&plan).iter().all(|s| *s < Step::KeyFrames), "{:?}", steps(&plan));
+            let rarest = plan.decisions.iter().filter_map(|d| d.refresh).max();
+            assert!(rarest <= Some(EffortSettings::default().refresh_limit), "{rarest:?}");
+            assert!(!steps(&plan).contains(&Step::Paused));
             assert!(screen_steps(&plan).iter().all(|s| *s >= ScreenStep::HalfRate));
             assert!(plan.demand <= plan.available);
         }
@@ -168,7 +170,7 @@ fn a_raise_that_does_not_last_is_tried_less_and_less_often() {
     let mut machine = settled(1.5, vec![screen("a", "veryfast")], &wishes);
     // Slow presets take half more than the model foresees, fast ones half of it: what is learned down there
     // is wrong up here.
-    machine.encoder = |s| if s.preset == "ultrafast" { 0.5 } else { 1.6 };
+    machine.encoder = |s| if s.preset == "veryfast" { 1.6 } else { 0.5 };
     let ups = |machine: &mut Machine, seconds: u32| {
         let mut ups = 0;
         let mut last = ScreenStep::AsAsked;
