@@ -263,8 +263,7 @@ fn in_turn(config: EncoderConfig, presets: &[Option<&'static str>]) -> Vec<Acces
     let status = encoder.status();
     assert!(encoder.finish());
     assert_eq!((status.dropped, status.fallback, status.error), (0, false, None));
-    let units = kept.0.lock().unwrap().clone();
-    units
+    kept.0.lock().unwrap().clone()
 }
 
 #[test]
