@@ -132,7 +132,6 @@ fn eight_screens_that_outgrow_two_cores_keep_every_camera() {
         ticks += 1;
         assert!(ticks < 20, "they do not return");
     }
-    assert!(ticks >= 1, "not before they rested");
 }
 
 #[test]
