@@ -206,6 +206,8 @@ fn describe(camera: &CameraSpec) -> Value {
         "priority": camera.priority,
         "pinned": camera.pinned,
         "still": camera.still,
+        "turn": camera.turn.degrees(),
+        "flip": camera.flip.word(),
         "masks": camera.masks.len(),
         "profiles": profiles,
     })

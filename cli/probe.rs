@@ -109,6 +109,9 @@ fn print_report(r: &ProbeReport) {
             "size",
             format!("{}x{}, pixel aspect {}:{}", v.width, v.height, v.pixel_aspect.num, v.pixel_aspect.den),
         );
+        if !v.orientation.is_upright() {
+            line("shown", v.orientation.to_string());
+        }
         if let Some(rate) = v.frame_rate {
             line("nominal", format!("{:.3} fps", rate.as_f64()));
         }

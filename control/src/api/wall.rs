@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use vitrail_engine::composite::snapshot;
 use vitrail_engine::effort::Admission;
 use vitrail_engine::media::Frame;
+use vitrail_engine::wall::StillWish;
 
 use super::{Shared, blocking};
 use crate::audit::Event;
@@ -368,7 +369,7 @@ async fn snapshot_tile(
             found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
         let region = layout.regions.iter().find(|r| r.tiles.iter().any(|t| t.id == tile));
         let screen = region.and_then(|r| r.screens.first()).cloned().unwrap_or_default();
-        let frame = crate::live::Screens::still(&**conductor, &camera, 8192)?;
+        let frame = crate::live::Screens::still(&**conductor, &camera, StillWish::from(8192_u32))?;
         let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of camera {camera}")))?;
         take_out(&shared, &caller, &why.reason, &screen, Some(&tile), &[camera], &frame)
     });

@@ -24,7 +24,7 @@ use vitrail_engine::config::{CameraSpec, WallSpec};
 use vitrail_engine::effort::Admission;
 use vitrail_engine::media::{CameraId, Frame, ScreenId};
 use vitrail_engine::output::OutputSpec;
-use vitrail_engine::wall::{Wall, WallReport};
+use vitrail_engine::wall::{StillWish, Wall, WallReport};
 
 use crate::audit::{Actor, Event};
 use crate::db::Database;
@@ -514,8 +514,8 @@ impl crate::live::Screens for Conductor {
         self.with_wall(|wall| wall.canvas(&ScreenId::from(screen))).ok().flatten()
     }
 
-    fn still(&self, camera: &str, width: u32) -> Result<Option<Frame>> {
-        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), width))?;
+    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
+        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), wish))?;
         // Without the wall's lock.
         Ok(decode()?)
     }

@@ -15,7 +15,7 @@ use crate::composite::Language;
 use crate::composite::{Backend, Yuv};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{Codec, Ratio};
+use crate::media::{Codec, Flip, QuarterTurn, Ratio};
 use crate::scene::Preset;
 use crate::source::{RtspClient, Transport};
 use std::time::Duration;
@@ -213,7 +213,11 @@ wire! {
         pinned: bool = "false";
         /// Its picture rightly stays the same for long: it is never called frozen.
         still: bool = "false";
-        /// Parts of the picture that are blacked out before it leaves the wall.
+        /// Turns its picture clockwise, after what the stream asks for itself: for a camera that hangs on its side or upside down.
+        turn: QuarterTurn = "0";
+        /// Then changes left and right (`horizontal`) or above and below (`vertical`) of what is seen.
+        flip: Flip = "\"none\"";
+        /// Parts of the picture that are blacked out before it leaves the wall. They lie on the picture as the camera sends it: `turn` and `flip` move no mask off what it hides.
         masks: Vec<At<Region>> = "[]";
     }
 

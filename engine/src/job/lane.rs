@@ -339,7 +339,7 @@ impl Placer {
             return;
         }
         let begun = self.clock.now();
-        let Some(frame) = picture.into_frame(number, self.parameters.pixel_aspect) else { return };
+        let Some(frame) = picture.into_frame(number, &self.parameters) else { return };
         let picture = fit(&frame, &self.spec, &[], scratch);
         self.counts.fitted += 1;
         self.counts.fit += self.clock.now().since(begun);

@@ -15,7 +15,7 @@ use super::annexb::Packing;
 use super::demux_ffi;
 use super::nal::Classifier;
 use crate::base::{Error, ErrorKind, Moment, Result};
-use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+use crate::media::{AccessUnit, Codec, Orientation, Pts, Ratio, VideoParameters};
 
 /// The formats that are opened, by libavformat's names. Playlists and scripts, which may name other
 /// files or hosts, are not among them.
@@ -106,6 +106,7 @@ impl FileDemuxer {
             height,
             pixel_aspect: Ratio::new(aspect_num, aspect_den).unwrap_or(Ratio::ONE),
             frame_rate: rate,
+            orientation: orientation_of(&stream).unwrap_or_default(),
             extradata: packing.sets.clone(),
         };
         Ok(FileDemuxer {
@@ -267,6 +268,15 @@ fn codec_of(id: ff::codec::Id) -> Option<Codec> {
         ff::codec::Id::MPEG4 => Codec::Mpeg4,
         _ => return None,
     })
+}
+
+/// How a file asks for its pictures to be set upright; `None` where by another angle than a quarter.
+pub(crate) fn orientation_of(stream: &ff::Stream<'_>) -> Option<Orientation> {
+    let matrix = stream.side_data().find(|side| side.kind() == SideData::DisplayMatrix);
+    match matrix {
+        Some(matrix) => Orientation::from_matrix_bytes(matrix.data()),
+        None => Some(Orientation::UPRIGHT),
+    }
 }
 
 /// A rate that a camera may have; headers say all kinds of others.

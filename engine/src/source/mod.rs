@@ -21,6 +21,8 @@ pub mod secrets;
 mod source_tests;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod turned_tests;
 pub mod uri;
 
 use std::sync::Arc;

@@ -329,6 +329,7 @@ fn parameters_of(
         pixel_aspect: p.pixel_aspect_ratio().and_then(|(n, d)| Ratio::new(n, d)).unwrap_or(Ratio::ONE),
         // retina gives the duration of a frame, in seconds.
         frame_rate: p.frame_rate().and_then(|(num, den)| Ratio::new(den, num)).or(nominal_rate),
+        orientation: Default::default(),
         extradata,
     }
 }

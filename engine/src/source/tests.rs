@@ -17,7 +17,7 @@ const H265: &str = "videotestsrc is-live=true ! video/x-raw,width=320,height=240
     x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1";
 
 /// Runs a source until `enough` units came, or it ends by itself, or `limit` is over.
-fn run_source(config: SourceConfig, enough: usize, limit: Duration) -> (Result<()>, Recorded) {
+pub(super) fn run_source(config: SourceConfig, enough: usize, limit: Duration) -> (Result<()>, Recorded) {
     let recorder = Recorder::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let result = runtime.block_on(run_on(&Source::new(config), &recorder, enough, limit));
@@ -57,7 +57,7 @@ fn config(text: &str) -> SourceConfig {
     SourceConfig::new(CameraUri::parse(text).expect("a valid address"))
 }
 
-const LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LIMIT: Duration = Duration::from_secs(15);
 
 fn check_live(recorded: &Recorded, codec: Codec) {
     assert!(recorded.units.len() >= 25, "{} units", recorded.units.len());
@@ -346,7 +346,7 @@ fn what_retina_does_not_understand_goes_to_gstreamer() {
     assert_eq!(recorded.descriptions[0].client, "gstreamer");
 }
 
-fn file_config(path: &Path, loop_file: bool) -> SourceConfig {
+pub(super) fn file_config(path: &Path, loop_file: bool) -> SourceConfig {
     SourceConfig { loop_file, ..SourceConfig::new(CameraUri::file(path)) }
 }
 

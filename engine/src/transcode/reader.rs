@@ -8,7 +8,7 @@ use ffmpeg_next as ff;
 
 use super::timeline::Timeline;
 use crate::base::{Error, ErrorKind, Result};
-use crate::source::demux::{JUMPING, open_file};
+use crate::source::demux::{JUMPING, open_file, orientation_of};
 use crate::source::demux_ffi::{indexed_end, is_hidden};
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
@@ -118,20 +118,8 @@ impl Reader {
     /// angle between.
     pub fn turn(&self) -> Option<i32> {
         let Some(stream) = self.video() else { return Some(0) };
-        let Some(side) = stream.side_data().find(|s| s.kind() == SideData::DisplayMatrix) else {
-            return Some(0);
-        };
-        let number = |at: usize| {
-            let bytes = side.data().get(at * 4..at * 4 + 4)?;
-            Some(i32::from_ne_bytes(bytes.try_into().ok()?).signum())
-        };
-        match [0, 1, 3, 4].map(number) {
-            [Some(1), Some(0), Some(0), Some(1)] => Some(0),
-            [Some(0), Some(1), Some(-1), Some(0)] => Some(90),
-            [Some(-1), Some(0), Some(0), Some(-1)] => Some(180),
-            [Some(0), Some(-1), Some(1), Some(0)] => Some(270),
-            _ => None,
-        }
+        let asked = orientation_of(&stream).filter(|asked| !asked.is_mirrored())?;
+        i32::try_from(asked.degrees()).ok()
     }
 
     /// Jumps of the clock so far.

@@ -46,7 +46,7 @@ use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
 pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
-pub use still::at_width;
+pub use still::{StillWish, at_width};
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
 const STORE_BYTES: u64 = 1 << 30;
