@@ -81,6 +81,8 @@ fn network(scheme: &str, text: &str) -> Result<OutputSpec> {
         return Err(config("output", format!("unknown scheme {scheme:?}; take one of {FORMS}")));
     }
     let subject = format!("{scheme}:// output");
+    // Who listens on every address need not say so.
+    let text = &if scheme == "srt" { text.replacen("://:", "://0.0.0.0:", 1) } else { text.to_owned() };
     let url = Url::parse(text).map_err(|e| config(subject.clone(), format!("is no address: {e}")))?;
     let address_of = Written { url, subject };
     match scheme {
@@ -164,7 +166,7 @@ impl Written {
         if self.url.port().is_none() {
             return Err(self.wrong("lacks a port; write srt://HOST:PORT"));
         }
-        if mode == "caller" && self.url.host_str().unwrap_or_default().is_empty() {
+        if mode == "caller" && matches!(self.url.host_str().unwrap_or_default(), "" | "0.0.0.0") {
             return Err(self.wrong("lacks the host to call; write srt://HOST:PORT"));
         }
         Ok(OutputSpec::Srt { uri: text.to_owned() })
@@ -311,6 +313,7 @@ mod tests {
             assert!(text_shown == text || text == "rtsp://[::1]:554/a/b", "{text}: {text_shown}");
         }
         assert_eq!(shown("rtsp://127.0.0.1/wall"), "rtsp://127.0.0.1:8554/wall");
+        assert_eq!(shown("srt://:9000?mode=listener"), "srt://0.0.0.0:9000?mode=listener");
         assert_eq!(shown("udp://@239.1.2.3:5000?iface=eth0"), "udp://239.1.2.3:5000?ttl=1&interface=eth0");
         assert_eq!(shown("rtmp://live.example/app/hush-hush?x=1"), "rtmp://live.example/app/…");
         assert_eq!(shown("rtmps://a.example:444/app/inner/key"), "rtmps://a.example:444/app/…");
@@ -338,6 +341,7 @@ mod tests {
             ("srt://127.0.0.1:9000?pbkeylen=17", "pbkeylen"),
             ("srt://127.0.0.1", "port"),
             ("srt://127.0.0.1:9000?mode=rendezvous", "mode"),
+            ("srt://:9000", "the host to call"),
             ("srt://127.0.0.1:9000?passphrase=short", "passphrase"),
             ("http://127.0.0.1/wall", "scheme"),
             ("wall.avi", "avi"),

@@ -137,25 +137,29 @@ impl Link for Peer {
             tries += 1;
             tries < MOST_TRIES
         };
-        send(&self.socket, packets, go_on).map_err(|fault| {
-            Error::new(ErrorKind::Io, self.subject.clone(), format!("went away: {}", fault.0))
-        })
+        let wrong = |what: String| Error::new(ErrorKind::Io, self.subject.clone(), what);
+        match send(&self.socket, packets, go_on) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(wrong("takes no more, though it is there".into())),
+            Err(fault) => Err(wrong(format!("went away: {}", fault.0))),
+        }
     }
 }
 
 /// Sends the packets of a picture in messages of live mode. Where there is no room it waits, for as
-/// long as `go_on` says; a dead peer is an error after 5 s of silence (SRT's own time).
+/// long as `go_on` says, and is false where that was not enough; a dead peer is an error after 5 s of
+/// silence (SRT's own time).
 pub(super) fn send(
     socket: &Socket,
     packets: &[u8],
     mut go_on: impl FnMut() -> bool,
-) -> std::result::Result<(), Fault> {
+) -> std::result::Result<bool, Fault> {
     for message in packets.chunks(DATAGRAM) {
         while !socket.send(message)? {
             if !go_on() {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -121,7 +121,7 @@ fn serve_one(peer: &Socket, feed: &Feed) {
         match feed.next(STEP) {
             Ok(packets) => {
                 let go_on = || !feed.is_closed() && peer.is_connected();
-                if srt::send(peer, &packets.data, go_on).is_err() {
+                if !matches!(srt::send(peer, &packets.data, go_on), Ok(true)) {
                     return;
                 }
             }
