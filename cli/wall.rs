@@ -44,7 +44,7 @@ pub struct Args {
     /// Pictures per second, for cameras given as URIs [default: 25]
     #[arg(long, value_parser = frame_rate)]
     fps: Option<Ratio>,
-    /// Where the wall goes: rtsp://, rtp://, srt://, a .mp4 or .mkv file, a .m3u8 playlist, display:
+    /// Where the wall goes: rtsp://, rtp://, udp://, srt://, rtmp://, a .mp4 or .mkv file, a .m3u8 playlist, display:
     /// (may be repeated) [default: rtsp://127.0.0.1:8600/wall]
     #[arg(long, value_name = "URI|FILE")]
     out: Vec<String>,

@@ -135,7 +135,7 @@ fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> 
 /// Where a fitted picture goes on the canvas, even edges, inside the tile. A picture made for another
 /// size, right after a change of layout, is stretched in proportion until its successor comes.
 fn place(tile: &Tile, fitted: &FittedFrame) -> PixelRect {
-    let rect = tile.rect;
+    let rect = tile.picture_rect();
     let (width, height) = (fitted.frame.width(), fitted.frame.height());
     if fitted.spec == tile.spec {
         let x = fitted.x.min(rect.width);

@@ -20,7 +20,7 @@ use super::wire::{
     CameraTable, ControlTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile,
     WallTable,
 };
-use crate::composite::Yuv;
+use crate::composite::{Corner, TextPlace, Yuv};
 use crate::effort::EffortSettings;
 use crate::encode::Rate;
 use crate::media::{CameraId, Codec, Ratio, WallId};
@@ -414,6 +414,8 @@ fn check_overlay(table: &OverlayTable, report: &mut Report<'_>) -> OverlaySpec {
     }
     OverlaySpec {
         labels: value_or(&table.labels, true),
+        label_place: value_or(&table.label_place, TextPlace::Over(Corner::BottomLeft)),
+        age_place: value_or(&table.age_place, TextPlace::Over(Corner::BottomRight)),
         clock: value_or(&table.clock, ClockCorner(None)).0,
         border: value_or(&table.border, 2),
         border_color: value_or(&table.border_color, Yuv::from_rgb(0x20, 0x20, 0x20)),

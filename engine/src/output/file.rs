@@ -8,7 +8,8 @@ use gstreamer::prelude::*;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::kept::Kept;
+use super::piped::{self, Recipe, short};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Milliseconds of video in a fragment: what a kill can cost.
@@ -17,7 +18,7 @@ const FRAGMENT_MS: u32 = 1000;
 /// that stays full would collect beginnings of recordings.
 const ROOM: usize = 4 << 20;
 
-pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
+pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
     let subject = path.display().to_string();
     set_aside(path)?;
     writable(path)?;
@@ -46,7 +47,7 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
             Ok(())
         })
     };
-    Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
+    piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
 }
 
 /// What is written into a file that was removed is lost without an error.

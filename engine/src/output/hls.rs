@@ -9,7 +9,8 @@ use gstreamer::prelude::*;
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::file::{has_room, writable};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::kept::Kept;
+use super::piped::{self, Recipe, short};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Length of a segment: players start about three segments behind live.
@@ -18,7 +19,7 @@ const SEGMENT: Duration = Duration::from_secs(2);
 const LISTED: u32 = 6;
 const KEPT: u32 = 12;
 
-pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
+pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
     let subject = playlist.display().to_string();
     let stem = playlist
         .file_stem()
@@ -49,7 +50,7 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
             Ok(())
         })
     };
-    Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
+    piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
 }
 
 /// Makes the folder of a playlist where only that is missing; a whole path that is missing is more

@@ -67,7 +67,7 @@ impl Wall {
     /// Starts a wall: screens first, so that they show placards while cameras connect. Fails only
     /// on what is known to be wrong before a camera is asked (invariant 6).
     pub fn start(spec: WallSpec, policy: &dyn Policy, clock: SharedClock) -> Result<Wall> {
-        let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
+        let layout = laid_out(&spec.scene, &spec.overlay).map_err(|e| spec.located(&e))?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         // All that can be refused is refused before an output touches a file or a port.
         let openings = openings(&spec, &secrets)?;
@@ -140,7 +140,7 @@ impl Wall {
 
     /// Shows another scene on the same screens, from the next tick on. Its cameras must be open.
     pub fn apply(&mut self, scene: &Scene) -> Result<()> {
-        let layout = scene::solve(scene)?;
+        let layout = laid_out(scene, &self.spec.overlay)?;
         same_screens(&layout, &self.screens)?;
         let cameras = self.cameras();
         let shown = layout.screens.iter().flat_map(|s| &s.tiles).filter_map(|t| t.camera.as_ref());
@@ -178,7 +178,7 @@ impl Wall {
     /// What would come of a scene, before it is applied: fits, fits degraded, or does not fit. Its
     /// cameras that are not open are left out.
     pub fn admit(&self, scene: &Scene) -> Result<Admission> {
-        let layout = scene::solve(scene)?;
+        let layout = laid_out(scene, &self.spec.overlay)?;
         let (now, cameras) = (self.clock.now(), self.cameras());
         let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
         let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
@@ -335,8 +335,11 @@ fn offers(camera: &CameraSpec, limits: &LimitSpec, secrets: &Secrets) -> Result<
 /// Where a screen goes; an error has the output's file, line and key.
 fn outputs(spec: &WallSpec, screen: &ScreenId) -> Result<Vec<OutputSpec>> {
     let listed = spec.outputs.iter().filter(|o| o.screen == *screen).flat_map(|o| &o.outputs);
-    let parse =
-        |text: &OutputText| text.expose().parse::<OutputSpec>().map_err(|e| Error::from(text.refused(&e)));
+    let parse = |text: &OutputText| {
+        let parsed = text.expose().parse::<OutputSpec>();
+        let fitting = parsed.and_then(|output| output.carries(spec.encoder.codec).map(|()| output));
+        fitting.map_err(|e| Error::from(text.refused(&e)))
+    };
     listed.map(parse).collect()
 }
 
@@ -357,19 +360,38 @@ fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secr
 
 /// How overlays look.
 fn style(spec: &OverlaySpec, limits: &LimitSpec) -> OverlayStyle {
+    restyled(
+        OverlayStyle {
+            // The status says so first; this only guards against one that does not.
+            age_limit: limits.placard_after.max(pace::OLDEST_KEY_FRAME) + Duration::from_secs(1),
+            utc_offset: local_offset(),
+            ..OverlayStyle::default()
+        },
+        spec,
+    )
+}
+
+/// A style with what the file says of overlays, and all else as it was.
+fn restyled(style: OverlayStyle, spec: &OverlaySpec) -> OverlayStyle {
     OverlayStyle {
         background: spec.background,
         labels: spec.labels,
+        label_place: spec.label_place,
+        age_place: spec.age_place,
         clock: spec.clock,
         age_from: spec.age_after.unwrap_or(Duration::MAX),
         border: spec.border,
         border_color: spec.border_color,
-        // The status says so first; this only guards against one that does not.
-        age_limit: limits.placard_after.max(pace::OLDEST_KEY_FRAME) + Duration::from_secs(1),
         language: spec.language,
-        utc_offset: local_offset(),
-        ..OverlayStyle::default()
+        ..style
     }
+}
+
+/// Where everything of a scene is, with the room that texts take.
+fn laid_out(scene: &Scene, overlay: &OverlaySpec) -> Result<Layout> {
+    let mut layout = scene::solve(scene)?;
+    restyled(OverlayStyle::default(), overlay).make_room(&mut layout);
+    Ok(layout)
 }
 
 /// Local time less UTC now, in seconds, by the machine's time zone.

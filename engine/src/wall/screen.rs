@@ -19,7 +19,7 @@ use crate::base::{Counter, Histogram, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{
     Backend, Compositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, probe,
 };
-use crate::config::CameraSpec;
+use crate::config::{CameraSpec, OverlaySpec};
 use crate::effort::ScreenStep;
 use crate::encode::{EncodeStatus, EncoderConfig, ScreenEncoder};
 use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio};
@@ -34,6 +34,8 @@ pub(super) type Cameras = Arc<Mutex<Arc<HashMap<CameraId, Arc<Camera>>>>>;
 pub(super) enum Command {
     /// Show this from the next tick on.
     Layout(ScreenLayout),
+    /// Overlays look like this.
+    Overlay(OverlaySpec),
     /// Daylight saving began or ended: local time less UTC, in seconds.
     UtcOffset(i32),
     /// Flash these cameras' tiles; all others stop.
@@ -48,6 +50,7 @@ struct Orders(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     layout: Option<ScreenLayout>,
+    overlay: Option<OverlaySpec>,
     utc_offset: Option<i32>,
     alarms: Option<Vec<CameraId>>,
 }
@@ -57,6 +60,7 @@ impl Orders {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
             Command::Layout(layout) => waiting.layout = Some(layout),
+            Command::Overlay(overlay) => waiting.overlay = Some(overlay),
             Command::UtcOffset(seconds) => waiting.utc_offset = Some(seconds),
             Command::Alarms(cameras) => waiting.alarms = Some(cameras),
         }
@@ -66,9 +70,10 @@ impl Orders {
     fn take(&self) -> impl Iterator<Item = Command> + use<> {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let layout = waiting.layout.map(Command::Layout);
+        let overlay = waiting.overlay.map(Command::Overlay);
         let utc_offset = waiting.utc_offset.map(Command::UtcOffset);
         let alarms = waiting.alarms.map(Command::Alarms);
-        [layout, utc_offset, alarms].into_iter().flatten()
+        [layout, overlay, utc_offset, alarms].into_iter().flatten()
     }
 }
 
@@ -397,6 +402,10 @@ impl Run {
                 self.planner.set_layout(&layout);
                 self.panes = panes(&layout, &self.parts.store, &self.alarms);
                 self.parts.layout = layout;
+            }
+            Command::Overlay(overlay) => {
+                self.parts.style = super::restyled(self.parts.style.clone(), &overlay);
+                self.planner.set_style(self.parts.style.clone());
             }
             Command::UtcOffset(seconds) => {
                 self.parts.style.utc_offset = seconds;
