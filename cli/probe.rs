@@ -98,6 +98,9 @@ fn print_report(r: &ProbeReport) {
     let line = |key: &str, value: String| println!("  {key:<12} {value}");
     println!("{}", r.address);
     line("carried by", format!("{} ({})", d.carried_by, d.client));
+    if let Some(why) = &d.client_because {
+        line("client", format!("{}, because {why}", d.client));
+    }
     if let Some(server) = &d.server {
         line("server", server.clone());
     }

@@ -67,7 +67,7 @@ impl Stage {
 
     fn play(&self, site: Option<&str>, act: Act) -> (Arc<Meter>, Arc<Recorder>, Arc<Mutex<Vec<Moment>>>) {
         let recorder = Recorder::new();
-        let meter = Meter::new(recorder.clone(), self.clock.clone());
+        let meter = Meter::new(recorder.clone(), self.clock.clone(), Patience::default());
         let times = Arc::new(Mutex::new(Vec::new()));
         let supervisor = Supervisor {
             connector: Actor { act, tries: Arc::default(), times: times.clone(), clock: self.clock.clone() },

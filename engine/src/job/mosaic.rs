@@ -297,6 +297,7 @@ impl Canvas {
                 status: if picture.is_some() { TileStatus::Live } else { TileStatus::Empty },
                 picture,
                 age: Some(Duration::ZERO),
+                late: None,
                 name,
                 alarm: false,
                 degraded: None,
