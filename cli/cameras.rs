@@ -14,6 +14,8 @@ use vitrail_engine::{Error, ErrorKind, Result};
 use vitrail_simulator::code::MAX_CAMERA;
 use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients, onvif};
 
+use crate::terminal::shown_path;
+
 const EXAMPLES: &str = "\
 Examples:
   vitrail cameras --count 16
@@ -137,7 +139,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     }
     if let Some(file) = &inventory {
         write_whole(file, simulator.inventory().as_bytes())?;
-        println!("inventory: {}", file.display());
+        println!("inventory: {}", shown_path(file));
     }
     if count <= 32 {
         simulator.prepare_in_background(Profile::Main);

@@ -283,10 +283,10 @@ fn a_folder_that_took_a_files_place_and_a_pipe_do_not_stop_it() {
 #[test]
 fn names_stay_below_their_folder() {
     for name in ["a", "a/b.mp4", "…", "..a", "a..b", "a b", ".hidden"] {
-        assert!(is_below(name), "{name}");
+        assert!(is_below(name.as_bytes()), "{name}");
     }
     for name in ["", "/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", "a\0b", ".", ".."] {
-        assert!(!is_below(name), "{name}");
+        assert!(!is_below(name.as_bytes()), "{name}");
     }
 }
 

@@ -152,7 +152,7 @@ impl MovieWriter {
             _ => "mp4mux",
         })?);
         let sink = make("filesink")?;
-        sink.set_property("location", path.to_string_lossy().as_ref());
+        set_location(&sink, path)?;
         sink.set_property("sync", false);
         chain.push(sink);
         let piped = Piped::start(chain, subject, (width, height, rate), lasting)?;

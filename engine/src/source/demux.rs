@@ -211,9 +211,7 @@ impl FileDemuxer {
 /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
 pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
     quiet();
-    let location = location(path)?;
-    let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));
-    ff::format::input_with_dictionary(location, options(formats))
+    demux_ffi::open_and_look(&location(path)?, options(formats))
         .map_err(|e| not_understood(path, understood).caused_by(e))
 }
 
