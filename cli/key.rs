@@ -33,7 +33,10 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.action {
         Action::New { file } => {
             let key = SigningKeyFile::create(file)?;
-            println!("private key  {}  (signs; keep it secret, and a copy in a safe place)", shown_path(file));
+            println!(
+                "private key  {}  (signs; keep it secret, and a copy in a safe place)",
+                shown_path(file)
+            );
             println!("public key   {}  (verifies; give it away)", shown_path(&public_path(file)));
             println!("key id       {}", key.public().id());
         }

@@ -177,7 +177,7 @@ fn specify(args: &Args) -> Result<WallSpec> {
         let remedy = "a wall file stands alone, without --grid and without other cameras";
         return Err(Error::new(ErrorKind::Config, file.to_string_lossy().into_owned(), remedy));
     }
-    let outs: Vec<String> = args.out.iter().map(|out| lossless(out)).collect();
+    let outs: Vec<String> = args.out.iter().map(lossless).collect();
     if from_file && (args.size.is_some() || args.fps.is_some()) {
         let remedy = "go with cameras given as URIs; in a wall file write size under [[screen]] and frame_rate under [wall]";
         return Err(Error::new(ErrorKind::Config, "--size and --fps", remedy));

@@ -51,10 +51,6 @@ fn done(output: &Output) {
     assert!(output.status.success(), "{:?}\n{out}\n{err}", output.status);
 }
 
-fn args<'a>(all: &'a [&'a OsStr]) -> &'a [&'a OsStr] {
-    all
-}
-
 fn os(text: &str) -> &OsStr {
     OsStr::new(text)
 }
@@ -64,7 +60,7 @@ fn a_folder_a_list_and_arguments_are_transcoded() {
     let Some((_dir, folder)) = films() else { return };
     let all = names("mp4");
     let there = |out: &str| all.iter().all(|name| folder.join(out).join(name).is_file());
-    done(&vitrail(&folder, args(&[os("transcode"), os("."), os("-o"), os("out/")]), b""));
+    done(&vitrail(&folder, &[os("transcode"), os("."), os("-o"), os("out/")], b""));
     assert!(there("out"));
     let list = all.iter().map(|name| name.as_bytes()).collect::<Vec<_>>().join(&0);
     let line = [os("transcode"), os("-"), os("-o"), os("listed"), os("--json"), os("--report"), os("r.json")];
@@ -78,7 +74,8 @@ fn a_folder_a_list_and_arguments_are_transcoded() {
         report["jobs"].as_array().unwrap().iter().map(|job| job["input"].as_str().unwrap()).collect();
     assert!(inputs[0].starts_with("file:///") && inputs[0].ends_with("/r%E9c/caf%E9.mp4"), "{inputs:?}");
     assert_eq!(inputs[1..3], ["two\nlines \"quoted\".mp4", "a\u{1b}[2Jb.mp4"]);
-    let mut line = vec![os("transcode"), os("-o"), os("named/"), os("--codec"), os("h265"), os("--crf"), os("40")];
+    let mut line =
+        vec![os("transcode"), os("-o"), os("named/"), os("--codec"), os("h265"), os("--crf"), os("40")];
     line.extend([os("--preset"), os("ultrafast"), os("--")]);
     line.extend(all.iter().map(|name| name.as_os_str()));
     done(&vitrail(&folder, &line, b""));
@@ -102,12 +99,13 @@ fn a_mosaic_and_a_probe_take_any_name() {
     let Some((_dir, folder)) = films() else { return };
     let all = names("mp4");
     for target in names("mkv") {
-        let mut line = vec![os("mosaic"), os("--size"), os("320x240"), os("--duration"), os("1s"), os("--json")];
+        let mut line =
+            vec![os("mosaic"), os("--size"), os("320x240"), os("--duration"), os("1s"), os("--json")];
         line.extend([os("--preset"), os("ultrafast")]);
         let inputs: Vec<OsString> =
-            all.iter().map(|name| [OsStr::new("--input="), name].into_iter().collect()).collect();
+            all.iter().map(|name| [os("--input="), name.as_os_str()].into_iter().collect()).collect();
         line.extend(inputs.iter().map(OsString::as_os_str));
-        let output: OsString = [OsStr::new("--output="), &target].into_iter().collect();
+        let output: OsString = [os("--output="), target.as_os_str()].into_iter().collect();
         line.push(&output);
         done(&vitrail(&folder, &line, b""));
         assert!(folder.join(&target).is_file(), "{}", target.display());
@@ -121,9 +119,15 @@ fn a_mosaic_and_a_probe_take_any_name() {
 fn a_wall_reads_and_writes_any_name() {
     let Some((_dir, folder)) = films() else { return };
     let mut line = vec![os("wall"), os("--for"), os("4s"), os("--size"), os("320x240"), os("--fps"), os("5")];
-    line.extend([os("--report"), OsStr::from_bytes(b"r\xe9.json"), os("--snapshot"), OsStr::from_bytes(b"s\xe9.png")]);
+    line.extend([
+        os("--report"),
+        OsStr::from_bytes(b"r\xe9.json"),
+        os("--snapshot"),
+        OsStr::from_bytes(b"s\xe9.png"),
+    ]);
     let targets = names("mkv");
-    let outs: Vec<OsString> = targets.iter().map(|name| [OsStr::new("--out="), name].into_iter().collect()).collect();
+    let outs: Vec<OsString> =
+        targets.iter().map(|name| [os("--out="), name.as_os_str()].into_iter().collect()).collect();
     line.extend(outs.iter().map(OsString::as_os_str));
     let playlist = OsStr::from_bytes(b"h\xe9/live.m3u8");
     line.extend([os("--out"), playlist, os("--")]);
@@ -131,7 +135,7 @@ fn a_wall_reads_and_writes_any_name() {
     line.extend(inputs.iter().map(OsString::as_os_str));
     done(&vitrail(&folder, &line, b""));
     let has_bytes = |name: &OsStr| folder.join(name).metadata().is_ok_and(|found| found.len() > 500);
-    assert!(targets.iter().all(|name| has_bytes(name)), "{targets:?}");
+    assert!(targets.iter().all(|name| has_bytes(name.as_os_str())), "{targets:?}");
     assert!(has_bytes(OsStr::from_bytes(b"s\xe9.png")));
     assert!(has_bytes(OsStr::from_bytes(b"h\xe9/live-00000.ts")));
     let report = std::fs::read(folder.join(OsStr::from_bytes(b"r\xe9.json"))).unwrap();
@@ -152,7 +156,8 @@ fn evidence_of_any_name_is_verified() {
     let (latin1, out) = (OsStr::from_bytes(b"caf\xe9.mp4"), OsStr::from_bytes(b"o\xe9.mp4"));
     done(&signed(latin1, out));
     let manifest = OsStr::from_bytes(b"o\xe9.mp4.evidence.json");
-    let verify = || vitrail(&folder, &[os("verify"), os("--json"), os("--key"), os("unit.key.pub"), manifest], b"");
+    let verify =
+        || vitrail(&folder, &[os("verify"), os("--json"), os("--key"), os("unit.key.pub"), manifest], b"");
     let output = verify();
     done(&output);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

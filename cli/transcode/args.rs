@@ -266,7 +266,7 @@ impl Args {
                 let Some(output) = &self.output else { return missing("-o", "name a file or a folder") };
                 let mut options = options;
                 options.extend(self.jobs.iter().map(|jobs| ("job.workers", jobs.clone())));
-                let inputs: Vec<String> = self.inputs.iter().map(|input| lossless(input)).collect();
+                let inputs: Vec<String> = self.inputs.iter().map(lossless).collect();
                 JobSpec::from_options(&inputs, &lossless(output.as_os_str()), &options)?
             }
         };

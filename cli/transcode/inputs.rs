@@ -293,7 +293,7 @@ mod tests {
         let all = [&b"\"d\".mp4"[..], b"-c.mp4", b"a\nb.mp4", b"caf\xe9.mp4"];
         assert_eq!(names(OsStr::from_bytes(b"r\xff").into()), all);
         assert_eq!(names(OsStr::from_bytes(b"r\xff/caf\xe9.mp4").into()), [b"caf\xe9.mp4"]);
-        assert_eq!(names("*/*.mp4".into()).iter().map(|n| n[3..].to_vec()).count(), 4);
+        assert_eq!(names("*/*.mp4".into()).len(), 4);
         assert_eq!(names("*/caf?.mp4".into()).len(), 1, "one odd byte is one character");
     }
 

@@ -7,11 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, PatternError};
 use vitrail_engine::{Error, ErrorKind};
 
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// True where a text has a wildcard.
 pub fn is_pattern(text: &str) -> bool {
@@ -35,7 +32,7 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Pattern, PatternError> {
         // What is wrong with the whole has its place in it.
         glob::Pattern::new(text)?;
-        let part = |part: Component<'_>| {
+        let part = |part: Component<'_>| -> Result<Part, PatternError> {
             let path = PathBuf::from(part.as_os_str());
             Ok(match path.to_str() {
                 Some("**") => Part::Folders,

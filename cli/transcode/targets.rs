@@ -144,7 +144,8 @@ impl<'a> Job<'a> {
     }
 
     fn into_todo(self) -> Todo {
-        let (input, output) = (self.spec.input.as_path().into(), self.spec.target.path().into());
+        let (input, output): (Name, Name) =
+            (self.spec.input.as_path().into(), self.spec.target.path().into());
         let is_there = self.spec.target.path().symlink_metadata().is_ok();
         let what = match self.existing {
             _ if is_too_long(self.spec.target.path()) => What::Fail(too_long(&output)),
@@ -314,7 +315,8 @@ mod tests {
     }
 
     fn outputs(dir: &Path, list: &List) -> Vec<String> {
-        let below = |todo: &Todo| Path::new(todo.output.as_str()).strip_prefix(dir).unwrap().display().to_string();
+        let below =
+            |todo: &Todo| Path::new(todo.output.as_str()).strip_prefix(dir).unwrap().display().to_string();
         list.todo.iter().map(below).collect()
     }
 

@@ -45,7 +45,10 @@ pub fn serialize<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::
 ///
 /// # Errors
 /// The serialiser's.
-pub fn serialize_some<S: serde::Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn serialize_some<S: serde::Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match path {
         Some(path) => serializer.serialize_some(&lossless(path)),
         None => serializer.serialize_none(),
@@ -116,7 +119,9 @@ pub fn fitting(name: &OsStr, more: usize) -> OsString {
 
 /// FNV-1a, 64 bits: the same in every run, and no secret.
 fn sum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A way to a file in text, for libraries that take no other: through the folder, held open, where the path
@@ -137,7 +142,8 @@ impl Way {
             return Ok(Some(Way { text: text.to_owned(), _folder: None }));
         }
         let Some(name) = path.file_name().and_then(OsStr::to_str) else { return Ok(None) };
-        let folder = File::open(path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+        let folder =
+            File::open(path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         let text = format!("/proc/self/fd/{}/{name}", folder.as_raw_fd());
         Ok(Some(Way { text, _folder: Some(folder) }))
     }
@@ -188,7 +194,8 @@ mod tests {
         assert_eq!(beside(Path::new("out/a.mp4"), ".", ".part"), Path::new("out/.a.mp4.part"));
         let long = "l".repeat(251) + ".mp4";
         let other = "l".repeat(250) + "k.mp4";
-        let names: Vec<PathBuf> = [&long, &other].map(|n| beside(&Path::new("out").join(n), ".", ".part")).into();
+        let names: Vec<PathBuf> =
+            [&long, &other].map(|n| beside(&Path::new("out").join(n), ".", ".part")).into();
         assert!(names.iter().all(|n| n.file_name().unwrap().len() == LONGEST), "{names:?}");
         assert_ne!(names[0], names[1]);
         let wide = "\u{e9}".repeat(127);

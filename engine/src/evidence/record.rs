@@ -159,7 +159,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The form that loses nothing of these.
-    pub(super) fn for_all<'a>(found: impl Iterator<Item = &'a Found>, folders: &[OsString]) -> Form {
+    pub(super) fn for_all<'a>(found: impl Iterator<Item = &'a Found>, folders: &'a [OsString]) -> Form {
         let is_text = |name: &OsString| name.to_str().is_some();
         match found.map(|f| &f.name).chain(folders).all(is_text) {
             true => Form::Text,

@@ -129,8 +129,7 @@ impl Rhythm {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { connect: Duration::from_secs(10), silence: Duration::from_secs(5) };
+    const PATIENCE: Patience = Patience { connect: Duration::from_secs(10), silence: Duration::from_secs(5) };
 
     fn seconds(s: f64) -> Duration {
         Duration::from_secs_f64(s)

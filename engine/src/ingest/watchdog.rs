@@ -79,8 +79,7 @@ mod tests {
             rhythm.arrived(at(last));
         }
         let last_arrival = last.map(at);
-        let seen =
-            Observed { started: at(100.0), described: true, last_arrival, has_key_frame, rhythm };
+        let seen = Observed { started: at(100.0), described: true, last_arrival, has_key_frame, rhythm };
         let (verdict, wait) = judge(Patience::default(), at(now), seen);
         (verdict, wait.as_secs_f64())
     }
@@ -136,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_camera_that_stops_is_noticed_within_a_few_of_its_intervals() {
-        for (fps, stalled, silent) in [(25.0, 2.5, 5.0), (1.0, 2.5, 5.0), (0.4, 6.25, 10.0), (0.05, 50.0, 60.0)]
+        for (fps, stalled, silent) in
+            [(25.0, 2.5, 5.0), (1.0, 2.5, 5.0), (0.4, 6.25, 10.0), (0.05, 50.0, 60.0)]
         {
             let news = watched(every(1.0 / fps, 101.0, 400.0).chain([9_000.0]));
             let close = |seen: f64, limit: f64| seen >= limit && seen < limit + 2.5;

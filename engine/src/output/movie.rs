@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
+use super::piped::set_location;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::encode::offline::make;
 use crate::encode::{OfflineEncoder, picture};

@@ -247,7 +247,9 @@ impl Source {
             && self.history.not_for_retina.get().is_none();
         if use_retina {
             let ended = rtsp::run(&self.config, &self.history, run, told_to_stop.as_mut()).await;
-            let Err(Ended::Misread { error, played }) = ended else { return ended.map_err(Ended::into_error) };
+            let Err(Ended::Misread { error, played }) = ended else {
+                return ended.map_err(Ended::into_error);
+            };
             if !self.history.leave_retina(&error, played) || played {
                 // What was shown so far ends with this run.
                 return Err(error);

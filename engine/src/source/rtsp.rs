@@ -215,9 +215,7 @@ async fn receive(
     }
     Err(match damage.filter(|_| damaged_packets > 0) {
         Some(error) => fail(error),
-        None => {
-            Ended::Over(Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream"))
-        }
+        None => Ended::Over(Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream")),
     })
 }
 

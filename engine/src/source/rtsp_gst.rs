@@ -8,9 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
-use super::{
-    History, RtspClient, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status,
-};
+use super::{History, RtspClient, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{Codec, SoundCodec};
 

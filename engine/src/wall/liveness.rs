@@ -144,10 +144,11 @@ mod tests {
                 rhythm.arrived(at(time));
                 picture = Some(at(time));
             }
-            let signs =
-                Signs { last_unit: picture, picture, last_change: picture, ..signs(&live) };
+            let signs = Signs { last_unit: picture, picture, last_change: picture, ..signs(&live) };
             let age = limits.age.max(rhythm.tolerance(patience));
-            let status = judge(at(now), &signs, &LivenessLimits { age, ..limits });
+            // As long as it is awaited, it has not stayed the same.
+            let freeze = limits.freeze.map(|freeze| freeze.max(age));
+            let status = judge(at(now), &signs, &LivenessLimits { age, freeze });
             if news.last().is_none_or(|(_, before)| *before != status) {
                 news.push((now, status));
             }
@@ -157,7 +158,9 @@ mod tests {
 
     #[test]
     fn a_slow_camera_is_live_and_one_that_stops_is_noticed() {
-        for (interval, noticed) in [(40, 2_000), (1_000, 2_500), (2_500, 6_250), (6_667, 16_667), (20_000, 50_000)] {
+        for (interval, noticed) in
+            [(40, 2_000), (1_000, 2_500), (2_500, 6_250), (6_667, 16_667), (20_000, 50_000)]
+        {
             let times = (0..20).map(|n| n * interval);
             let news = told(times, 20 * interval + 100_000);
             let after = news.get(1).map(|(at, _)| at - 19 * interval);

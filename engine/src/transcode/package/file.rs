@@ -38,8 +38,7 @@ impl FilePackage {
         audio: Option<&AudioTrack>,
     ) -> Result<FilePackage> {
         let (place, way) = location(&subject, hidden)?;
-        let mut output =
-            ff::format::output_as(&place, container.muxer()).map_err(|e| muxing(&subject, e))?;
+        let mut output = ff::format::output_as(&place, container.muxer()).map_err(|e| muxing(&subject, e))?;
         let mut lanes = Vec::new();
         for track in video {
             let stream = add_video(&mut output, &subject, container, track)?;
