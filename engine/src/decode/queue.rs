@@ -41,7 +41,7 @@ pub(super) struct Tally {
 }
 
 /// The queue. Guards invariant 3 (latency cannot grow): when the arrivals in it span more than the
-/// bound, two units alone excepted, it jumps to its newest random-access unit, or empties itself and waits for the next, and
+/// bound, two units that follow each other excepted, it jumps to its newest random-access unit, or empties itself and waits for the next, and
 /// counts that.
 #[derive(Debug)]
 pub(super) struct UnitQueue {
@@ -206,8 +206,9 @@ impl UnitQueue {
 
     fn is_over(&self) -> bool {
         let span = match (self.items.front(), self.items.back()) {
-            // Between two units alone lies the camera's own pace, and no work that waits.
-            (Some(oldest), Some(newest)) if self.items.len() > 2 => {
+            // Between two units alone, one right after the other, lies the camera's own pace, and no work
+            // that waits.
+            (Some(oldest), Some(newest)) if self.items.len() > 2 || newest.fresh => {
                 newest.unit.arrival.since(oldest.unit.arrival)
             }
             _ => Duration::ZERO,

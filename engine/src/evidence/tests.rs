@@ -336,7 +336,7 @@ fn a_signed_manifest_with_tricks_is_refused() {
     }
     case.sign(b"\xff\xfe");
     assert!(case.findings().signature.trouble.unwrap().contains("UTF-8"));
-    case.sign(own("vitrail-evidence/1", "vitrail-evidence/2").as_bytes());
+    case.sign(own("vitrail-evidence/1", "vitrail-evidence/3").as_bytes());
     assert_eq!(verify(&case.check(), &mut |_| {}).unwrap_err().kind(), ErrorKind::Unsupported);
     case.sign(text.as_bytes());
     assert_eq!(case.findings().verdict, Verdict::Verified);

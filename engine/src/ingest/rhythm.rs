@@ -18,8 +18,10 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 const UNTIL_KNOWN: u32 = 6;
 /// The most by which silence is doubled.
 const DOUBLINGS: u32 = 5;
-/// A run that delivered for so long was no short one.
+/// A run that delivered for so long was no short one, and pictures that came for so long without a gap
+/// above [`CALM_GAP`] are those of a fast camera.
 const LONG_RUN: Duration = Duration::from_secs(60);
+const CALM_GAP: Duration = Duration::from_secs(2);
 /// How long a stream may send pictures before its first key frame. Reconnecting makes most cameras
 /// send one; waiting longer helps none.
 const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +44,8 @@ pub struct Rhythm {
     told: Option<Duration>,
     /// Runs that were given up for silence, one after the other.
     silences: u32,
+    /// Since when no gap was long.
+    calm_since: Moment,
 }
 
 /// How long a camera may keep others waiting.
@@ -60,6 +64,12 @@ pub struct Limits {
 impl Rhythm {
     /// A unit came.
     pub fn arrived(&mut self, at: Moment) {
+        let gap = self.last.map(|last| at.since(last));
+        if gap.is_none_or(|gap| gap > CALM_GAP) {
+            self.calm_since = at;
+        } else if at.since(self.calm_since) >= LONG_RUN {
+            self.silences = 0;
+        }
         if let Some(last) = self.last.replace(at) {
             self.gaps[self.next] = at.since(last);
             self.next = (self.next + 1) % REMEMBERED;
@@ -210,6 +220,13 @@ mod tests {
         rhythm.end_run(seconds(1.0), false);
         rhythm.begin_run();
         assert_eq!(limits(&rhythm), (2.5, 5.0));
+        // A minute of a fast camera ends the doubt, too.
+        rhythm.end_run(seconds(1.0), true);
+        rhythm.begin_run();
+        (0..59).for_each(|second| rhythm.arrived(Moment(second * 1_000_000_000)));
+        assert_eq!(limits(&rhythm).1, 10.0);
+        (59..=60).for_each(|second| rhythm.arrived(Moment(second * 1_000_000_000)));
+        assert_eq!(limits(&rhythm).1, 5.0);
     }
 
     #[test]

@@ -335,7 +335,7 @@ fn local(text: &str) -> Option<PathBuf> {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => names::path_of(text),
         // `a://b` with a separator in front is an odd path, not an address.
         Some((scheme, _)) if !scheme.contains(['/', '.']) => None,
-        _ => Some(text.to_owned()),
+        _ => Some(text.into()),
     }
 }
 
