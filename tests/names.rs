@@ -1,11 +1,13 @@
 //! Files of every name that the system allows, through every part of the program that takes one.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod common;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 /// Not UTF-8; a line break and quotes; what would move a cursor; a dash in front; as long as may be.
 fn names(ending: &str) -> Vec<OsString> {
@@ -31,7 +33,8 @@ fn films() -> Option<(tempfile::TempDir, PathBuf)> {
 }
 
 fn vitrail(folder: &Path, args: &[&OsStr], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_vitrail"))
+    let home = folder.join(".home");
+    let mut child = common::vitrail(&home)
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::piped())

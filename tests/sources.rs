@@ -52,7 +52,8 @@ impl Drop for Quirks {
 
 /// One JSON object for each address.
 fn probed(uris: &[String], seconds: &str) -> (Option<i32>, Vec<serde_json::Value>) {
-    let out = Command::new(env!("CARGO_BIN_EXE_vitrail"))
+    let home = tempfile::tempdir().unwrap();
+    let out = common::vitrail(home.path())
         .args(["probe", "--json", "--seconds", seconds])
         .args(uris)
         .output()
