@@ -16,6 +16,8 @@ use vitrail_simulator::{
     Config, Login, Profile, Scenery, Simulator, StreamSpec, default_cache, max_clients, onvif,
 };
 
+use crate::terminal::shown_path;
+
 const EXAMPLES: &str = "\
 Examples:
   vitrail cameras --count 16
@@ -143,7 +145,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     // Before it is said that they are ready: whoever waits for that reads the inventory next.
     if let Some(file) = &inventory {
         write_whole(file, simulator.inventory().as_bytes())?;
-        println!("inventory: {}", file.display());
+        println!("inventory: {}", shown_path(file));
     }
     let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");

@@ -27,6 +27,9 @@ pub struct TileView<'a> {
     pub status: TileStatus,
     /// How old the newest picture is; counted from its arrival where this is `None`.
     pub age: Option<Duration>,
+    /// A camera that sends so seldom that its picture, late for others, is its newest: up to this age it is
+    /// live, and says its age whatever the style.
+    pub late: Option<Duration>,
     /// The camera's name; the tile's own label goes before it.
     pub name: &'a str,
     /// An alarm is on: the border flashes.
@@ -41,6 +44,7 @@ impl TileView<'_> {
         picture: None,
         status: TileStatus::Empty,
         age: None,
+        late: None,
         name: "",
         alarm: false,
         degraded: None,

@@ -48,6 +48,7 @@ fn live(tile: &Tile, version: u64) -> TileView<'static> {
         picture: Some((version, fitted(tile, 60 + (version * 37 % 150) as u8))),
         status: TileStatus::Live,
         age: Some(Duration::ZERO),
+        late: None,
         name: "Gare du Midi",
         alarm: false,
         degraded: None,
@@ -121,6 +122,7 @@ fn what_is_not_live_never_looks_live() {
         let view = TileView {
             status: status.clone(),
             age: Some(Duration::from_secs(age)),
+            late: None,
             ..live(&layout.tiles[0], 1)
         };
         let plan = planner.plan(&tick(SECOND), &[view]);
@@ -150,6 +152,24 @@ fn an_age_without_a_word_from_the_caller_counts_from_arrival() {
     assert_eq!(pictures(&planner.plan(&tick(29 * SECOND), std::slice::from_ref(&view))), 1);
     let old = planner.plan(&tick(31 * SECOND), &[view]);
     assert_eq!((pictures(&old), old.damage.as_slice()), (0, &[layout.tiles[0].rect][..]));
+}
+
+#[test]
+fn a_slow_cameras_picture_stays_and_says_its_age_whatever_the_style() {
+    let layout = quad();
+    let style = OverlayStyle { age_from: Duration::MAX, ..OverlayStyle::default() };
+    let plan = |age: u64, late: Option<u64>| {
+        let (mut planner, _) = planner(&layout, style.clone());
+        let late = late.map(Duration::from_secs);
+        let view = TileView { age: Some(Duration::from_secs(age)), late, ..live(&layout.tiles[0], 1) };
+        planner.plan(&tick(SECOND), &[view])
+    };
+    let texts = |plan: &CompositePlan| plan.draws.iter().filter(|d| matches!(d, Draw::Stamp { .. })).count();
+    let (usual, slow) = (plan(3, None), plan(40, Some(50)));
+    assert_eq!((pictures(&usual), pictures(&slow)), (1, 1));
+    assert!(texts(&slow) > texts(&usual), "{} and {}: its age", texts(&slow), texts(&usual));
+    assert_eq!(pictures(&plan(40, None)), 0, "one that is not slow");
+    assert_eq!(pictures(&plan(51, Some(50))), 0, "its own limit is over");
 }
 
 #[test]
@@ -258,6 +278,7 @@ fn view(tile: &Tile, status: TileStatus, version: u64, age: u64, flags: Flags) -
     TileView {
         status,
         age: Some(Duration::from_millis(age)),
+        late: None,
         alarm: flags.0,
         degraded: flags.1.then_some("key frames only"),
         picture: flags.2.then(|| live(tile, version).picture).flatten(),
@@ -382,6 +403,7 @@ fn a_wall_of_every_state_can_be_looked_at() {
                 picture: Some((1, FittedFrame { frame, x: 0, y: 0, spec: tile.spec })),
                 status,
                 age: Some(Duration::from_secs(age)),
+                late: None,
                 name,
                 alarm: i == 1,
                 degraded: (i == 12).then_some("key frames only"),

@@ -52,7 +52,7 @@ impl WallSpec {
         let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
         let text =
             String::from_utf8(bytes).map_err(|_| refuse("is no wall file: it is not UTF-8 text".into()))?;
-        let spec = WallSpec::from_toml(&text, &name)?;
+        let spec = WallSpec::from_text(&text, &name, path.parent().unwrap_or(Path::new("")))?;
         Ok(WallSpec { file: Some(path.to_owned()), ..spec })
     }
 
@@ -62,6 +62,10 @@ impl WallSpec {
     /// # Errors
     /// Everything that is wrong with it. A text that is not TOML gives the errors of the syntax only.
     pub fn from_toml(text: &str, file_name: &str) -> Result<WallSpec, ConfigErrors> {
+        WallSpec::from_text(text, file_name, Path::new(file_name).parent().unwrap_or(Path::new("")))
+    }
+
+    fn from_text(text: &str, file_name: &str, folder: &Path) -> Result<WallSpec, ConfigErrors> {
         let mut report = Report::of_file(file_name, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -72,9 +76,7 @@ impl WallSpec {
             return Err(report.into_errors());
         }
         let file = WallFile::read(table.get_ref(), &mut report);
-        let path = Path::new(file_name);
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let stem = Path::new(file_name).file_stem().map(|s| s.to_string_lossy().into_owned());
         check(&file, &stem.unwrap_or_else(|| "wall".into()), folder, report)
     }
 

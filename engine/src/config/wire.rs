@@ -341,7 +341,8 @@ wire! {
 
     /// When to lose patience.
     LimitsTable "[limits]" {
-        /// A picture older than this gives way to a placard, 100ms to 60s.
+        /// A picture older than this gives way to a placard, 100ms to 60s; of a camera that sends more seldom,
+        /// one older than two and a half of its own intervals.
         placard_after: Duration = "\"2s\"";
         /// A picture that did not change for so long is called frozen, from 1s on.
         frozen_after: OrNever = "\"10s\"";
@@ -349,7 +350,8 @@ wire! {
         queue: Duration = "\"400ms\"";
         /// How long a camera may take from the call to its first picture, 1s to 120s.
         connect: Duration = "\"10s\"";
-        /// How long a connected camera may be silent before it is called again, 500ms to 120s.
+        /// How long a connected camera may be silent before it is called again, 500ms to 120s; one that sends
+        /// more seldom, four of its own intervals.
         silence: Duration = "\"5s\"";
     }
 

@@ -1,5 +1,6 @@
 //! An output that is one GStreamer pipeline, fed from its own thread: RTP, RTMP, files, HLS.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,22 @@ pub(crate) fn parse(description: &str) -> Result<gst::Pipeline> {
     element
         .downcast::<gst::Pipeline>()
         .map_err(|_| Error::new(ErrorKind::Internal, "GStreamer", "gave no pipeline"))
+}
+
+/// Sets where a `filesink` writes. Its property is text; a name that is not is told as an address.
+pub(crate) fn set_location(sink: &gst::Element, path: &Path) -> Result<()> {
+    let refused = |why: String| {
+        let message = "its name cannot be used; choose another one";
+        Error::new(ErrorKind::Config, path.display().to_string(), message).caused_by(why)
+    };
+    if let Some(text) = path.to_str() {
+        sink.set_property("location", text);
+        return Ok(());
+    }
+    let whole = std::path::absolute(path).map_err(|e| refused(e.to_string()))?;
+    let address = gst::glib::filename_to_uri(whole, None).map_err(|e| refused(e.to_string()))?;
+    let handler = sink.dynamic_cast_ref::<gst::URIHandler>().ok_or_else(|| refused("no filesink".into()))?;
+    handler.set_uri(&address).map_err(|e| refused(e.to_string()))
 }
 
 /// Caps of a screen's access units.

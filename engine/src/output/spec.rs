@@ -8,6 +8,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::{Login, OutputSpec, rtmp};
+use crate::base::names;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Codec;
 
@@ -19,6 +20,7 @@ const FORMS: &str = "rtsp://[USER:PASSWORD@]HOST:PORT/PATH, rtp://HOST:PORT, udp
 impl OutputSpec {
     /// Reads an output as people write it. Errors name the part that is wrong, never a password.
     pub fn parse(text: &str) -> Result<OutputSpec> {
+        let whole = text;
         let text = text.trim();
         match text {
             "display:" | "display" => return Ok(OutputSpec::Display { full: false }),
@@ -26,9 +28,11 @@ impl OutputSpec {
             _ => {}
         }
         match text.split_once("://") {
-            Some(("file", path)) => file(path),
+            // `file://wall.mkv`, which is no whole address, was always taken, too.
+            Some(("file", path)) => file(names::path_of(text).unwrap_or_else(|| path.into())),
             Some((scheme, _)) => network(scheme, text),
-            None => file(text),
+            // The name of a file may begin or end with a space.
+            None => file(whole.into()),
         }
     }
 
@@ -62,8 +66,7 @@ fn config(subject: impl Into<String>, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, subject.into(), message.into())
 }
 
-fn file(text: &str) -> Result<OutputSpec> {
-    let path = PathBuf::from(text);
+fn file(path: PathBuf) -> Result<OutputSpec> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
         _ if path.file_stem().is_none() => Err(config("output", format!("is empty; take one of {FORMS}"))),
@@ -323,6 +326,19 @@ mod tests {
             panic!("a login");
         };
         assert_eq!((login.user.as_str(), login.password.as_str()), ("jo", "p@ss"));
+    }
+
+    #[test]
+    fn a_file_may_have_any_name() {
+        use std::os::unix::ffi::OsStrExt;
+        for (text, bytes) in [
+            ("file:///tmp/caf%E9%20100%25.mkv", &b"/tmp/caf\xe9 100%.mkv"[..]),
+            ("/tmp/100%25.mkv", b"/tmp/100%25.mkv"),
+            ("file://wall.mkv", b"wall.mkv"),
+        ] {
+            let path = std::path::Path::new(std::ffi::OsStr::from_bytes(bytes)).to_owned();
+            assert_eq!(OutputSpec::parse(text).unwrap(), OutputSpec::File { path }, "{text}");
+        }
     }
 
     #[test]

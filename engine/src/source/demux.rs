@@ -222,10 +222,18 @@ impl FileDemuxer {
 /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
 pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
     quiet();
-    let location = location(path)?;
-    let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));
-    ff::format::input_with_dictionary(location, options(formats))
+    demux_ffi::open_and_look(&location(path)?, options(formats))
         .map_err(|e| not_understood(path, understood).caused_by(e))
+}
+
+/// Opens a file that is our own, with these options of libavformat, and looks into its streams.
+///
+/// # Errors
+/// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or libavformat refuses it.
+pub(crate) fn open_with(path: &Path, options: ff::Dictionary<'_>) -> Result<ff::format::context::Input> {
+    demux_ffi::open_and_look(&location(path)?, options).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, path.display().to_string(), "cannot be opened").caused_by(e)
+    })
 }
 
 /// A file's name with its protocol in front, so that a name such as `http:x` is a file.

@@ -18,6 +18,23 @@ pub(super) fn open(
     location: &CStr,
     options: ff::Dictionary<'_>,
 ) -> Result<ff::format::context::Input, ff::Error> {
+    open_with(location, options, tells_all)
+}
+
+/// Opens a file and looks into its streams. The wrapper of libavformat takes names in UTF-8 only, and panics
+/// at others.
+pub(super) fn open_and_look(
+    location: &CStr,
+    options: ff::Dictionary<'_>,
+) -> Result<ff::format::context::Input, ff::Error> {
+    open_with(location, options, |_| false)
+}
+
+fn open_with(
+    location: &CStr,
+    options: ff::Dictionary<'_>,
+    is_enough: impl Fn(&ff::format::context::Input) -> bool,
+) -> Result<ff::format::context::Input, ff::Error> {
     // SAFETY: `disown` hands over the dictionary, which is freed through `own` again whatever
     // `avformat_open_input` leaves of it.
     let mut options = unsafe { options.disown() };
@@ -33,7 +50,7 @@ pub(super) fn open(
     }
     // SAFETY: the context is open, and from here on owned by the wrapper, which closes it.
     let input = unsafe { ff::format::context::Input::wrap(context) };
-    if !tells_all(&input) {
+    if !is_enough(&input) {
         // SAFETY: the context is open and owned by `input`.
         let probed = unsafe { ffi::avformat_find_stream_info(context, ptr::null_mut()) };
         if probed < 0 {

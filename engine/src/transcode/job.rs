@@ -22,7 +22,7 @@ use super::sound::{Sound, SoundAction, SoundPlan, SoundRange};
 use super::spec::{Target, TranscodeSpec, Verify, VideoSpec};
 use super::work::{Work, check_free, take_name};
 use super::{copy, edit, encoder, segment};
-use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown, cpu};
+use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown, cpu, names};
 use crate::evidence;
 use crate::source::demux_ffi::is_hidden;
 
@@ -392,8 +392,8 @@ pub(super) fn complete(
     let pictures = checked.video.first().map_or(0, |track| track.packets);
     let seconds = checked.video.first().map_or(0.0, |track| track.seconds);
     let mut report = JobReport {
-        input: task.footage.path.display().to_string(),
-        output: task.spec.target.path().display().to_string(),
+        input: names::lossless(&task.footage.path),
+        output: names::lossless(task.spec.target.path()),
         copied: task.plan.copy.is_some(),
         pictures,
         video_s: seconds,

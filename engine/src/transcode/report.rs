@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::spec::Verify;
-use crate::base::Error;
+use crate::base::{Error, names};
 
 /// How jobs are run.
 #[derive(Clone, Debug)]
@@ -160,9 +160,9 @@ pub enum JobOutcome {
 /// What was made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct JobReport {
-    /// The source.
+    /// The source; where its name is not UTF-8, its `file://` address.
     pub input: String,
-    /// The target.
+    /// The target, in the same way.
     pub output: String,
     /// No picture was touched.
     pub copied: bool,
@@ -187,5 +187,6 @@ pub struct JobReport {
     /// What is to be known.
     pub notes: Vec<String>,
     /// The signed manifest.
+    #[serde(serialize_with = "names::serialize_some")]
     pub manifest: Option<PathBuf>,
 }

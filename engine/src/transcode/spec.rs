@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::base::names;
 use crate::media::Ratio;
 
 /// One source into one target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TranscodeSpec {
     /// The file to read. It is never written to.
+    #[serde(serialize_with = "names::serialize")]
     pub input: PathBuf,
     /// Which video stream of it, from 0, in the file's order.
     pub video_stream: usize,
@@ -171,6 +173,7 @@ pub enum MaskStyle {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Watermark {
     /// A PNG file, with or without transparency.
+    #[serde(serialize_with = "names::serialize")]
     pub image: PathBuf,
     /// Where.
     pub corner: Corner,
@@ -356,11 +359,12 @@ pub enum AudioSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Target {
     /// A file: `.mp4`, `.mov`, `.m4v`, `.mkv`, `.ts`; its ending says which.
-    File(PathBuf),
+    File(#[serde(serialize_with = "names::serialize")] PathBuf),
     /// A folder that holds a master playlist `master.m3u8`, a playlist for each rendition, and CMAF
     /// segments that begin at the same instants in all of them.
     Hls {
         /// The folder to make.
+        #[serde(serialize_with = "names::serialize")]
         folder: PathBuf,
         /// Length of a segment.
         segment: Duration,

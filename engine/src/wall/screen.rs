@@ -464,7 +464,7 @@ fn look<'a>(
             let spec: &CameraSpec = pane.spec.insert(camera.spec());
             let picture = pane.slot.as_ref().and_then(|slot| slot.latest());
             let arrival = picture.as_ref().map(|(_, p)| p.frame.meta().arrival);
-            let status = camera.status(now, arrival);
+            let (status, late) = camera.status(now, arrival);
             // Not a pixel of what may not be seen, whatever is still in the store.
             let picture = picture.filter(|_| !matches!(status, TileStatus::Refused(_)));
             if let Some((version, fitted)) = &picture
@@ -486,6 +486,7 @@ fn look<'a>(
                     TileStatus::Frozen => camera.unchanged_for(now),
                     _ => arrival.map(|at| now.since(at)),
                 },
+                late,
                 picture,
                 status,
                 name: &spec.name,

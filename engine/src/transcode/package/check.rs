@@ -7,9 +7,9 @@ use ffmpeg_next as ff;
 
 use super::digest::PayloadSum;
 use super::package_ffi::facts;
-use super::{AudioTrack, Container, Track, VideoTrack, location, playlist};
+use super::{AudioTrack, Container, Track, VideoTrack, playlist};
 use crate::base::{Error, ErrorKind, Result};
-use crate::source::demux::quiet;
+use crate::source::demux::{open_with, quiet};
 use crate::transcode::spec::{Target, Verify};
 
 /// Pictures of a group that are decoded: enough to see that parameter sets and pictures are where a
@@ -137,7 +137,7 @@ impl Checker<'_> {
 
     fn open(&self, path: &Path, mut options: ff::Dictionary<'_>) -> Result<ff::format::context::Input> {
         options.set("protocol_whitelist", "file");
-        ff::format::input_with_dictionary(&location(&self.subject, path)?, options)
+        open_with(path, options)
             .map_err(|e| self.differs("what was written cannot be opened".to_owned()).caused_by(e))
     }
 
