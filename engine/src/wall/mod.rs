@@ -44,7 +44,9 @@ use stream::expected_load;
 use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
-pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
+pub use report::{
+    CameraReport, CameraStanding, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport,
+};
 pub use still::at_width;
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
@@ -261,6 +263,16 @@ impl Wall {
     /// What is counted of one camera; `None` where it is not open.
     pub fn camera_report(&self, id: &CameraId) -> Option<CameraReport> {
         Some(self.cameras().get(id)?.report(self.clock.now()))
+    }
+
+    /// How every camera stands that is open, shown or on standby, in no order: looked up where the answer is
+    /// called, for thousands of them take milliseconds that need no wall.
+    pub fn standings_later(&self) -> impl FnOnce() -> Vec<CameraStanding> + Send + use<> {
+        let (cameras, clock) = (self.cameras(), self.clock.clone());
+        move || {
+            let now = clock.now();
+            cameras.values().map(|camera| camera.standing(now)).collect()
+        }
     }
 
     /// What is counted of the screens, in their order.

@@ -124,6 +124,19 @@ pub struct CameraReport {
     pub fit_ms: f64,
 }
 
+/// How one camera stands, in few words: what its tiles say, or its connection where no tile shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CameraStanding {
+    /// Its id.
+    pub id: String,
+    /// As [`CameraReport::state`].
+    pub state: &'static str,
+    /// The reason, where there is one.
+    pub reason: Option<String>,
+    /// Age of its newest picture, or of what came last where nothing is decoded, in milliseconds.
+    pub age_ms: Option<f64>,
+}
+
 /// What was dropped of one camera, by cause.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DropReport {
