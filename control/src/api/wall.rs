@@ -69,10 +69,12 @@ pub enum Admitted {
         /// CPU seconds a second that are left.
         spare: f64,
     },
-    /// It fits, but these cameras get less than they deserve.
+    /// It fits, but these cameras get less than they deserve, and these screens less than was asked for.
     Degraded {
         /// The cameras, and how far below.
         cameras: Vec<DegradedCamera>,
+        /// The screens, and how far below.
+        screens: Vec<DegradedScreen>,
     },
     /// It does not fit.
     DoesNotFit {
@@ -89,6 +91,15 @@ pub struct DegradedCamera {
     /// The camera.
     pub camera: String,
     /// How far below, as a word.
+    pub step: String,
+}
+
+/// A screen that is made with less effort than was asked for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DegradedScreen {
+    /// The screen.
+    pub screen: String,
+    /// How far below: `faster-preset`, `half-rate`, `quarter-rate`.
     pub step: String,
 }
 
@@ -131,7 +142,11 @@ pub(super) fn changed(conductor: &Conductor, layout: Layout) -> Changed {
 pub(super) fn admitted(admission: Admission) -> Admitted {
     match admission {
         Admission::Fits { spare } => Admitted::Fits { spare },
-        Admission::Degraded { cameras } => Admitted::Degraded {
+        Admission::Degraded { cameras, screens } => Admitted::Degraded {
+            screens: screens
+                .into_iter()
+                .map(|(screen, step)| DegradedScreen { screen: screen.to_string(), step: step.word().into() })
+                .collect(),
             cameras: cameras
                 .into_iter()
                 .map(|(camera, step)| DegradedCamera {

@@ -8,6 +8,7 @@ pub mod change;
 mod gate;
 pub mod layout;
 pub mod level;
+pub mod now;
 pub mod saved;
 mod settle;
 pub mod state;
@@ -83,6 +84,8 @@ pub struct Conductor {
     tours: Tours,
     cameras_changed: AtomicBool,
     wake: Mailbox<()>,
+    /// What its screens lost in the last seconds.
+    lost: Mutex<now::Lately>,
     ended: AtomicBool,
     audience: OnceLock<Box<dyn Audience>>,
     workers: Mutex<Vec<Worker>>,
@@ -167,6 +170,7 @@ impl Conductor {
             }),
             cameras_changed: AtomicBool::new(false),
             wake: Mailbox::new(1, Overflow::DropNewest),
+            lost: Mutex::default(),
             ended: AtomicBool::new(false),
             audience: OnceLock::new(),
             workers: Mutex::default(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::inventory::{Inventory, Query};
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
-use crate::composite::{Backend, Corner, Language, Yuv};
+use crate::composite::{Backend, Corner, Language, TextPlace, Yuv};
 use crate::effort::EffortSettings;
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
 use crate::fit::Region;
@@ -112,6 +112,7 @@ impl WallSpec {
             height,
             frame_rate: self.frame_rate,
             preset: self.encoder.preset.clone(),
+            instead: None,
             rate: self.encoder.rate,
             gop: (gop as u32).max(1),
         }
@@ -333,6 +334,10 @@ impl fmt::Debug for OutputText {
 pub struct OverlaySpec {
     /// Names of cameras.
     pub labels: bool,
+    /// Where they are.
+    pub label_place: TextPlace,
+    /// Where a tile says how old its picture is.
+    pub age_place: TextPlace,
     /// Where the clock is, if anywhere.
     pub clock: Option<Corner>,
     /// Width of the border of a tile in pixels; 0 for none.

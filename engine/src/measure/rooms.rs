@@ -213,6 +213,7 @@ impl Encoder {
             height: size.1,
             frame_rate: Ratio { num: FPS, den: 1 },
             preset: preset.into(),
+            instead: None,
             rate,
             gop,
         };

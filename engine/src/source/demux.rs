@@ -32,8 +32,11 @@ pub struct FileUnit {
     /// The access unit. Its `arrival` is not a time but its number in the file, from 0: it tells
     /// which unit a decoded picture came from.
     pub unit: AccessUnit,
-    /// False where the file gives no time for it: its `pts` is then counted in decoding order.
+    /// False where the file gives no time for it: its `pts` is then when it is decoded, or counted in that order.
     pub timed: bool,
+    /// When it is decoded, where the file says that and nothing else: AVI, whose empty chunks count as time. As many
+    /// pictures are shown until then.
+    pub decoded: Option<Pts>,
     /// The file's edit list leaves this picture out: decode it for those that refer to it, and do
     /// not show it.
     pub hidden: bool,
@@ -51,6 +54,8 @@ pub struct FileDemuxer {
     picture_time: Duration,
     duration: Option<Duration>,
     jumps: bool,
+    /// Its decoding times are its clock.
+    decodes_on_time: bool,
     next: u64,
     damaged: u64,
 }
@@ -114,6 +119,7 @@ impl FileDemuxer {
             picture_time: Duration::from_secs_f64(1.0 / rate.unwrap_or(ASSUMED_RATE).as_f64()),
             duration: duration.filter(|_| !matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg")),
             jumps: JUMPING.contains(&name.as_str()),
+            decodes_on_time: name == "avi",
             input,
             next: 0,
             damaged: 0,
@@ -191,9 +197,12 @@ impl FileDemuxer {
         let number = self.next;
         self.next += 1;
         let pts = packet.pts().map(|pts| nanos(pts, self.time_base));
+        let dts = packet.dts().filter(|_| pts.is_none() && self.decodes_on_time);
+        let dts = dts.map(|dts| nanos(dts, self.time_base));
         let counted = i64::try_from(self.picture_time.as_nanos()).unwrap_or(i64::MAX);
+        let counted = counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX));
         let unit = AccessUnit {
-            pts: Pts(pts.unwrap_or(counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX)))),
+            pts: Pts(pts.or(dts).unwrap_or(counted)),
             arrival: Moment(number),
             captured: None,
             random_access: class.random_access,
@@ -201,7 +210,8 @@ impl FileDemuxer {
             loss: !whole,
             data: Bytes::from(data),
         };
-        Some(FileUnit { unit, timed: pts.is_some(), hidden: demux_ffi::is_hidden(packet) })
+        let hidden = demux_ffi::is_hidden(packet);
+        Some(FileUnit { unit, timed: pts.is_some(), decoded: dts.map(Pts), hidden })
     }
 }
 
@@ -212,10 +222,18 @@ impl FileDemuxer {
 /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
 pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
     quiet();
-    let location = location(path)?;
-    let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));
-    ff::format::input_with_dictionary(location, options(formats))
+    demux_ffi::open_and_look(&location(path)?, options(formats))
         .map_err(|e| not_understood(path, understood).caused_by(e))
+}
+
+/// Opens a file that is our own, with these options of libavformat, and looks into its streams.
+///
+/// # Errors
+/// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or libavformat refuses it.
+pub(crate) fn open_with(path: &Path, options: ff::Dictionary<'_>) -> Result<ff::format::context::Input> {
+    demux_ffi::open_and_look(&location(path)?, options).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, path.display().to_string(), "cannot be opened").caused_by(e)
+    })
 }
 
 /// A file's name with its protocol in front, so that a name such as `http:x` is a file.

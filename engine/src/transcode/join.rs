@@ -33,6 +33,7 @@ pub(super) fn write(
     let mut packager = Packager::create(&task.spec.target, hidden, &tracks, audio.as_ref())?;
     let mut expected = Expected::new(&tracks, audio.as_ref());
     expected.damaged = task.plan.copy.is_some() && task.spec.salvage;
+    expected.verify = task.spec.verify;
     if let Some(sound) = sound {
         lanes.push(Lane::sound(task, sound)?);
     }

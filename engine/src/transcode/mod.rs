@@ -7,6 +7,8 @@ pub mod capture;
 mod capture_sound;
 #[cfg(test)]
 mod capture_tests;
+#[cfg(test)]
+mod container_tests;
 mod copy;
 mod decoder;
 mod decoder_ffi;
@@ -14,6 +16,8 @@ pub mod edit;
 mod encoder;
 mod encoder_ffi;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod hardness;
 mod held;
 mod job;
@@ -35,4 +39,7 @@ mod steering;
 #[cfg(test)]
 mod tests;
 mod timeline;
+#[cfg(test)]
+mod verify_tests;
+mod whole;
 mod work;

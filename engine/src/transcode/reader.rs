@@ -9,6 +9,7 @@ use ffmpeg_next as ff;
 use super::timeline::Timeline;
 use crate::base::{Error, ErrorKind, Result};
 use crate::source::demux::{JUMPING, open_file, orientation_of};
+use crate::source::demux_ffi::{indexed_end, is_hidden};
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
 const FORMATS: &str =
@@ -45,6 +46,8 @@ pub(super) struct Reader {
     next: u64,
     encrypted: bool,
     broken: Option<String>,
+    /// The newest unit is marked as damaged.
+    damaged: bool,
 }
 
 impl Reader {
@@ -84,6 +87,7 @@ impl Reader {
             next: 0,
             encrypted: false,
             broken: None,
+            damaged: false,
             input,
         })
     }
@@ -133,6 +137,16 @@ impl Reader {
         self.broken.as_deref()
     }
 
+    /// The newest unit is marked as damaged: of the last one of a file, that a part of it is missing.
+    pub fn damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Where in the file the last unit that its index names ends, in bytes.
+    pub fn indexed_end(&self) -> Option<u64> {
+        indexed_end(&self.video()?)
+    }
+
     /// The next packet in the file's order; `None` at the end, and where it cannot be read further.
     pub fn next(&mut self) -> Option<Read> {
         loop {
@@ -145,6 +159,7 @@ impl Reader {
                         continue;
                     }
                     self.place(0, &mut packet);
+                    self.damaged = packet.is_corrupt();
                     let number = self.next;
                     self.next += 1;
                     return Some(Read::Unit(Unit { number, packet }));
@@ -167,7 +182,10 @@ impl Reader {
     fn place(&mut self, lane: usize, packet: &mut ff::Packet) {
         let base = self.bases[lane];
         let dts = packet.dts().map(|dts| nanos(dts, base));
-        let shift = self.timeline.shift(lane, dts, nanos(packet.duration(), base));
+        let shift = match is_hidden(packet) {
+            true => self.timeline.shift_of_hidden(lane),
+            false => self.timeline.shift(lane, dts, nanos(packet.duration(), base)),
+        };
         if shift != 0 {
             let shift = ticks(shift, base);
             packet.set_pts(packet.pts().map(|t| t.saturating_add(shift)));

@@ -422,16 +422,17 @@ impl Camera {
         !self.targets.get().specs.is_empty()
     }
 
-    /// How it stands at `now`, where the picture that its tile would show arrived at `picture`.
-    pub fn status(&self, now: Moment, picture: Option<Moment>) -> TileStatus {
+    /// How it stands at `now`, where the picture that its tile would show arrived at `picture`; and for a
+    /// picture that is late for others, not for a camera that sends so seldom, how old it may become.
+    pub fn status(&self, now: Moment, picture: Option<Moment>) -> (TileStatus, Option<Duration>) {
         if let Some(reason) = self.refusal() {
             let status = TileStatus::Refused(reason);
             self.note(&status, None);
-            return status;
+            return (status, None);
         }
         let mut streams = self.streams();
         self.promote(&mut streams, now, false);
-        let Some(current) = &streams.current else { return TileStatus::Waiting };
+        let Some(current) = &streams.current else { return (TileStatus::Waiting, None) };
         let ingest = current.feed.status();
         let decode = current.decode.status();
         let fit = current.fit.snapshot();
@@ -458,12 +459,14 @@ impl Camera {
             &limits,
         );
         self.note(&status, picture.map(|at| now.since(at).as_secs_f64() * 1000.0));
-        status
+        let is_slow = ingest.tolerance > self.limits.age;
+        let is_late = picture.is_some_and(|at| now.since(at) > self.limits.age);
+        (status, (is_slow && is_late).then_some(allowed.age))
     }
 
     fn known(&self, ingest: &IngestStatus, decode: &DecodeStatus) -> Known {
         Known {
-            usual: self.limits.age,
+            usual: self.limits.age.max(ingest.tolerance),
             interval: ingest.key_interval.unwrap_or(USUAL_KEY_INTERVAL),
             decoded: decode.last_decoded,
         }
