@@ -220,6 +220,8 @@ fn a_wall_shows_cameras_upright_and_masks_stay_on_what_they_hide() {
          [[screen]]\nid = \"one\"\nsize = \"960x640\"\ngrid = \"3x2\"\n",
     );
     for (camera, ..) in cameras {
+        // From the folder of the files, wherever the program runs.
+        let camera = camera.replace("./", &format!("{}/", text(dir.path())));
         wall.push_str(&format!("[[camera]]\n{camera}\n"));
     }
     std::fs::write(at("wall.toml"), wall).unwrap();
