@@ -6,9 +6,9 @@ pub mod feed;
 pub mod file;
 pub mod hls;
 pub mod hub;
+mod kept;
 #[cfg(test)]
 mod less_tests;
-mod kept;
 pub mod movie;
 mod multicast_ffi;
 mod partial;

@@ -141,9 +141,10 @@ impl FileDemuxer {
         self.picture_time
     }
 
-    /// What the file's times are rounded to.
+    /// What the file's times are rounded to; zero where its clock counts pictures (AVI), which rounds nothing.
     pub fn resolution(&self) -> Duration {
-        Duration::from_nanos(u64::try_from(nanos(1, self.time_base)).unwrap_or(0))
+        let tick = Duration::from_nanos(u64::try_from(nanos(1, self.time_base)).unwrap_or(0));
+        if tick < self.picture_time / 2 { tick } else { Duration::ZERO }
     }
 
     /// The format's clock may jump, and a jump says nothing of the time between two pictures.
