@@ -4,6 +4,7 @@
 mod annexb;
 pub mod demux;
 pub(crate) mod demux_ffi;
+mod fields;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;
@@ -18,6 +19,7 @@ mod source_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod uri;
+mod whole;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,6 +31,7 @@ use crate::media::{AccessUnit, CameraId, SoundPacket, SoundParameters, VideoPara
 
 pub(crate) use annexb::Packing;
 pub use demux::{FileDemuxer, FileUnit};
+pub(crate) use fields::Pictures;
 pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};
 pub use gst_pipe::settle;
 pub use secrets::Secrets;
@@ -213,6 +216,7 @@ impl Source {
                 () = shutdown.cancelled() => Ok(()),
             }
         };
+        let sink: Arc<dyn UnitSink> = Arc::new(whole::WholePictures::new(sink));
         let run = Run { camera, sink: &sink, clock };
         let result = self.connect(&run, told_to_stop).await;
         sink.discontinuity();

@@ -21,6 +21,7 @@ pub(super) fn run(
     let (num, den) = task.footage.time_base;
     let base = ff::Rational(num as i32, den as i32);
     let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;
+    decoder.show_unrefreshed(task.footage.refreshes);
     let mut file = RecordWriter::create(&task.work.segment(0, segment.index), &extradata)?;
     let mut units = task.feed.units(&task.footage, segment.units.clone(), segment.bytes)?;
     let mut outcome = SegmentOutcome::default();

@@ -6,9 +6,11 @@ use std::time::Duration;
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose, SharedParameters};
+use super::frames::Heads;
 use super::hardness::Hardness;
 use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
+use super::refresh::Refresh;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::media::Ratio;
 
@@ -18,6 +20,10 @@ const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 const CUT: i64 = 1_000_000_000;
 /// A source tells no times where more than one picture in so many has the time of another one.
 const MOST_SHARE_IN: usize = 4;
+/// Byte streams of pictures alone, by libavformat's names. They have no times.
+const RAW: [&str; 4] = ["h264", "hevc", "m4v", "mjpeg"];
+/// Packets of another kind in a row that tell a change of the sound from damage.
+const UNLIKE: u32 = 4;
 /// Containers whose stated duration was written when they were whole.
 const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
 
@@ -26,8 +32,11 @@ const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
 pub(super) struct Key {
     /// The number of its unit.
     pub unit: u64,
-    /// When it is shown, in ticks.
+    /// From when on all is shown as it was, in ticks: where pictures are refreshed piece by piece, later than
+    /// itself. The first of a source shows what is there.
     pub pts: i64,
+    /// When it is shown itself.
+    pub own: i64,
     /// Bytes of all units before it.
     pub bytes: u64,
     /// And how hard those were.
@@ -58,6 +67,8 @@ pub(super) struct Footage {
     /// Times came from counting pictures: the source has none.
     pub counted: bool,
     pub keys: Vec<Key>,
+    /// The first of them is not whole: what is shown until it is refreshed lacks what came before it.
+    pub refreshes: bool,
     /// Bytes of all units.
     pub unit_bytes: u64,
     /// How hard all units were: as [`Hardness`] says, or else their bytes.
@@ -80,6 +91,40 @@ pub(super) struct SoundTrack {
     pub parameters: SharedParameters,
     pub time_base: (i64, i64),
     pub packets: u64,
+    /// Its rate or channels change on the way.
+    pub changes: bool,
+    /// Packets that do not begin with a frame: nothing can be heard of them.
+    pub headless: u64,
+    heads: Heads,
+    kind: Option<u32>,
+    /// Packets in a row that are of another kind.
+    unlike: u32,
+}
+
+impl SoundTrack {
+    fn new(stream: &ff::Stream<'_>) -> SoundTrack {
+        let parameters = stream.parameters();
+        SoundTrack {
+            time_base: rational(stream.time_base()),
+            packets: 0,
+            changes: false,
+            headless: 0,
+            heads: Heads::of(&parameters),
+            kind: None,
+            unlike: 0,
+            parameters: SharedParameters::new(&parameters),
+        }
+    }
+
+    fn note(&mut self, packet: &ff::Packet) {
+        self.packets += 1;
+        let Some(kind) = self.heads.kind(packet.data().unwrap_or_default()) else {
+            self.headless += 1;
+            return;
+        };
+        self.unlike = if *self.kind.get_or_insert(kind) == kind { 0 } else { self.unlike + 1 };
+        self.changes |= self.unlike >= UNLIKE;
+    }
 }
 
 impl Footage {
@@ -115,7 +160,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
     let mut reader = source.reader(nth)?;
     let mut footage = describe(&reader, source.known())?;
     let record = crate::source::demux_ffi::extradata(&footage.video.get());
-    let mut units = Units::new(Hardness::new(footage.codec, &record));
+    let mut units = Units::new(Hardness::new(footage.codec, &record), Refresh::new(footage.codec, &record));
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(None);
@@ -126,9 +171,9 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
         }
         match read {
             Read::Unit(unit) => units.add(&unit.packet),
-            Read::Sound(_) => {
+            Read::Sound(packet) => {
                 if let Some(sound) = &mut footage.sound {
-                    sound.packets += 1;
+                    sound.note(&packet);
                 }
             }
         }
@@ -141,6 +186,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
         };
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
+    footage.refreshes = units.refresh.whole(first.0) != Some(first.0);
     let sharing = units.sharing();
     if units.untimed || sharing > units.times.len() / MOST_SHARE_IN {
         let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
@@ -172,6 +218,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
 /// What was read of the units.
 struct Units {
     hardness: Hardness,
+    refresh: Refresh,
     hard: u64,
     times: Vec<Option<i64>>,
     /// Number, bytes and hardness before.
@@ -184,9 +231,10 @@ struct Units {
 }
 
 impl Units {
-    fn new(hardness: Hardness) -> Units {
+    fn new(hardness: Hardness, refresh: Refresh) -> Units {
         Units {
             hardness,
+            refresh,
             hard: 0,
             times: Vec::new(),
             keys: Vec::new(),
@@ -199,7 +247,9 @@ impl Units {
 
     fn add(&mut self, packet: &ff::Packet) {
         let hidden = packet.flags().bits() & DISCARD != 0;
-        if packet.is_key() && !hidden {
+        let is_key = packet.is_key() && !hidden;
+        self.refresh.note(self.times.len() as u64, is_key, packet.data().unwrap_or_default());
+        if is_key {
             self.keys.push((self.times.len() as u64, self.bytes, self.hard));
         }
         self.bytes += packet.size() as u64;
@@ -269,13 +319,14 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         .video()
         .ok_or_else(|| Error::new(ErrorKind::Internal, subject(), "its video stream is gone"))?;
     let parameters = stream.parameters();
-    let told = [stream.avg_frame_rate(), stream.rate()].into_iter().find_map(rate);
+    let mut rates = [stream.avg_frame_rate(), stream.rate()];
+    // The average of a stream without times is taken of what libavformat assumes for each, fields too.
+    if RAW.contains(&reader.format().as_str()) {
+        rates.reverse();
+    }
+    let told = rates.into_iter().find_map(rate);
     let modified = found.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    let sound = reader.sound().map(|s| SoundTrack {
-        parameters: SharedParameters::new(&s.parameters()),
-        time_base: rational(s.time_base()),
-        packets: 0,
-    });
+    let sound = reader.sound().map(|s| SoundTrack::new(&s));
     Ok(Footage {
         path: reader.path().to_owned(),
         format: reader.format(),
@@ -292,6 +343,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         times: Vec::new(),
         counted: false,
         keys: Vec::new(),
+        refreshes: false,
         unit_bytes: 0,
         hard: 0,
         quantisers: false,
@@ -320,6 +372,7 @@ fn display_order(
     let mut reader = source.reader(nth)?;
     let base = ff::Rational(1, 1);
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Proof)?;
+    decoder.show_unrefreshed(footage.refreshes);
     let mut order = Vec::new();
     let mut sink = |frame: ff::frame::Video| {
         order.extend(frame.pts().and_then(|pts| u64::try_from(pts).ok()));
@@ -347,11 +400,14 @@ impl Footage {
         let zero = units.keys.iter().find_map(|(unit, ..)| time_of(*unit)).unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
         self.quantisers = units.hardness.is_told();
+        let first = units.keys.first().map(|(unit, ..)| *unit);
         let keys = units.keys.iter();
         self.keys = keys
             .filter_map(|(unit, bytes, hard)| {
                 let hard = if self.quantisers { *hard } else { *bytes };
-                Some(Key { unit: *unit, pts: time_of(*unit)? - self.zero, bytes: *bytes, hard })
+                let whole = if first == Some(*unit) { *unit } else { units.refresh.whole(*unit)? };
+                let (own, pts) = (time_of(*unit)? - self.zero, time_of(whole)? - self.zero);
+                Some(Key { unit: *unit, pts, own, bytes: *bytes, hard })
             })
             .filter(|key| key.pts >= 0)
             .collect();
@@ -363,6 +419,9 @@ impl Footage {
             later
         });
         self.times = units.times.iter().map(|t| t.map(|t| t - self.zero)).collect();
+        if reader.joined() > 0 && !self.counted {
+            self.count_pictures();
+        }
         let (num, den) = self.time_base;
         let usual = (f64::from(self.frame_rate.den) * den as f64
             / (f64::from(self.frame_rate.num) * num as f64))
@@ -386,6 +445,18 @@ impl Footage {
             let how = if self.rate_is_told { "" } else { " (assumed)" };
             self.notes
                 .push(format!("it tells no times; its pictures are counted at {rate:.3} a second{how}"));
+        }
+    }
+
+    /// Where pictures came as fields, the rate that was told may be that of fields.
+    fn count_pictures(&mut self) {
+        let shown = self.times.iter().flatten();
+        let (Some(first), Some(last)) = (shown.clone().min(), shown.clone().max()) else { return };
+        let between = self.seconds(last - first);
+        let seen = (shown.count() - 1) as f64 / between;
+        if between > 0.0 && (1.7..2.3).contains(&(self.frame_rate.as_f64() / seen)) {
+            let Ratio { num, den } = self.frame_rate;
+            self.frame_rate = Ratio::new(num, den.saturating_mul(2)).unwrap_or(self.frame_rate);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod delay;
+mod fields;
 mod hardware;
 mod pool;
 mod robustness;
