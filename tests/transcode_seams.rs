@@ -186,11 +186,12 @@ fn beeps_stay_with_their_flashes_over_seams() {
         ("less-sound.ts", "late-sound.ts"),
         ("less-picture.ts", "late-picture.ts"),
     ] {
-        joined(&at("both.ts"), &[&at(one), &at(two)]);
+        let both = at("both.ts");
+        joined(&both, &[&at(one), &at(two)]);
         for ending in ["mp4", "mkv"] {
             for options in [&[][..], &["--audio", "aac"], &["--codec", "h264", "--preset", "ultrafast"]] {
                 let target = at(&format!("out.{ending}"));
-                let args = [&[text(&at("both.ts")), "-o", text(&target), "--overwrite"], options].concat();
+                let args = [&[text(&both), "-o", text(&target), "--overwrite"], options].concat();
                 let (code, outcome, stderr) = transcode(&args);
                 let what = format!("{one} {two} {ending} {options:?}");
                 assert_eq!(code, 0, "{what}: {outcome} {stderr}");
