@@ -169,7 +169,7 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
 }
 
 /// Raised whenever the same orders make other bytes than before.
-const MAKING: u32 = 4;
+const MAKING: u32 = 5;
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.

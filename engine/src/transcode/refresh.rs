@@ -35,7 +35,9 @@ impl Refresh {
             let Some((head, body)) = nal.split_first() else { continue };
             match head & 0x1f {
                 6 => away = recovery_point(body).unwrap_or(away),
-                1..=5 => {
+                kind @ 1..=5 => {
+                    // An IDR picture is whole, whatever a message says.
+                    away = if kind == 5 { 0 } else { away };
                     is_reference = head & 0x60 != 0;
                     break;
                 }

@@ -21,7 +21,7 @@ const CUT: i64 = 1_000_000_000;
 /// A source tells no times where more than one picture in so many has the time of another one.
 const MOST_SHARE_IN: usize = 4;
 /// Byte streams of pictures alone, by libavformat's names. They have no times.
-const RAW: [&str; 4] = ["h264", "hevc", "m4v", "mjpeg"];
+const RAW: [&str; 2] = ["h264", "hevc"];
 /// Packets of another kind in a row that tell a change of the sound from damage.
 const UNLIKE: u32 = 4;
 /// Containers whose stated duration was written when they were whole.
