@@ -24,7 +24,7 @@ lint: deps
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 unit: deps
-	cargo test --workspace --locked
+	@scripts/unit.sh
 
 # The lock file says what is installed; it is installed anew only when that changes.
 web/node_modules/.package-lock.json: web/package-lock.json web/package.json
@@ -39,8 +39,7 @@ web-test: deps web/node_modules/.package-lock.json
 
 # The page first: the program embeds it.
 web-e2e: web
-	cargo build --locked --bin vitrail
-	cd web && npm run --silent e2e
+	VITRAIL=$$(scripts/program.sh) && export VITRAIL && cd web && npm run --silent e2e
 
 # Release profile; what is missing on this machine is skipped and said so.
 bench-peers: deps
@@ -52,6 +51,5 @@ page: deps
 	then $(MAKE) --no-print-directory web web-test; \
 	else echo 'skipped: the page and its tests, for npm ci in web/ fails here'; fi
 
-test:
-	@start=$$(date +%s); $(MAKE) --no-print-directory page lint unit; status=$$?; \
-	echo "make test: $$([ $$status -eq 0 ] && echo passed || echo FAILED) after $$(( $$(date +%s) - start )) s"; exit $$status
+test: deps
+	@scripts/test.sh

@@ -56,12 +56,7 @@ fn main() {
         |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
     let (rounds, seconds) = (set("LATENCY_ROUNDS", 3), Duration::from_secs(set("LATENCY_SECONDS", 20)));
     let clock = SystemClock::shared();
-    let config = Config {
-        cameras: CAMERAS as u16,
-        codecs: vec![Codec::H264],
-        clock: clock.clone(),
-        ..Config::default()
-    };
+    let config = Config { codecs: vec![Codec::H264], ..common::cameras(CAMERAS as u16, &clock) };
     let simulator = Simulator::start(config).unwrap();
     let (mut vitrail, mut peer) = (Seen::default(), Seen::default());
     for round in 0..rounds {

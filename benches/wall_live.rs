@@ -17,7 +17,7 @@ use common::{Program, free_port};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::source::Transport;
 use vitrail_simulator::viewer::Viewer;
-use vitrail_simulator::{Config, Profile, Simulator};
+use vitrail_simulator::{Profile, Simulator};
 
 fn main() {
     // `cargo test --benches` passes --test: a minute of measuring is not a test.
@@ -27,8 +27,7 @@ fn main() {
     let seconds = std::env::var("WALL_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
     let preset = std::env::var("WALL_PRESET").unwrap_or_else(|_| "ultrafast".into());
     let clock = SystemClock::shared();
-    let simulator =
-        Simulator::start(Config { cameras: 16, clock: clock.clone(), ..Config::default() }).unwrap();
+    let simulator = Simulator::start(common::cameras(16, &clock)).unwrap();
     let address = format!("rtsp://127.0.0.1:{}/wall", free_port());
     let mut file = format!(
         "[wall]\nframe_rate = 25\n[encoder]\npreset = \"{preset}\"\n\

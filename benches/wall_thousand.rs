@@ -48,15 +48,13 @@ fn main() {
     let gop: String = variable("WALL_GOP", "1s".into());
     let sub: String = variable("WALL_SUB", "640x360@12.5".into());
     let clock = SystemClock::shared();
-    let defaults = Config::default();
+    let defaults = common::cameras(count, &clock);
     let sub = defaults.sub.with_format(&sub).expect("WALL_SUB is like 640x360@12.5");
     let kbps = if sub == defaults.sub { sub.kbps } else { sub.usual_kbps() };
     let simulator = Simulator::start(Config {
-        cameras: count,
         sub: StreamSpec { kbps: variable("WALL_KBPS", kbps), ..sub },
         codecs: vec![Codec::H264, Codec::H265],
         loop_length: Duration::from_secs(10),
-        clock: clock.clone(),
         ..defaults
     })
     .unwrap();

@@ -118,6 +118,11 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     eprintln!("preparing {count} cameras; the first time takes a while, later ones are quick …");
     let begun = Instant::now();
     let simulator = Simulator::start(config(args)?)?;
+    // Before it is said that they are ready: whoever waits for that reads the inventory next.
+    if let Some(file) = &inventory {
+        write_whole(file, simulator.inventory().as_bytes())?;
+        println!("inventory: {}", file.display());
+    }
     let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
     if let Some(control) = simulator.control() {
@@ -134,10 +139,6 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     };
     if let Some(devices) = &devices {
         println!("ONVIF devices: http://{}/onvif/1…{count}/device_service", devices.address());
-    }
-    if let Some(file) = &inventory {
-        write_whole(file, simulator.inventory().as_bytes())?;
-        println!("inventory: {}", file.display());
     }
     if count <= 32 {
         simulator.prepare_in_background(Profile::Main);
@@ -204,7 +205,7 @@ fn config(args: CamerasArgs) -> Result<Config> {
         listen: args.listen,
         control: Some(args.control),
         login: args.login,
-        cache: args.cache.unwrap_or_else(default_cache),
+        cache: Some(args.cache.unwrap_or_else(default_cache)),
         main: with_rate(args.main, args.main_bitrate, defaults.main),
         sub: with_rate(args.sub, args.sub_bitrate, defaults.sub),
         codecs: args.codecs,

@@ -10,6 +10,7 @@ use vitrail_engine::base::files::write_whole;
 use vitrail_engine::base::{SystemClock, limits};
 use vitrail_engine::composite::Backend;
 use vitrail_engine::config::{WallSpec, Watcher};
+use vitrail_engine::effort::CostModel;
 use vitrail_engine::media::Ratio;
 use vitrail_engine::source::grant::Authority;
 use vitrail_engine::wall::{Wall, WallReport};
@@ -203,6 +204,7 @@ fn specify(args: &Args) -> Result<WallSpec> {
     if let Some(secrets) = &args.secrets {
         spec.secrets = Some(secrets.clone());
     }
+    spec.cost_model = Some(CostModel::default_path());
     Ok(spec)
 }
 

@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 asker=${SCHEMATHESIS:-schemathesis}
 export SCHEMATHESIS_HOOKS=${SCHEMATHESIS_HOOKS:-$PWD/scripts/schemathesis-hooks.py}
 command -v "$asker" >/dev/null || { echo "check-api: schemathesis is not installed; nothing is checked" >&2; exit 0; }
-vitrail=${VITRAIL:-target/release/vitrail}
-[ -n "${VITRAIL:-}" ] || cargo build --release --locked --bin vitrail
+vitrail=${VITRAIL:-}
+[ -n "$vitrail" ] || vitrail=$(scripts/program.sh)
 
 folder=$(mktemp -d)
 wall=
@@ -39,7 +39,9 @@ profiles = { main = "rtsp://127.0.0.1:9/main" }
 listen = "127.0.0.1:$port"
 database = "vitrail.db"
 TOML
-"$vitrail" wall "$folder/wall.toml" >"$folder/out" 2>"$folder/log" &
+# At home in that folder: nothing that the person at this machine keeps has a say.
+HOME=$folder XDG_CACHE_HOME='' XDG_CONFIG_HOME='' XDG_DATA_HOME='' XDG_STATE_HOME='' \
+  "$vitrail" wall "$folder/wall.toml" >"$folder/out" 2>"$folder/log" &
 wall=$!
 
 # The first administrator, an account of each role, and an API token of each: `role token`, a line each.
@@ -60,14 +62,18 @@ def login(answer):
     me, cookie = answer
     return {"Cookie": cookie, "X-CSRF": me["csrf"]}
 
-for _ in range(600):
+# Minutes on a slow or busy machine are no fault of the API.
+for _ in range(1800):
+    token = re.search(r"with this token: (\S+)\n", open(log).read())
     try:
-        if ask("GET", "/setup")[0]["needed"]:
+        if token and ask("GET", "/setup")[0]["needed"]:
             break
     except OSError:
         pass
     time.sleep(0.1)
-token = re.search(r"with this token: (\S+)", open(log).read()).group(1)
+else:
+    sys.exit("check-api: the controller does not answer after three minutes; it said:\n" + open(log).read())
+token = token.group(1)
 root = login(ask("POST", "/setup", {"token": token, "name": "root", "password": password}))
 for role in ["operator", "supervisor", "zone-authority", "auditor", "administrator"]:
     zones = ["north"] if role == "zone-authority" else []

@@ -5,6 +5,7 @@
 #
 #   DEMO_SECONDS=60           how long it runs; Ctrl-C ends it earlier
 #   VITRAIL=path/to/vitrail   use this program instead of building one
+#   PROFILE=demo              of cargo, for the build
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,10 +14,10 @@ case $seconds in
   '' | *[!0-9]* | 0) echo "demo: DEMO_SECONDS must be a whole number above 0" >&2; exit 2 ;;
 esac
 
-vitrail=${VITRAIL:-target/release/vitrail}
-if [ -z "${VITRAIL:-}" ]; then
+vitrail=${VITRAIL:-}
+if [ -z "$vitrail" ]; then
   make --no-print-directory web
-  cargo build --release --locked --bin vitrail
+  vitrail=$(scripts/program.sh)
 fi
 [ -x "$vitrail" ] || { echo "demo: no program $vitrail" >&2; exit 3; }
 
@@ -52,8 +53,39 @@ stop() {
   kill -KILL "$pid" 2>/dev/null || true
 }
 # Without the shell's words about jobs that were ended on purpose.
-trap '{ stop "$wall"; stop "$cameras"; } 2>/dev/null' EXIT
-trap 'echo; echo "demo: ending" >&2; [ -z "$wall" ] && exit 130; kill -TERM "$wall" 2>/dev/null || true' INT TERM
+timer=
+trap '{ [ -z "$timer" ] || kill -TERM -- "-$timer" || true; stop "$wall"; stop "$cameras"; } 2>/dev/null' EXIT
+lit=
+trap 'echo; echo "demo: ending" >&2; [ -n "$lit" ] || exit 130; kill -TERM "$wall" 2>/dev/null || true' INT TERM
+
+# Waits until a command succeeds, while process $1 runs; says why where it does not. On a slow or busy machine
+# all takes its time, so the bounds are far above what is usual.
+#   await PID SECONDS WHAT LOG COMMAND…
+await() {
+  local pid=$1 limit=$2 what=$3 log=$4 begun=$SECONDS told=$SECONDS
+  shift 4
+  until "$@"; do
+    if ! kill -0 "$pid" 2>/dev/null; then
+      # It may have done what is waited for, and then ended.
+      "$@" && return 0
+      echo "demo: $what did not come: the program ended; it said:" >&2
+      tail -n 20 "$log" >&2
+      return 1
+    fi
+    if ((SECONDS - begun >= limit)); then
+      echo "demo: $what did not come within $limit seconds; the program said:" >&2
+      tail -n 20 "$log" >&2
+      return 1
+    fi
+    if ((SECONDS - told >= 20)); then
+      told=$SECONDS
+      echo "demo: waiting for $what ($((SECONDS - begun)) s)" >&2
+    fi
+    # In the background, so that Ctrl-C reaches this script.
+    sleep 0.1 &
+    wait $! || true
+  done
+}
 
 mkdir -p demo
 rm -f demo/wall.mkv demo/wall.png demo/report.json demo/cameras.log demo/cameras.csv demo/wall.log demo/vitrail.db*
@@ -62,20 +94,8 @@ echo "demo: starting 16 simulated cameras (their pictures are encoded once, then
 "$vitrail" cameras --count 16 --listen "127.0.0.1:$camera_port" --control "127.0.0.1:$control_port" \
   --inventory demo/cameras.csv >demo/cameras.log 2>&1 &
 cameras=$!
-ready=
-for ((i = 0; i < 1200; i++)); do
-  if ! kill -0 "$cameras" 2>/dev/null; then
-    echo "demo: the cameras ended; they said:" >&2
-    tail -n 20 demo/cameras.log >&2
-    exit 1
-  fi
-  if (exec 3<>"/dev/tcp/127.0.0.1/$camera_port") 2>/dev/null; then
-    ready=yes
-    break
-  fi
-  sleep 0.1
-done
-[ -n "$ready" ] || { echo "demo: the cameras did not start within two minutes" >&2; exit 1; }
+# It is there whole, and when all cameras can be called.
+await "$cameras" 600 "the inventory of the cameras" demo/cameras.log [ -s demo/cameras.csv ]
 
 cat >demo/wall.toml <<TEXT
 [wall]
@@ -98,20 +118,19 @@ TEXT
 
 # It is read below, at once.
 : >demo/wall.log
-"$vitrail" wall demo/wall.toml --for "${seconds}s" --snapshot demo/wall.png --report demo/report.json \
+# The time is counted below, from when something may be seen; this end is for a wall that was left alone.
+"$vitrail" wall demo/wall.toml --for "$((seconds + 1800))s" --snapshot demo/wall.png --report demo/report.json \
   2> >(tee demo/wall.log >&2) &
 wall=$!
 
 # The wall is dark until somebody may see something: people, agreements and an incident come first.
-token=
-for ((i = 0; i < 300 && ${#token} == 0; i++)); do
-  kill -0 "$wall" 2>/dev/null || break
-  token=$(sed -n 's/.*with this token: //p' demo/wall.log)
-  sleep 0.1
-done
-if [ -n "$token" ]; then
-  people=$(node scripts/demo-rights.mjs "$page" "$token")
-  cat <<TEXT
+await "$wall" 300 "the token of the first start" demo/wall.log grep -q 'with this token: ' demo/wall.log
+token=$(sed -n 's/.*with this token: //p' demo/wall.log)
+people=$(node scripts/demo-rights.mjs "$page" "$token") || {
+  echo "demo: the people, agreements and the incident could not be made at $page, so the wall would stay dark" >&2
+  exit 1
+}
+cat <<TEXT
 
   The wall runs for $seconds seconds (Ctrl-C ends it). Its page:
 
@@ -125,7 +144,9 @@ if [ -n "$token" ]; then
   It is recorded in demo/wall.mkv; the snapshot demo/wall.png is written when it ends.
 
 TEXT
-fi
+lit=yes
+{ sleep "$seconds"; kill -TERM "$wall" 2>/dev/null; } &
+timer=$!
 status=0
 # A signal ends the first wait before the wall has ended.
 while :; do

@@ -78,6 +78,35 @@ fn the_engine_needs_no_crate_above_it() {
     }
 }
 
+/// What a person keeps at home, a cost model or loops of cameras, reaches a wall through the program alone.
+/// Whatever else read it, tests above all, would do other things on other machines.
+#[test]
+fn only_the_program_reads_what_a_person_keeps() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = ["engine/src/effort/cost.rs", "simulator/src/config.rs", "simulator/src/lib.rs"];
+    let mut wrong = String::new();
+    for folder in ["engine", "control", "simulator", "tests", "benches"] {
+        for path in sources(&root.join(folder)) {
+            let inside = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            let text = fs::read_to_string(&path).unwrap();
+            let named = tokens(&without_comments_and_strings(&text));
+            let asks = named.iter().any(|t| t == "default_path" || t == "default_cache");
+            if asks && !told.contains(&inside.as_str()) {
+                writeln!(wrong, "{inside} reads what a person keeps").unwrap();
+            }
+            if inside.starts_with("tests/") && !THE_START.contains(&&*inside) && text.contains(PROGRAM) {
+                writeln!(wrong, "{inside} starts the program without common::vitrail").unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// How a test names the program.
+const PROGRAM: &str = "CARGO_BIN_EXE_vitrail";
+/// Who may: the start of all others, and this.
+const THE_START: &[&str] = &["tests/common/mod.rs", "tests/arrows.rs"];
+
 /// All Rust files below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

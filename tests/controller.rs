@@ -16,7 +16,7 @@ use vitrail_engine::base::SystemClock;
 use vitrail_engine::source::Transport;
 use vitrail_simulator::code::Region;
 use vitrail_simulator::viewer::Viewer;
-use vitrail_simulator::{Config, Profile, Simulator};
+use vitrail_simulator::{Profile, Simulator};
 
 const LONG: Duration = Duration::from_secs(40);
 
@@ -32,8 +32,7 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let clock = SystemClock::shared();
-        let config = Config { cameras: 2, clock: clock.clone(), ..Config::default() };
-        let simulator = Simulator::start(config).unwrap();
+        let simulator = Simulator::start(common::cameras(2, &clock)).unwrap();
         let port = free_port();
         let camera = |n: u16, zone: &str| {
             let uri = simulator.uri(n, Profile::Sub);

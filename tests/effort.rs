@@ -6,6 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::eventually;
+use common::noise::Noise;
 use vitrail_engine::base::{Moment, SharedClock, SystemClock};
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::decode::Effort;
@@ -20,8 +21,9 @@ const START: Duration = Duration::from_secs(30);
 
 fn simulator(cameras: u16, clock: &SharedClock) -> Simulator {
     let prepare = vec![Profile::Sub, Profile::Main];
-    let main = Config::default().main.with_format("1280x720@25").unwrap();
-    Simulator::start(Config { cameras, prepare, main, clock: clock.clone(), ..Config::default() }).unwrap()
+    let config = common::cameras(cameras, clock);
+    let main = config.main.with_format("1280x720@25").unwrap();
+    Simulator::start(Config { prepare, main, ..config }).unwrap()
 }
 
 fn spec(simulator: &Simulator, head: &str) -> WallSpec {
@@ -61,7 +63,8 @@ fn place(scene: &Scene, camera: &str, span: u32) -> Scene {
 
 const ONE_TILE: &str = "[wall]\nframe_rate = 25\nstandby = \"all\"\n[overlay]\nage_after = \"never\"\nborder = 0\nlabels = false\n\
     [[screen]]\nid = \"one\"\nsize = \"1280x720\"\ngrid = \"4x4\"\n\
-    [[tile]]\non = \"one\"\ncamera = \"cam-1\"\ncell = [0, 0]\n";
+    [[tile]]\non = \"one\"\ncamera = \"cam-1\"\ncell = [0, 0]\n\
+    pinned = true\n";
 
 #[test]
 fn a_tile_that_grows_goes_over_to_a_larger_stream_and_back_without_a_gap() {
@@ -112,6 +115,7 @@ fn cameras_on_standby_decode_nothing_and_are_called_up_from_their_newest_key_fra
     let simulator = simulator(6, &clock);
     let spec = spec(&simulator, ONE_TILE);
     let mut wall = start(&spec, &clock);
+    let noise = Noise::listen();
     let tile = Region::new(0.0, 0.0, 320.0, 180.0);
     let ready = || (2..=6).all(|n| camera(&wall, n).received > 30) && code(&wall, tile).is_some();
     assert!(eventually(START, ready), "{:?}", wall.report().cameras);
@@ -124,7 +128,11 @@ fn cameras_on_standby_decode_nothing_and_are_called_up_from_their_newest_key_fra
         let before = camera(&wall, n.into()).placards;
         let shown = || code(&wall, tile).is_some_and(|c| c.camera == n);
         // Far below the two seconds to the next key frame; the exact figure is a bench's.
-        assert!(eventually(Duration::from_secs(1), shown), "camera {n}: {:?}", camera(&wall, n.into()));
+        assert!(
+            eventually(noise.allow(Duration::from_secs(1)), shown),
+            "camera {n}: {:?}",
+            camera(&wall, n.into())
+        );
         let moves = || camera(&wall, n.into()).refresh_p50_ms < 200.0 && camera(&wall, n.into()).decoded > 12;
         assert!(eventually(Duration::from_secs(8), moves), "{:?}", camera(&wall, n.into()));
         assert_eq!(camera(&wall, n.into()).placards, before, "no placard in between");

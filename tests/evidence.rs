@@ -81,7 +81,7 @@ fn what_was_not_touched_verifies_and_what_was_is_named() {
     assert!(text.lines().last().unwrap().starts_with("VERIFIED"), "{text}");
 
     // From within its folder, as people do.
-    let beside = std::process::Command::new(env!("CARGO_BIN_EXE_vitrail"))
+    let beside = common::vitrail(case.folder.path())
         .args(["verify", "hls.evidence.json", "--key", "../unit.key.pub", "--source", "../in"])
         .current_dir(case.path("out"))
         .output()

@@ -7,6 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::eventually;
+use common::noise::Noise;
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::media::Ratio;
@@ -115,18 +116,16 @@ impl Bench {
 #[test]
 fn each_fault_is_shown_counted_and_over_when_it_ends() {
     let clock = SystemClock::shared();
-    let config = Config {
-        cameras: 16,
-        login: Some(Login::new("operator", "right")),
-        clock: clock.clone(),
-        ..Config::default()
-    };
+    let config = Config { login: Some(Login::new("operator", "right")), ..common::cameras(16, &clock) };
+    let noise = Noise::listen();
     let simulator = Simulator::start(config).unwrap();
     let uris: Vec<String> = simulator.numbers().map(|n| simulator.uri(n, Profile::Sub)).collect();
     let mut spec = WallSpec::grid(4, 4, 1280, 720, Ratio { num: 25, den: 1 }, &uris, &[]).unwrap();
     spec.limits.placard_after = Duration::from_secs(1);
     spec.limits.frozen_after = Some(Duration::from_secs(3));
     spec.encoder.preset = "ultrafast".into();
+    // Whatever else runs on this machine, no camera is degraded for it: their faults are what is looked at.
+    spec.cameras.iter_mut().for_each(|camera| camera.pinned = true);
     let wall = Wall::start(spec, &Authority::owner(), clock).unwrap();
     let bench = Bench { simulator, wall };
     for number in bench.simulator.numbers() {
@@ -148,5 +147,6 @@ fn each_fault_is_shown_counted_and_over_when_it_ends() {
     bench.check(13, Fault::Jump, false, &Expect::Live);
 
     let report = bench.wall.stop();
-    assert_eq!(report.screens[0].dropped, 0, "the encoder kept up");
+    let noise = noise.missing(Duration::from_millis(40));
+    assert!(report.screens[0].dropped <= noise, "the encoder kept up: {:?}", report.screens[0]);
 }

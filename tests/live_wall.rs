@@ -7,6 +7,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::noise::Noise;
 use common::watch::{Watch, until_all_right};
 use common::{Program, eventually, ffprobe_duration, free_port, run};
 use vitrail_engine::base::{SharedClock, SystemClock};
@@ -16,7 +17,7 @@ use vitrail_simulator::viewer::Viewer;
 use vitrail_simulator::{Config, Fault, Login, Profile, Simulator};
 
 fn cameras(count: u16, clock: &SharedClock) -> Simulator {
-    Simulator::start(Config { cameras: count, clock: clock.clone(), ..Config::default() }).unwrap()
+    Simulator::start(common::cameras(count, clock)).unwrap()
 }
 
 fn uris(simulator: &Simulator) -> Vec<String> {
@@ -31,9 +32,8 @@ fn wall(grid: &str, size: &str, uris: &[String], more: &[&str]) -> (Program, Str
     args.extend(more);
     args.extend(uris.iter().map(String::as_str));
     let program = Program::start(&args);
-    assert!(
-        eventually(Duration::from_secs(20), || TcpStream::connect(&address[7..address.len() - 5]).is_ok())
-    );
+    let listens = eventually(START, || TcpStream::connect(&address[7..address.len() - 5]).is_ok());
+    assert!(listens, "nothing listens at {address} after {START:?}; the wall said:\n{}", program.stderr());
     (program, address)
 }
 
@@ -114,6 +114,7 @@ fn a_viewer_that_stops_reading_does_not_change_the_cadence() {
     let (mut program, address) = wall("2x2", "1280x720", &uris(&simulator), &[]);
     let viewer = view(&address, &clock);
     until_all_right(&viewer, 2, 2, 4, START);
+    let noise = Noise::listen();
     let stalled = common::stalled::play_and_stop_reading(&address);
     let mut watch = Watch::new(2, 2);
     watch.watch(&viewer, &simulator, Duration::from_secs(10));
@@ -121,8 +122,9 @@ fn a_viewer_that_stops_reading_does_not_change_the_cadence() {
     assert!(program.interrupt().success());
     let report = program.report();
     let screen = &report["screens"][0];
-    assert_eq!(screen["missed"], 0, "{screen}");
-    assert_eq!(screen["dropped"], 0, "{screen}");
+    let noise = noise.missing(Duration::from_millis(40));
+    assert!(screen["missed"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
+    assert!(screen["dropped"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
     for (index, tile) in watch.tiles.iter().enumerate() {
         assert_eq!(tile.wrong, 0, "tile {index}: {tile:?}");
         assert!(tile.frames >= 90, "the other viewer misses pictures in tile {index}: {tile:?}");
@@ -159,7 +161,7 @@ fn a_killed_recording_can_be_read_to_its_last_fragment() {
 fn passwords_open_cameras_and_appear_nowhere() {
     let clock = SystemClock::shared();
     let login = Login::new("operator", "s3cret/wachtwoord@1");
-    let config = Config { cameras: 4, login: Some(login), clock: clock.clone(), ..Config::default() };
+    let config = Config { login: Some(login), ..common::cameras(4, &clock) };
     let simulator = Simulator::start(config).unwrap();
     let mut uris = uris(&simulator);
     // One camera with a wrong password beside three with the right one.

@@ -13,12 +13,12 @@ use vitrail_engine::config::WallSpec;
 use vitrail_engine::source::Authority;
 use vitrail_engine::wall::{CameraReport, Wall};
 use vitrail_simulator::code::{Region, read};
-use vitrail_simulator::{Config, Profile, Simulator};
+use vitrail_simulator::{Profile, Simulator};
 
 const START: Duration = Duration::from_secs(30);
 
 fn simulator(cameras: u16, clock: &SharedClock) -> Simulator {
-    Simulator::start(Config { cameras, clock: clock.clone(), ..Config::default() }).unwrap()
+    Simulator::start(common::cameras(cameras, clock)).unwrap()
 }
 
 /// An inventory of these: id, name, camera of the simulator.

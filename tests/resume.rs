@@ -5,6 +5,8 @@
 //!     RESUME_RATE=--bitrate=400k cargo test --test resume     at an average rate
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,13 +19,12 @@ fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
 }
 
 fn start(source: &Path, target: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_vitrail"))
+    common::vitrail(target.parent().unwrap())
         .args(["--log", "error", "transcode", "--codec", "h264", "--preset", "veryfast"])
         .arg(variable("RESUME_RATE", "--crf=23".to_owned()))
         .arg(source)
         .arg("-o")
         .arg(target)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
         .unwrap()

@@ -22,7 +22,7 @@ use vitrail_engine::base::SystemClock;
 use vitrail_engine::source::Transport;
 use vitrail_simulator::code::Region;
 use vitrail_simulator::viewer::{Seen, Viewer};
-use vitrail_simulator::{Config, Profile, Simulator};
+use vitrail_simulator::{Profile, Simulator};
 
 /// What a noisy machine may take; quiet ones take a tenth.
 const BOUND: Duration = Duration::from_secs(2);
@@ -38,8 +38,7 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let clock = SystemClock::shared();
-        let simulator =
-            Simulator::start(Config { cameras: 4, clock: clock.clone(), ..Config::default() }).unwrap();
+        let simulator = Simulator::start(common::cameras(4, &clock)).unwrap();
         let port = free_port();
         let mut text = format!(
             "[wall]\nid = \"crisis\"\nframe_rate = 25\n[encoder]\npreset = \"ultrafast\"\n\

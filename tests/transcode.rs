@@ -406,9 +406,8 @@ fn an_average_rate_is_kept_though_segments_are_unlike() {
 #[test]
 fn a_stream_is_recorded_and_then_transcoded() {
     use vitrail_engine::base::SystemClock;
-    use vitrail_simulator::{Config, Profile, Simulator};
-    let config = Config { cameras: 2, clock: SystemClock::shared(), ..Config::default() };
-    let simulator = Simulator::start(config).unwrap();
+    use vitrail_simulator::{Profile, Simulator};
+    let simulator = Simulator::start(common::cameras(2, &SystemClock::shared())).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("gate.mp4");
     let address = simulator.uri(2, Profile::Sub);

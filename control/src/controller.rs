@@ -90,6 +90,9 @@ impl Controller {
                 runtime.shutdown_background();
             })?
         };
+        if let Some(why) = crate::api::page::missing() {
+            tracing::warn!("browsers get no page, only the API: {why}");
+        }
         Ok(Controller {
             shared,
             conductor,

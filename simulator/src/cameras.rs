@@ -39,7 +39,7 @@ pub(crate) struct Cameras {
     making: HashMap<Key, Mutex<()>>,
     encoders: Semaphore,
     clips: Vec<PathBuf>,
-    cache: Cache,
+    cache: Option<Cache>,
     start: mpsc::UnboundedSender<Arc<Stream>>,
 }
 
@@ -47,7 +47,7 @@ impl Cameras {
     pub fn new(config: Config) -> Result<(Arc<Cameras>, mpsc::UnboundedReceiver<Arc<Stream>>)> {
         config.check()?;
         let clips = config.clips.as_deref().map(clips_in).transpose()?.unwrap_or_default();
-        let cache = Cache::open(&config.cache)?;
+        let cache = config.cache.as_deref().map(Cache::open).transpose()?;
         let (mut streams, mut making) = (HashMap::new(), HashMap::new());
         for camera in 1..=config.cameras {
             let faults = Arc::new(Faults::default());
@@ -144,11 +144,14 @@ impl Cameras {
         let cameras = self.clone();
         let work = move || -> Result<Vec<Arc<Clip>>> {
             let keys: Vec<String> = recipes.iter().map(Recipe::key).collect();
-            let mut clips: Vec<Option<Clip>> = keys.iter().map(|key| cameras.cache.get(key)).collect();
+            let kept = |key: &String| cameras.cache.as_ref()?.get(key);
+            let mut clips: Vec<Option<Clip>> = keys.iter().map(kept).collect();
             let missing: Vec<usize> = (0..clips.len()).filter(|&i| clips[i].is_none()).collect();
             let wanted: Vec<Recipe> = missing.iter().map(|&i| recipes[i].clone()).collect();
             for (i, clip) in missing.into_iter().zip(encode_all(&wanted)?) {
-                cameras.cache.keep(&keys[i], &clip);
+                if let Some(cache) = &cameras.cache {
+                    cache.keep(&keys[i], &clip);
+                }
                 clips[i] = Some(clip);
             }
             Ok(clips.into_iter().flatten().map(Arc::new).collect())

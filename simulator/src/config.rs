@@ -70,8 +70,8 @@ pub struct Config {
     pub control: Option<SocketAddr>,
     /// What clients must know; none for open cameras.
     pub login: Option<Login>,
-    /// Where encoded loops are kept.
-    pub cache: PathBuf,
+    /// Where encoded loops are kept for the next start; none to encode them at each.
+    pub cache: Option<PathBuf>,
     /// The large stream.
     pub main: StreamSpec,
     /// The small stream.
@@ -96,7 +96,7 @@ impl Default for Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             control: None,
             login: None,
-            cache: default_cache(),
+            cache: None,
             main: StreamSpec { width: 1280, height: 720, rate: Ratio { num: 25, den: 1 }, kbps: 2000 },
             sub: StreamSpec { width: 640, height: 360, rate: Ratio { num: 25, den: 2 }, kbps: 400 },
             codecs: vec![Codec::H264, Codec::H265],
@@ -108,7 +108,7 @@ impl Default for Config {
     }
 }
 
-/// `$XDG_CACHE_HOME/vitrail`, else `~/.cache/vitrail`, else a folder for temporary files.
+/// Where a person's loops are kept: `$XDG_CACHE_HOME/vitrail`, else `~/.cache/vitrail`, else a folder for temporary files.
 pub fn default_cache() -> PathBuf {
     let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME")

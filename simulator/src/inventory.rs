@@ -104,7 +104,7 @@ mod tests {
         let config = Config {
             cameras: 1000,
             prepare: vec![],
-            cache: folder.path().to_owned(),
+            cache: Some(folder.path().to_owned()),
             login: crate::Login::parse("viewer:secret"),
             ..Config::default()
         };

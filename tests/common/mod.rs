@@ -5,11 +5,41 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use vitrail_engine::base::SharedClock;
+use vitrail_simulator::Config;
+
 pub mod controlled;
 pub mod machine;
+pub mod noise;
 pub mod scale;
 pub mod stalled;
 pub mod watch;
+
+/// Encoded loops of simulated cameras, for all tests and benches of this build.
+const LOOPS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/loops");
+
+/// So many simulated cameras, with nothing of what a person keeps.
+pub fn cameras(count: u16, clock: &SharedClock) -> Config {
+    Config { cameras: count, cache: Some(LOOPS.into()), clock: clock.clone(), ..Config::default() }
+}
+
+/// The program under test, at home in this folder: what the person at this machine keeps (a cost model,
+/// loops, settings of the environment) is out of its sight.
+pub fn vitrail(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitrail"));
+    for (name, below) in
+        [("CACHE", ".cache"), ("CONFIG", ".config"), ("DATA", ".local/share"), ("STATE", ".local/state")]
+    {
+        command.env(format!("XDG_{name}_HOME"), home.join(below));
+    }
+    command
+        .env("HOME", home)
+        // What GStreamer found out about its plugins: seconds for each program without it.
+        .env("GST_REGISTRY", concat!(env!("CARGO_TARGET_TMPDIR"), "/gstreamer-registry.bin"))
+        .env_remove("VITRAIL_LOG")
+        .stdin(Stdio::null());
+    command
+}
 
 /// The program under test, ended when dropped.
 pub struct Program {
@@ -22,10 +52,9 @@ impl Program {
     pub fn start(args: &[&str]) -> Program {
         let dir = tempfile::tempdir().unwrap();
         let stderr = std::fs::File::create(dir.path().join("stderr.txt")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_vitrail"))
+        let child = vitrail(dir.path())
             .args(args)
             .current_dir(dir.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
@@ -58,6 +87,10 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub fn wait(&mut self, limit: Duration) -> std::process::ExitStatus {
         let deadline = Instant::now() + limit;
         loop {
@@ -84,7 +117,8 @@ impl Drop for Program {
 
 /// Runs `vitrail` to its end: exit code, stdout, stderr.
 pub fn run(args: &[&str]) -> (i32, String, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_vitrail")).args(args).stdin(Stdio::null()).output().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let out = vitrail(home.path()).args(args).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }

@@ -28,13 +28,14 @@ impl CameraProcess {
         let control = format!("127.0.0.1:{}", free_port());
         let count = count.to_string();
         let mut args = vec!["cameras", "--count", &count, "--listen", &listen, "--control", &control];
+        args.extend(["--cache", super::LOOPS]);
         args.extend_from_slice(options);
         let mut program = Program::start(&args);
         // The control port takes connections at once and answers when all is ready.
         let mut talk = None;
-        eventually(Duration::from_secs(20), || {
+        eventually(limit, || {
             talk = TcpStream::connect(&control).ok();
-            talk.is_some()
+            talk.is_some() || program.has_ended()
         });
         let Some(talk) = talk else { panic!("the cameras do not start: {}", program.stderr()) };
         talk.set_read_timeout(Some(limit)).unwrap();

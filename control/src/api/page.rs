@@ -14,6 +14,8 @@ use crate::{Problem, Result};
 #[allow_missing = true]
 struct Files;
 
+const NOT_BUILT: &str =
+    "this program was built without its page: run `make web` in the sources and build it again";
 /// For addresses outside the program's own: a file, or the page that shows what the address names.
 const INDEX: &str = "index.html";
 /// Names with a hash of their content: they never change.
@@ -22,6 +24,11 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 const ASK: &str = "no-cache";
 /// Where the page's build puts files whose names hold a hash.
 const HASHED: &str = "assets/";
+
+/// Why this program has no page and what to do about it, where it has none.
+pub fn missing() -> Option<&'static str> {
+    Files::get(INDEX).is_none().then_some(NOT_BUILT)
+}
 
 /// Answers with a file of the page.
 pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Result<Response> {
@@ -77,8 +84,8 @@ fn with_charset(kind: &str) -> String {
 }
 
 fn not_built() -> Problem {
-    let remedy = "this program was built without its page; the API is at /api/v1, its description at /api/v1/openapi.json";
-    Problem::new(Kind::NotFound, "page", remedy).code("no-page")
+    let detail = format!("{NOT_BUILT}; the API is at /api/v1, its description at /api/v1/openapi.json");
+    Problem::new(Kind::NotFound, "page", detail).code("no-page")
 }
 
 #[cfg(test)]

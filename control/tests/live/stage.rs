@@ -46,7 +46,8 @@ impl Stage {
     /// Starts it, and waits for the camera to be live.
     pub fn start(wish: Wish) -> Stage {
         let clock = SystemClock::shared();
-        let config = Config { codecs: vec![Codec::H264], clock: clock.clone(), ..Config::default() };
+        let cache = Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/loops").into());
+        let config = Config { codecs: vec![Codec::H264], cache, clock: clock.clone(), ..Config::default() };
         let simulator = Simulator::start(config).unwrap();
         let uris = [simulator.uri(1, Profile::Sub)];
         let rate = Ratio { num: wish.fps, den: 1 };

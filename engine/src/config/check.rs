@@ -202,6 +202,7 @@ fn check(
         limits: check_limits(&file.limits, report_ref),
         secrets: path_of(&file.wall.secrets, "wall.secrets", report_ref),
         control: file.control.as_ref().map(|table| check_control(table, folder, report_ref)),
+        cost_model: None,
         snapshot: path_of(&file.wall.snapshot, "wall.snapshot", report_ref),
         warnings,
         file: None,

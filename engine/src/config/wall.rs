@@ -49,6 +49,9 @@ pub struct WallSpec {
     pub secrets: Option<PathBuf>,
     /// The wall controller, where there is one.
     pub control: Option<ControlSpec>,
+    /// Where this machine's costs are kept, read when the wall starts. No wall file names it: `None` until the
+    /// program that runs the wall does, and then the governor goes by the reference machine.
+    pub cost_model: Option<PathBuf>,
     /// A PNG of the first screen, written at the end.
     pub snapshot: Option<PathBuf>,
     /// What is wrong and did not refuse the wall: bad rows of inventories (those cameras are left

@@ -435,10 +435,11 @@ impl UnitSink for DecodeHandle {
     fn unit(&self, unit: AccessUnit) {
         let close_after = self.0.pool.config.close_after;
         let has_decoder = self.0.camera.has_decoder.load(Ordering::Relaxed);
+        let now = self.0.pool.now();
         self.change(|line| {
-            let idle = line.idle_since.is_some_and(|since| unit.arrival.since(since) > close_after);
+            let idle = line.idle_since.is_some_and(|since| now.since(since) > close_after);
             line.may_release = idle && has_decoder && line.queue.effort() != Effort::Full;
-            line.queue.push(unit);
+            line.queue.push(unit, now);
         });
     }
 

@@ -1,5 +1,4 @@
-//! The units of one camera that wait for a worker: bounded in time and in number. Pure; time comes
-//! from the units' arrivals.
+//! The units of one camera that wait for a worker: bounded in time and in number. Pure: time is told to it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +12,9 @@ use crate::media::{AccessUnit, VideoParameters};
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
     pub unit: AccessUnit,
+    /// Since when it waits here. Not its arrival: units of one segment of a live playlist arrive together and are
+    /// handed on one by one, and between two of them may lie the whole interval of segments.
+    since: Moment,
     /// The parameters that held when it arrived.
     pub parameters: Arc<VideoParameters>,
     /// It does not follow the unit that was decoded before it: the decoder starts anew.
@@ -40,7 +42,7 @@ pub(super) struct Tally {
     pub jumps: u64,
 }
 
-/// The queue. Guards invariant 3 (latency cannot grow): when the arrivals in it span more than the
+/// The queue. Guards invariant 3 (latency cannot grow): when what waits in it came within more than the
 /// bound, it jumps to its newest random-access unit, or empties itself and waits for the next, and
 /// counts that.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(super) struct UnitQueue {
     spacing: Duration,
     /// When that was last.
     released: Option<Moment>,
-    /// When the random-access unit that a worker took last arrived.
+    /// When the random-access unit that a worker took last was handed on.
     taken: Option<Moment>,
     /// The newest random-access unit: shown at once when called up from `Standby`, and when its time
     /// has come in `KeyFrames`.
@@ -117,7 +119,7 @@ impl UnitQueue {
         self.waiting = Some(Waiting::Start);
         if before == Effort::Standby {
             self.items.extend(self.held.clone());
-            self.released = self.held.as_ref().map(|q| q.unit.arrival);
+            self.released = self.held.as_ref().map(|q| q.since);
         }
     }
 
@@ -133,15 +135,21 @@ impl UnitQueue {
         self.held = None;
     }
 
-    pub fn push(&mut self, unit: AccessUnit) {
+    /// A unit that was handed on at `now`.
+    pub fn push(&mut self, unit: AccessUnit, now: Moment) {
         self.tally.units += 1;
         let Some(parameters) = self.parameters.clone() else {
             self.tally.dropped_waiting += 1;
             return;
         };
-        let (random_access, arrival) = (unit.random_access, unit.arrival);
-        let queued =
-            |fresh, alone| Queued { unit: unit.clone(), parameters: parameters.clone(), fresh, alone };
+        let random_access = unit.random_access;
+        let queued = |fresh, alone| Queued {
+            unit: unit.clone(),
+            since: now,
+            parameters: parameters.clone(),
+            fresh,
+            alone,
+        };
         if random_access {
             self.held = Some(queued(true, true));
         }
@@ -149,7 +157,7 @@ impl UnitQueue {
             Effort::Standby => self.tally.skipped += 1,
             Effort::KeyFrames => {
                 self.tally.skipped += 1;
-                self.release(arrival);
+                self.release(now);
             }
             Effort::Full => {
                 if !random_access && self.count_if_waiting() {
@@ -167,8 +175,8 @@ impl UnitQueue {
     /// intervals of key frames.
     fn release(&mut self, now: Moment) {
         let Some(held) = &self.held else { return };
-        let newer_than = |other: Option<Moment>| other.is_none_or(|other| held.unit.arrival > other);
-        let waiting = self.items.back().map(|q| q.unit.arrival);
+        let newer_than = |other: Option<Moment>| other.is_none_or(|other| held.since > other);
+        let waiting = self.items.back().map(|q| q.since);
         if !newer_than(self.taken) || !newer_than(waiting) {
             return;
         }
@@ -199,14 +207,14 @@ impl UnitQueue {
     pub fn pop(&mut self) -> Option<Queued> {
         let queued = self.items.pop_front()?;
         if queued.unit.random_access {
-            self.taken = Some(queued.unit.arrival);
+            self.taken = Some(queued.since);
         }
         Some(queued)
     }
 
     fn is_over(&self) -> bool {
         let span = match (self.items.front(), self.items.back()) {
-            (Some(oldest), Some(newest)) => newest.unit.arrival.since(oldest.unit.arrival),
+            (Some(oldest), Some(newest)) => newest.since.since(oldest.since),
             _ => Duration::ZERO,
         };
         self.items.len() > self.capacity || span > self.bound
@@ -260,15 +268,19 @@ mod tests {
         /// One unit every 40 ms; its pts is its number.
         fn send(&mut self, random_access: bool) {
             self.clock.advance(Duration::from_millis(40));
-            self.queue.push(AccessUnit {
+            self.push(random_access, self.clock.now());
+        }
+        fn push(&mut self, random_access: bool, arrival: Moment) {
+            let unit = AccessUnit {
                 pts: Pts(self.sent),
-                arrival: self.clock.now(),
+                arrival,
                 captured: None,
                 random_access,
                 disposable: false,
                 loss: false,
                 data: Bytes::from_static(&[0, 0, 1, 1]),
-            });
+            };
+            self.queue.push(unit, self.clock.now());
             self.sent += 1;
         }
         fn take(&mut self) -> Vec<(i64, bool, bool)> {
@@ -321,12 +333,27 @@ mod tests {
         for n in 0..500 {
             camera.send(n % 37 == 0);
             let items = &camera.queue.items;
-            let span = items.back().map(|b| b.unit.arrival.since(items[0].unit.arrival));
+            let span = items.back().map(|b| b.since.since(items[0].since));
             assert!(span.unwrap_or_default() <= Duration::from_millis(400));
         }
         let tally = camera.queue.tally();
         let left = camera.take().len() as u64;
         assert_eq!(tally.units, tally.dropped_late + tally.dropped_waiting + left);
+    }
+
+    #[test]
+    fn units_that_arrived_in_bursts_and_wait_no_longer_than_others_are_not_late() {
+        let mut camera = Camera::new();
+        // Segments of 4 s: all units of one arrive with its last byte, and are handed on one by one.
+        for n in 0..500_u32 {
+            camera.clock.advance(Duration::from_millis(40));
+            let segment = u64::from(n / 100) * 4_000_000_000;
+            camera.push(n % 50 == 0, Moment(segment));
+            if n % 3 == 0 {
+                camera.take();
+            }
+        }
+        assert_eq!(camera.queue.tally().jumps, 0);
     }
 
     #[test]

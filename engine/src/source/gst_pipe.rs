@@ -10,11 +10,14 @@ use futures::StreamExt;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
+use tokio::sync::Notify;
 
+use super::entry::Entry;
 use super::fields::{Fields, Half};
 use super::nal::{Classifier, from_each_start};
+use super::pacing::{Pacing, Smoother};
 use super::{Run, StreamDescription, UnitSink};
-use crate::base::{Error, ErrorKind, Result, SharedClock};
+use crate::base::{Error, ErrorKind, Moment, Result, SharedClock};
 use crate::media::{
     AccessUnit, Codec, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
 };
@@ -110,12 +113,22 @@ impl Pipeline {
 pub(super) struct Tail {
     sink: Arc<dyn UnitSink>,
     clock: SharedClock,
-    /// Units come at their own time (files); else as soon as they are there.
-    paced: bool,
+    /// Where bytes come in.
+    entry: Arc<Entry>,
     taken: AtomicBool,
     heard: AtomicBool,
     units: AtomicU64,
     state: Mutex<State>,
+    /// What waits for its time, of a live playlist.
+    waiting: Mutex<Smoother<Waiting>>,
+    /// Something was put there.
+    more: Notify,
+}
+
+/// What is handed on in order.
+enum Waiting {
+    Parameters(VideoParameters),
+    Unit(AccessUnit),
 }
 
 #[derive(Default)]
@@ -126,6 +139,7 @@ struct State {
     caps: Option<gst::Caps>,
     sound: Option<SoundParameters>,
     timeline: Timeline,
+    pacing: Pacing,
     started: bool,
 }
 
@@ -154,16 +168,80 @@ impl Timeline {
 }
 
 impl Tail {
-    pub(super) fn new(run: &Run<'_>, description: StreamDescription, paced: bool) -> Arc<Tail> {
+    pub(super) fn new(run: &Run<'_>, description: StreamDescription) -> Arc<Tail> {
         Arc::new(Tail {
             sink: run.sink.clone(),
             clock: run.clock.clone(),
-            paced,
+            entry: Entry::new(run.clock.clone()),
             taken: AtomicBool::new(false),
             heard: AtomicBool::new(false),
             units: AtomicU64::new(0),
             state: Mutex::new(State { description, ..State::default() }),
+            waiting: Mutex::new(Smoother::new()),
+            more: Notify::new(),
         })
+    }
+
+    /// Where bytes come in: told by whoever builds the pipeline.
+    pub(super) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Who sets the speed; before the stream is attached.
+    pub(super) fn set_pacing(&self, pacing: Pacing) {
+        self.lock().pacing = pacing;
+    }
+
+    /// Hands on what waits, each at its time; for ever.
+    pub(super) async fn release(&self) {
+        loop {
+            let more = self.more.notified();
+            match self.hand_on_due() {
+                Some(due) => {
+                    let wait = due.since(self.clock.now()).max(Duration::from_millis(1));
+                    let _ = tokio::time::timeout(wait, more).await;
+                }
+                None => more.await,
+            }
+        }
+    }
+
+    /// Hands on what still waits, each at its time.
+    pub(super) async fn release_rest(&self) {
+        while let Some(due) = self.hand_on_due() {
+            tokio::time::sleep(due.since(self.clock.now()).max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// Hands on what is due now; when the next is.
+    fn hand_on_due(&self) -> Option<Moment> {
+        loop {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(item) = waiting.pop(self.clock.now()) else { return waiting.next_due() };
+            drop(waiting);
+            match item {
+                Waiting::Parameters(parameters) => self.sink.parameters(&parameters),
+                Waiting::Unit(unit) => self.sink.unit(unit),
+            }
+        }
+    }
+
+    /// Hands on now, or lets it wait for its time on the stream in nanoseconds.
+    fn pass(&self, item: Waiting, pacing: Pacing, time: Option<i64>, arrival: Moment) {
+        match (pacing, item) {
+            (Pacing::Bursts, item) => {
+                let bytes = match &item {
+                    Waiting::Parameters(_) => 0,
+                    Waiting::Unit(unit) => unit.data.len(),
+                };
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.push(item, time, bytes, arrival);
+                drop(waiting);
+                self.more.notify_one();
+            }
+            (_, Waiting::Parameters(parameters)) => self.sink.parameters(&parameters),
+            (_, Waiting::Unit(unit)) => self.sink.unit(unit),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -331,9 +409,10 @@ impl Tail {
     }
 
     fn app_sink(self: Arc<Self>, codec: Codec, caps: gst::Caps) -> AppSink {
-        let sink = AppSink::builder().caps(&caps).sync(self.paced).max_buffers(8).build();
+        let recorded = self.lock().pacing == Pacing::Recorded;
+        let sink = AppSink::builder().caps(&caps).sync(recorded).max_buffers(8).build();
         sink.set_property("enable-last-sample", false);
-        if self.paced {
+        if recorded {
             let entry = sink.static_pad("sink").expect("a sink has a sink pad");
             add_missing_timestamps(&entry, codec);
         }
@@ -349,17 +428,25 @@ impl Tail {
     }
 
     fn hand_on(&self, sample: &gst::Sample) {
-        let arrival = self.clock.now();
         let Some(buffer) = sample.buffer_owned() else { return };
         let mut state = self.lock();
+        let pacing = state.pacing;
+        let arrival = match pacing {
+            Pacing::Live => self.entry.arrival(buffer.pts()),
+            Pacing::Bursts | Pacing::Recorded => self.clock.now(),
+        };
         if let Some(caps) = sample.caps_owned() {
-            self.learn(&mut state, caps);
+            self.learn(&mut state, caps, arrival);
         }
         let lost =
             buffer.flags().contains(gst::BufferFlags::DISCONT) && std::mem::replace(&mut state.started, true);
-        let pts = buffer.pts().or(buffer.dts()).map_or(state.timeline.end, |t| signed(t.nseconds()));
+        let timed = |time: Option<gst::ClockTime>| {
+            time.filter(|_| !self.entry.is_untimed()).map(|t| signed(t.nseconds()))
+        };
+        let (pts, dts) = (timed(buffer.pts()), timed(buffer.dts()));
+        let untold = if pacing == Pacing::Live { signed(arrival.0) } else { state.timeline.end };
         let duration = buffer.duration().map_or(0, |d| signed(d.nseconds()));
-        let pts = state.timeline.place(pts, duration);
+        let at = state.timeline.place(pts.or(dts).unwrap_or(untold), duration);
         let Ok(map) = buffer.into_mapped_buffer_readable() else { return };
         let data = Bytes::from_owner(map);
         let Some(class) = state.classifier.as_mut().map(|c| c.classify(&data)) else { return };
@@ -368,19 +455,20 @@ impl Tail {
             return;
         }
         self.units.fetch_add(1, Ordering::Relaxed);
-        self.sink.unit(AccessUnit {
-            pts: Pts(pts),
+        let unit = AccessUnit {
+            pts: Pts(at),
             arrival,
             captured: None,
             random_access: class.random_access,
             disposable: class.disposable,
             // A file that starts again lost nothing.
-            loss: lost && !self.paced,
+            loss: lost && pacing != Pacing::Recorded,
             data,
-        });
+        };
+        self.pass(Waiting::Unit(unit), pacing, dts.or(pts), arrival);
     }
 
-    fn learn(&self, state: &mut State, caps: gst::Caps) {
+    fn learn(&self, state: &mut State, caps: gst::Caps, arrival: Moment) {
         if state.caps.as_ref() == Some(&caps) {
             return;
         }
@@ -393,7 +481,7 @@ impl Tail {
             self.sink.described(&state.description);
         }
         if let Some(parameters) = parameters.filter(|p| state.known.as_ref() != Some(p)) {
-            self.sink.parameters(&parameters);
+            self.pass(Waiting::Parameters(parameters.clone()), state.pacing, None, arrival);
             state.known = Some(parameters);
         }
         state.caps = Some(caps);

@@ -1,11 +1,13 @@
 //! Files, SRT, HTTP and MPEG-TS over UDP through GStreamer: the first video stream, as it is encoded.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
+use super::pacing::Pacing;
 use super::{Run, SourceConfig, StreamDescription, UriKind};
 use crate::base::{Error, ErrorKind, Result};
 
@@ -13,15 +15,15 @@ pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     init()?;
     let is_file = config.uri.kind() == UriKind::File;
     let uri = gst_uri(config, run)?;
-    let tail = Tail::new(
-        run,
-        describe(config.uri.kind()),
-        matches!(config.uri.kind(), UriKind::File | UriKind::Http),
-    );
+    let tail = Tail::new(run, describe(config.uri.kind()));
     loop {
         let before = tail.units();
         let pipeline = build(config, &uri, &tail)?;
-        pipeline.play(|e| explain(e, config, &tail, run)).await?;
+        tokio::select! {
+            ended = pipeline.play(|e| explain(e, config, &tail, run)) => ended?,
+            () = tail.release() => {}
+        }
+        tail.release_rest().await;
         let subject = run.camera.to_string();
         if tail.units() == before {
             let message = format!("{} holds no picture", config.uri);
@@ -76,8 +78,10 @@ fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline>
 
     let login = config.login().cloned();
     let any_certificate = config.any_certificate;
+    let entry = tail.entry().clone();
     source.connect("source-setup", false, move |args| {
         let element = args.get(1).and_then(|v| v.get::<gst::Element>().ok())?;
+        entry.watch(&element);
         if let Some(login) = login.as_ref().filter(|_| element.has_property("user-id")) {
             element.set_property("user-id", &login.user);
             element.set_property("user-pw", &login.password);
@@ -94,12 +98,71 @@ fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline>
             let _ = pad.link(&entry);
         }
     });
-    let (weak, offered_to) = (pipeline.downgrade(), tail.clone());
+    let playlist = watch_elements(&pipeline, tail);
+    let (weak, offered_to, kind) = (pipeline.downgrade(), tail.clone(), config.uri.kind());
     let sound = config.sound;
-    parse.connect_pad_added(move |parse, pad| offer(&weak.upgrade(), parse, pad, &offered_to, sound));
+    parse.connect_pad_added(move |parse, pad| {
+        let what = parse
+            .static_pad("sink")
+            .and_then(|pad| Some(pad.current_caps()?.structure(0)?.name().to_string()));
+        let what = what.unwrap_or_default();
+        offered_to.entry().is_of(&what);
+        offered_to.set_pacing(pacing(kind, playlist.load(Ordering::SeqCst), &what, parse, &offered_to));
+        offer(&weak.upgrade(), parse, pad, &offered_to, sound);
+    });
     let tail = Arc::downgrade(tail);
     parse.connect_no_more_pads(move |parse| complain_without_video(parse, &tail));
     Ok(Pipeline(pipeline))
+}
+
+/// Watches what the pipeline puts together by itself. The answer is true once a playlist was opened, of HLS, DASH or
+/// Smooth Streaming: its segments come in bursts.
+fn watch_elements(pipeline: &gst::Pipeline, tail: &Arc<Tail>) -> Arc<AtomicBool> {
+    const PLAYLISTS: [&str; 6] =
+        ["hlsdemux2", "hlsdemux", "dashdemux2", "dashdemux", "mssdemux2", "mssdemux"];
+    const DEMUXERS: [&str; 2] = ["tsdemux", "multipartdemux"];
+    const PARSERS: [&str; 3] = ["h264parse", "h265parse", "mpeg4videoparse"];
+    let playlist = Arc::new(AtomicBool::new(false));
+    let (found, entry) = (playlist.clone(), tail.entry().clone());
+    pipeline.connect_deep_element_added(move |_, _, element| {
+        let Some(factory) = element.factory() else { return };
+        if PLAYLISTS.contains(&factory.name().as_str()) {
+            found.store(true, Ordering::SeqCst);
+        }
+        if DEMUXERS.contains(&factory.name().as_str()) {
+            entry.watch_demuxer(element);
+        }
+        if PARSERS.contains(&factory.name().as_str()) {
+            entry.watch_parser(element);
+        }
+    });
+    playlist
+}
+
+/// Who sets the speed of a stream of this kind, of which `what` comes in. Whatever tells how long it is in all has an
+/// end, and so no now: it is played at its own speed. All else is live, whatever its clock says.
+fn pacing(kind: UriKind, playlist: bool, what: &str, parse: &gst::Element, tail: &Tail) -> Pacing {
+    match kind {
+        UriKind::File => Pacing::Recorded,
+        UriKind::Http if playlist => match upstream_duration(parse) {
+            Some(_) => Pacing::Recorded,
+            None => Pacing::Bursts,
+        },
+        // A camera may write any length in front of its endless pictures.
+        UriKind::Http if what.starts_with("multipart/") => Pacing::Live,
+        UriKind::Http if tail.entry().source().is_some_and(|s| has_length(&s)) => Pacing::Recorded,
+        _ => Pacing::Live,
+    }
+}
+
+/// How long a playlist is in all; a live one does not know.
+fn upstream_duration(parse: &gst::Element) -> Option<gst::ClockTime> {
+    parse.static_pad("sink")?.peer_query_duration::<gst::ClockTime>()
+}
+
+/// The server told how many bytes there are.
+fn has_length(source: &gst::Element) -> bool {
+    source.query_duration::<gst::format::Bytes>().is_some_and(|length| *length > 0)
 }
 
 fn offer(

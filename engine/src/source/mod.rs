@@ -4,11 +4,15 @@
 mod annexb;
 pub mod demux;
 pub(crate) mod demux_ffi;
+#[cfg(test)]
+mod drift_tests;
+mod entry;
 mod fields;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;
 pub mod nal;
+mod pacing;
 pub mod probe;
 mod rtsp;
 mod rtsp_gst;

@@ -26,7 +26,7 @@ pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>)
     };
     let description =
         StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() };
-    let tail = Tail::new(run, description, false);
+    let tail = Tail::new(run, description);
     let distrusted = Arc::new(AtomicBool::new(false));
     let pipeline = build(config, &tail, &distrusted)?;
     let explain = |e: &gst::message::Error| match distrusted.load(Ordering::SeqCst) {

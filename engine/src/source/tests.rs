@@ -24,6 +24,17 @@ fn run_source(config: SourceConfig, enough: usize, limit: Duration) -> (Result<(
     (result, recorder.get())
 }
 
+/// The same with a recorder that the caller looks into.
+pub(super) fn run_until(
+    config: SourceConfig,
+    recorder: &Arc<Recorder>,
+    enough: usize,
+    limit: Duration,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(run_on(&Source::new(config), recorder, enough, limit))
+}
+
 async fn run_on(source: &Source, recorder: &Arc<Recorder>, enough: usize, limit: Duration) -> Result<()> {
     let camera: CameraId = "gate".into();
     let (grant, shutdown) = (Authority::owner().grant(&camera), Shutdown::new());

@@ -2,6 +2,7 @@
 //! decides, and serves them accordingly.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,14 +55,19 @@ struct Gauges {
     missed: u64,
 }
 
+/// The costs that are kept there, or the reference machine's.
+pub(super) fn costs(kept: Option<&Path>) -> CostModel {
+    let Some(path) = kept else { return CostModel::reference() };
+    CostModel::load(path).unwrap_or_else(|error| {
+        tracing::debug!("{error}; going by the reference machine until more is known");
+        CostModel::reference()
+    })
+}
+
 impl Govern {
     /// A governor that has decided nothing yet; [`Govern::decide`] decides once,
     /// [`Govern::start`] goes on.
-    pub fn new(settings: EffortSettings, rooms: Arc<Rooms>, cameras: Cameras) -> Govern {
-        let model = CostModel::load(&CostModel::default_path()).unwrap_or_else(|error| {
-            tracing::debug!("{error}; going by the reference machine until more is known");
-            CostModel::reference()
-        });
+    pub fn new(settings: EffortSettings, model: CostModel, rooms: Arc<Rooms>, cameras: Cameras) -> Govern {
         let state = State {
             governor: Governor::new(settings, model),
             gauges: Gauges::default(),
@@ -257,4 +263,21 @@ impl Gauges {
 /// The cameras that the governor has to look at.
 fn awake(cameras: &HashMap<CameraId, Arc<Camera>>) -> impl Iterator<Item = &Arc<Camera>> {
     cameras.values().filter(|c| !c.rests())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn costs_are_those_of_the_file_that_is_named_and_of_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("cost.json");
+        let dear = CostModel { measured_at: "2026-11-24T10:00:00Z".into(), ..CostModel::reference() };
+        dear.save(&kept).unwrap();
+        assert_eq!(costs(Some(&kept)), dear);
+        assert_eq!(costs(Some(&folder.path().join("none.json"))), CostModel::reference());
+        assert_eq!(costs(None), CostModel::reference());
+    }
 }

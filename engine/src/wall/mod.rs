@@ -36,7 +36,7 @@ use crate::source::{CameraUri, Policy, Secrets, SourceConfig};
 use crate::store::FrameStore;
 
 use camera::{Camera, Offer, Rooms};
-use govern::Govern;
+use govern::{Govern, costs};
 use latency::Latency;
 use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
@@ -85,7 +85,8 @@ impl Wall {
         )?;
         let ingest = Ingest::start(spec.cameras.len(), clock.clone(), &shutdown)?;
         let rooms = Arc::new(Rooms { ingest, pool, store, clock: clock.clone() });
-        let govern = Govern::new(spec.effort, rooms.clone(), cameras.clone());
+        let model = costs(spec.cost_model.as_deref());
+        let govern = Govern::new(spec.effort, model, rooms.clone(), cameras.clone());
         let mut wall =
             Wall { started: clock.now(), spec, clock, shutdown, govern, screens: Vec::new(), cameras, rooms };
         wall.start_screens(&layout, outputs)?;

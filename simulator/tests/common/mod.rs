@@ -14,7 +14,7 @@ pub fn small(cameras: u16) -> Config {
     let rate = Ratio { num: 25, den: 2 };
     Config {
         cameras,
-        cache: concat!(env!("CARGO_TARGET_TMPDIR"), "/clips").into(),
+        cache: Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/clips").into()),
         sub: StreamSpec { width: 320, height: 180, rate, kbps: 300 },
         main: StreamSpec { width: 640, height: 360, rate, kbps: 600 },
         gop: Duration::from_secs(1),

@@ -1,5 +1,5 @@
 // A real wall of simulated cameras for the browser tests: both programs as processes, everything in a folder of its own.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,9 +7,20 @@ import { join, resolve } from 'node:path';
 
 const root = new URL('../../../', import.meta.url).pathname;
 /** The program under test. */
-export const program = process.env.VITRAIL ? resolve(process.env.VITRAIL) : [process.env.CARGO_TARGET_DIR, join(root, 'target')].filter(Boolean).map((folder) => join(folder, 'debug', 'vitrail')).find(existsSync);
+export const program = process.env.VITRAIL ? resolve(process.env.VITRAIL) : built();
+
+/** What `cargo build --bin vitrail` made; cargo knows where it builds to. */
+function built() {
+  const cargo = spawnSync('cargo', ['metadata', '--no-deps', '--offline', '--format-version', '1'], { cwd: root, maxBuffer: 64 << 20 });
+  return cargo.status === 0 ? [join(JSON.parse(cargo.stdout).target_directory, 'debug', 'vitrail')].find(existsSync) : undefined;
+}
+
 /** The simulated cameras' pictures are encoded once and kept here. */
 const CACHE = join(tmpdir(), 'vitrail-e2e-cache');
+/** What the person at this machine keeps is out of the program's sight. */
+const HOME = mkdtempSync(join(tmpdir(), 'vitrail-e2e-home-'));
+const home = { VITRAIL_LOG: undefined, GST_REGISTRY: join(CACHE, 'gstreamer-registry.bin'), HOME, XDG_CACHE_HOME: join(HOME, '.cache'), XDG_CONFIG_HOME: join(HOME, '.config'), XDG_DATA_HOME: join(HOME, '.local/share'), XDG_STATE_HOME: join(HOME, '.local/state') };
+process.once('exit', () => rmSync(HOME, { recursive: true, force: true }));
 
 export const ZONES = ['north', 'south', 'east', 'west', 'centre', 'canal'];
 /** Camera N belongs to this zone. */
@@ -29,7 +40,7 @@ export async function freePort() {
 /** Runs the program; `seen(pattern)` waits for words of it. */
 function run(args, options = {}) {
   if (!program) throw new Error('no program: build it first (cargo build --bin vitrail), or name it in VITRAIL');
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env }, cwd: options.cwd });
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...home, ...options.env }, cwd: options.cwd });
   let text = '';
   const waiting = new Set();
   const take = (chunk) => {
