@@ -46,6 +46,7 @@ fn views(layout: &ScreenLayout, color: Colorimetry) -> Vec<TileView<'static>> {
             picture: Some((0, FittedFrame { frame, x: 0, y: 0, spec: tile.spec })),
             status: TileStatus::Live,
             age: Some(Duration::ZERO),
+            late: None,
             name: "",
             alarm: false,
             degraded: None,

@@ -15,7 +15,7 @@ use vitrail_engine::decode::{
     Picture, PictureSink, PoolConfig,
 };
 use vitrail_engine::media::{
-    AccessUnit, Chroma, Codec, Colorimetry, Frame, Plane, Pts, SourceRef, VideoParameters,
+    AccessUnit, Chroma, Codec, Colorimetry, Frame, Orientation, Plane, Pts, SourceRef, VideoParameters,
 };
 use vitrail_engine::source::UnitSink;
 use vitrail_engine::{Error, Result};
@@ -38,6 +38,7 @@ impl Decoder for Nothing {
             origin: Origin::from(unit),
             pixel_aspect: None,
             color: Colorimetry::default(),
+            orientation: Orientation::UPRIGHT,
             damaged: false,
         });
         Ok(())

@@ -53,6 +53,7 @@ fn encode(criterion: &mut Criterion) {
             height: 1080,
             frame_rate: Ratio { num: 25, den: 1 },
             preset: preset.into(),
+            instead: None,
             rate: Rate::Kbps(6000),
             gop: 50,
         };

@@ -93,6 +93,7 @@ fn main() -> Result<()> {
         height: H,
         frame_rate,
         preset: "ultrafast".into(),
+        instead: None,
         rate: Rate::Kbps(8000),
         gop: 25,
     };

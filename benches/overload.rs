@@ -7,6 +7,11 @@
 //! (twice as many as processors unless told otherwise), and with OVERLOAD_ENLARGE=1 a scene whose
 //! tiles are four times as large in area and lie over each other, so that every camera is worth its
 //! main stream. The cameras run in a process of their own. The first OVERLOAD_PINNED cameras are pinned.
+//! OVERLOAD_SCREENS=8 shows them on so many screens of 1920x1080 instead of one, each encoded and served, so
+//! that encoding outgrows the machine (nothing is pinned then, and nothing is busy, unless told otherwise):
+//!
+//!     OVERLOAD_SCREENS=8 OVERLOAD_CAMERAS=128 OVERLOAD_CHECK=1 cargo bench --bench overload
+//!
 //! Once a second the wall's report is read: pictures of the wall, pictures shown of each camera, its
 //! effort and profile. Prints one JSON object; OVERLOAD_CHECK=1 fails where a promise is not kept.
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -19,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use common::eventually;
 use common::machine::{Usage, variable};
-use common::scale::{CameraProcess, Tiles, code_in, id, id_list, rounded};
+use common::scale::{CameraProcess, Tiles, code_in, id, rounded};
 use serde_json::{Value, json};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
@@ -37,16 +42,19 @@ fn main() {
         return;
     }
     let count: u16 = variable("OVERLOAD_CAMERAS", 16);
-    let pinned: u16 = variable("OVERLOAD_PINNED", 2);
+    let screens: u16 = variable("OVERLOAD_SCREENS", 1);
+    let pinned: u16 = variable("OVERLOAD_PINNED", if screens > 1 { 0 } else { 2 });
     let seconds = |name, default| Duration::from_secs(variable(name, default));
     let (calm, load, back) =
         (seconds("OVERLOAD_CALM", 30), seconds("OVERLOAD_LOAD", 40), seconds("OVERLOAD_RETURN", 90));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let busy: usize = variable("OVERLOAD_BUSY", 2 * cores);
-    let enlarge = variable("OVERLOAD_ENLARGE", 0) == 1;
+    let busy: usize = variable("OVERLOAD_BUSY", if screens > 1 { 0 } else { 2 * cores });
+    let enlarge = variable("OVERLOAD_ENLARGE", 0) == 1 && screens == 1;
     let main: String = variable("OVERLOAD_MAIN", "1280x720@25".into());
     let cameras = CameraProcess::start(count, &["--main", &main], Duration::from_secs(300));
-    let (mut wall, scene) = start(count, pinned, &cameras);
+    // The wall's own `limits.queue`.
+    let wall_queue = Duration::from_millis(400);
+    let (mut wall, scene) = start(count, screens, pinned, &cameras);
 
     let right = || {
         let canvas = wall.newest(0)?;
@@ -71,17 +79,24 @@ fn main() {
     let back_after = returned.back.then(|| rounded(begun.elapsed().as_secs_f64()));
     let settled = log.phase(&wall, Duration::from_secs(5), None);
 
+    let report = serde_json::to_value(wall.stop()).unwrap();
+    let latency = report["latency"]["from_arrival"]["p95_ms"].as_f64().unwrap_or_default();
     let verdict = json!({
-        "cadence_kept": loaded.wall_fps >= KEPT * calm.wall_fps,
+        // What is left out on purpose keeps its time too.
+        "cadence_kept": loaded.ticks >= KEPT * calm.ticks,
+        "cameras_dark": loaded.dark.max(calm.dark).max(settled.dark),
+        "latency_p95_ms": latency,
+        "latency_kept": latency <= wall_queue.as_secs_f64() * 1e3,
+        "screens_degraded": loaded.steps.iter().filter(|step| *step != "as-asked").count(),
         "pinned_kept": loaded.slowest(true) >= KEPT * calm.slowest(true),
         "others_degraded": loaded.degraded(),
         "pinned_degraded": loaded.degraded_pinned(),
         "returned_after_s": back_after,
         "rates_returned": settled.slowest(false) >= KEPT * calm.slowest(false),
     });
-    let report = serde_json::to_value(wall.stop()).unwrap();
     let result = json!({
         "cameras": count,
+        "screens": screens,
         "pinned": pinned,
         "main": main,
         "busy_processes": busy,
@@ -92,27 +107,44 @@ fn main() {
         "changes": log.changes,
         "verdict": verdict,
         "governor": report["governor"],
-        "screen": report["screens"][0],
+        "wall_screens": report["screens"],
+        "latency": report["latency"],
         "process": report["process"],
     });
     println!("{}", serde_json::to_string_pretty(&result).unwrap());
     if variable("OVERLOAD_CHECK", 0) == 1 {
-        for key in ["cadence_kept", "pinned_kept", "rates_returned"] {
-            assert_eq!(verdict[key], json!(true), "{key}");
+        let kept: &[&str] = if screens > 1 {
+            &["cadence_kept", "latency_kept"]
+        } else {
+            &["cadence_kept", "pinned_kept", "rates_returned"]
+        };
+        for key in kept {
+            assert_eq!(verdict[*key], json!(true), "{key}");
         }
         assert_eq!(verdict["pinned_degraded"], json!(0));
-        assert!(back_after.is_some(), "not all cameras came back");
+        if screens > 1 {
+            assert_eq!(verdict["cameras_dark"], json!(0));
+        } else {
+            assert!(back_after.is_some(), "not all cameras came back");
+        }
     }
 }
 
-fn start(count: u16, pinned: u16, cameras: &CameraProcess) -> (Wall, Scene) {
-    let side = f64::from(count).sqrt().ceil() as u32;
-    let mut text = format!(
-        "[wall]\nframe_rate = 25\n[encoder]\npreset = \"ultrafast\"\n[overlay]\nlabels = false\n\
-         [[screen]]\nid = \"one\"\nsize = \"1920x1080\"\ngrid = \"{side}x{side}\"\nfit = \"stretch\"\n\
-         cameras = {}\n",
-        id_list(count)
-    );
+/// A wall of so many screens, each in the smallest square grid that holds its cameras.
+fn start(count: u16, screens: u16, pinned: u16, cameras: &CameraProcess) -> (Wall, Scene) {
+    let each = count.div_ceil(screens);
+    let side = f64::from(each).sqrt().ceil() as u32;
+    let mut text =
+        "[wall]\nframe_rate = 25\n[encoder]\npreset = \"ultrafast\"\n[overlay]\nlabels = false\n".to_owned();
+    for screen in 0..screens {
+        let shown: Vec<String> =
+            (screen * each + 1..=count.min((screen + 1) * each)).map(|n| format!("\"{}\"", id(n))).collect();
+        text += &format!(
+            "[[screen]]\nid = \"s{screen}\"\nsize = \"1920x1080\"\ngrid = \"{side}x{side}\"\n\
+             fit = \"stretch\"\ncameras = [{}]\n",
+            shown.join(", ")
+        );
+    }
     for n in 1..=count {
         let uri = cameras.uri(n);
         text += &format!(
@@ -184,7 +216,13 @@ struct Rate {
 
 struct Phase {
     wall_fps: f64,
+    /// Pictures that were made and that were left out on purpose, a second and screen.
+    ticks: f64,
     missed: u64,
+    /// What each screen was at the end.
+    steps: Vec<String>,
+    /// Tiles whose camera was not live at the end.
+    dark: usize,
     cameras: Vec<Rate>,
     cpu_cores: f64,
     /// Whether what was waited for came true.
@@ -208,6 +246,8 @@ impl Phase {
     fn json(&self) -> Value {
         json!({
             "wall_fps": rounded(self.wall_fps),
+            "screen_steps": self.steps,
+            "cameras_dark": self.dark,
             "wall_pictures_missed": self.missed,
             "shown_fps": self.cameras.iter().map(|c| rounded(c.fps)).collect::<Vec<_>>(),
             "efforts": self.cameras.iter().map(|c| c.effort.clone()).collect::<Vec<_>>(),
@@ -254,7 +294,11 @@ impl Log {
         let more = |key: &str, a: &Value, b: &Value| {
             b[key].as_u64().unwrap_or_default() - a[key].as_u64().unwrap_or_default()
         };
-        let screens = (&first["screens"][0], &last["screens"][0]);
+        let list = |report: &Value, key: &str| report[key].as_array().cloned().unwrap_or_default();
+        let screens: Vec<(Value, Value)> =
+            list(&first, "screens").into_iter().zip(list(&last, "screens")).collect();
+        let sum = |key: &str| screens.iter().map(|(a, b)| more(key, a, b)).sum::<u64>();
+        let each = span * screens.len() as f64;
         let pairs = first["cameras"].as_array().unwrap().iter().zip(last["cameras"].as_array().unwrap());
         let cameras = pairs.enumerate().map(|(n, (a, b))| Rate {
             pinned: n < usize::from(self.pinned),
@@ -263,8 +307,11 @@ impl Log {
             degraded: degraded[n],
         });
         Phase {
-            wall_fps: more("frames", screens.0, screens.1) as f64 / span,
-            missed: more("missed", screens.0, screens.1),
+            wall_fps: sum("frames") as f64 / each,
+            ticks: (sum("frames") + sum("left_out")) as f64 / each,
+            missed: sum("missed"),
+            steps: screens.iter().map(|(_, s)| s["step"].as_str().unwrap_or_default().to_owned()).collect(),
+            dark: list(&last, "cameras").iter().filter(|c| c["state"] != "live").count(),
             cameras: cameras.collect(),
             cpu_cores: Usage::of(std::process::id()).cpu_since(&usage) / span,
             back: settled == 3,

@@ -15,7 +15,7 @@ use vitrail_control::{Problem, Utc};
 use vitrail_engine::evidence::PublicKey;
 use vitrail_engine::{Error, ErrorKind, Result};
 
-use crate::terminal::{Terminal, shown};
+use crate::terminal::{Terminal, shown, shown_path};
 
 /// Records that are read at a time.
 const PAGE: usize = 500;
@@ -331,7 +331,7 @@ fn export(database: &Path, output: &Path, query: Query) -> Result<()> {
     // Half an export would look like a log that was cut off.
     write().inspect_err(|_| drop(std::fs::remove_file(output)))?;
     let (first, last) = export.range();
-    println!("records {first} to {last} in {}", output.display());
+    println!("records {first} to {last} in {}", shown_path(output));
     Ok(())
 }
 

@@ -11,13 +11,18 @@ use clap::Args;
 use vitrail_engine::base::files::write_whole;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
-use vitrail_simulator::code::MAX_CAMERA;
-use vitrail_simulator::{Config, Login, Profile, Simulator, StreamSpec, default_cache, max_clients, onvif};
+use vitrail_simulator::code::{MAX_CAMERA, Place};
+use vitrail_simulator::{
+    Config, Login, Profile, Scenery, Simulator, StreamSpec, default_cache, max_clients, onvif,
+};
+
+use crate::terminal::shown_path;
 
 const EXAMPLES: &str = "\
 Examples:
   vitrail cameras --count 16
   vitrail cameras --count 4 --clips ~/videos --login viewer:secret --listen 0.0.0.0:8554
+  vitrail cameras --count 16 --scene city --code none     (for people to look at)
   vitrail cameras --count 1000 --inventory cams.csv
   vitrail cameras --count 8000 --sub 640x360@1 --codecs h264 --loop-seconds 2
   ffplay rtsp://127.0.0.1:8554/cam/1/sub
@@ -38,6 +43,12 @@ pub struct CamerasArgs {
     /// Show the video files of this folder instead of built-in scenes
     #[arg(long, value_name = "DIR")]
     clips: Option<PathBuf>,
+    /// Built-in scenes: plain ones, whose cost every figure here is of, or streets of a city
+    #[arg(long, value_name = "KIND", value_enum, default_value = "test")]
+    scene: SceneArg,
+    /// Where the frame code is in the pictures; programs read it, people need none
+    #[arg(long, value_name = "PLACE", value_enum, default_value = "middle")]
+    code: CodeArg,
     /// Address of the RTSP server
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8554")]
     listen: SocketAddr,
@@ -86,6 +97,19 @@ pub struct CamerasArgs {
     inventory: Option<PathBuf>,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum SceneArg {
+    Test,
+    City,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum CodeArg {
+    Middle,
+    Corner,
+    None,
+}
+
 /// Runs the cameras until the time is over or the process is told to end.
 ///
 /// # Errors
@@ -121,7 +145,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     // Before it is said that they are ready: whoever waits for that reads the inventory next.
     if let Some(file) = &inventory {
         write_whole(file, simulator.inventory().as_bytes())?;
-        println!("inventory: {}", file.display());
+        println!("inventory: {}", shown_path(file));
     }
     let (address, seconds) = (simulator.address(), begun.elapsed().as_secs_f64());
     println!("{count} cameras at rtsp://{address}/cam/1…{count}/main|sub (ready after {seconds:.1} s)");
@@ -202,6 +226,15 @@ fn config(args: CamerasArgs) -> Result<Config> {
     Ok(Config {
         cameras: args.count,
         clips: args.clips,
+        scenery: match args.scene {
+            SceneArg::Test => Scenery::Test,
+            SceneArg::City => Scenery::City,
+        },
+        code: match args.code {
+            CodeArg::Middle => Place::Middle,
+            CodeArg::Corner => Place::Corner,
+            CodeArg::None => Place::Nowhere,
+        },
         listen: args.listen,
         control: Some(args.control),
         login: args.login,

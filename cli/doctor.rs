@@ -80,7 +80,7 @@ const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
 
 /// Element, what for, Debian 12 package, needed for any wall.
-const ELEMENTS: [(&str, &str, &str, bool); 20] = [
+const ELEMENTS: [(&str, &str, &str, bool); 21] = [
     ("appsrc", "hands pictures to the encoder", BASE, true),
     ("videoconvert", "hardware encoders, displays", BASE, true),
     ("x264enc", "H.264 in software", UGLY, true),
@@ -93,9 +93,11 @@ const ELEMENTS: [(&str, &str, &str, bool); 20] = [
     ("udpsink", "RTP output", GOOD, true),
     ("rtspsrc", "rtsps:// cameras", GOOD, false),
     ("uridecodebin", "files and HTTP as cameras", BASE, false),
-    ("mpegtsmux", "SRT and HLS outputs", BAD, false),
-    ("srtsink", "SRT outputs", BAD, false),
-    ("srtsrc", "SRT cameras", BAD, false),
+    ("mpegtsmux", "HLS outputs", BAD, false),
+    // It comes with libsrt, which SRT outputs call themselves.
+    ("srtsrc", "SRT cameras and outputs", BAD, false),
+    ("flvmux", "RTMP outputs", GOOD, false),
+    ("rtmp2sink", "RTMP outputs", BAD, false),
     ("mp4mux", "MP4 recordings", GOOD, false),
     ("matroskamux", "Matroska recordings", GOOD, false),
     ("hlssink2", "HLS outputs", BAD, false),

@@ -11,6 +11,8 @@ use vitrail_engine::config::{CameraSpec, Inventory, Problem, Query};
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::terminal::shown_path;
+
 /// Check, list and convert inventories of cameras
 #[derive(clap::Args)]
 pub struct Args {
@@ -140,7 +142,7 @@ fn convert(from: &Path, to: &Path) -> Result<()> {
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
     file.write_all(inventory.to_toml().as_bytes()).map_err(failed)?;
-    println!("{} cameras in {}", inventory.len(), to.display());
+    println!("{} cameras in {}", inventory.len(), shown_path(to));
     Ok(())
 }
 
@@ -206,6 +208,8 @@ fn describe(camera: &CameraSpec) -> Value {
         "priority": camera.priority,
         "pinned": camera.pinned,
         "still": camera.still,
+        "turn": camera.turn.degrees(),
+        "flip": camera.flip.word(),
         "masks": camera.masks.len(),
         "profiles": profiles,
     })

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use vitrail_engine::Result;
 use vitrail_engine::evidence::{PublicKey, SigningKeyFile, public_path};
 
+use crate::terminal::shown_path;
+
 /// Make and show the keys that sign evidence
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,8 +33,11 @@ pub fn run(args: &Args) -> Result<()> {
     match &args.action {
         Action::New { file } => {
             let key = SigningKeyFile::create(file)?;
-            println!("private key  {}  (signs; keep it secret, and a copy in a safe place)", file.display());
-            println!("public key   {}  (verifies; give it away)", public_path(file).display());
+            println!(
+                "private key  {}  (signs; keep it secret, and a copy in a safe place)",
+                shown_path(file)
+            );
+            println!("public key   {}  (verifies; give it away)", shown_path(&public_path(file)));
             println!("key id       {}", key.public().id());
         }
         Action::Show { file } => {

@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("vitrail: {error}");
+            eprintln!("vitrail: {}", terminal::shown_lines(&error.to_string()));
             ExitCode::from(error.kind().exit_code())
         }
     }

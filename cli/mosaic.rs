@@ -1,5 +1,6 @@
 //! `vitrail mosaic`: files into one mosaic, as fast as the machine allows.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::base::files::write_whole;
+use vitrail_engine::base::names::lossless;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::encode::{EncoderChoice, EncoderConfig, OfflineEncoder, Rate};
 use vitrail_engine::fit::FitMode;
@@ -19,7 +21,7 @@ use vitrail_engine::source::CameraUri;
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::parse;
-use crate::terminal::{self, Terminal};
+use crate::terminal::{self, Terminal, shown};
 
 /// What a shell expects of a program that Ctrl-C ended: 128 and the number of SIGINT.
 pub const INTERRUPTED: u8 = 130;
@@ -37,7 +39,7 @@ after its end an input keeps its last picture. Audio is left out.")]
 pub struct Args {
     /// A video file: MP4, MOV, MKV, TS, AVI, FLV, or raw H.264 or H.265 (repeat it; the order is that of the tiles)
     #[arg(short, long = "input", required = true, value_name = "FILE")]
-    input: Vec<String>,
+    input: Vec<OsString>,
     /// The file to write: .mp4, .mkv or .ts; with --lossless .mkv, .y4m or .yuv
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -172,7 +174,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
     let outcome = job::run(&spec, &SystemClock::shared(), &stop, &mut |p| show(&bar, p, spec.frame_rate));
     bar.finish_and_clear();
     let Some(report) = outcome? else {
-        eprintln!("vitrail: interrupted; {} was not written", args.output.display());
+        let output = shown(&args.output.display().to_string());
+        eprintln!("vitrail: interrupted; {output} was not written");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let json = serde_json::to_string_pretty(&report)
@@ -189,7 +192,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
 }
 
 fn specify(args: &Args) -> Result<MosaicSpec> {
-    let inputs = args.input.iter().map(|input| CameraUri::parse(input)).collect::<Result<Vec<_>>>()?;
+    let parse = |input: &OsString| CameraUri::parse(&lossless(input));
+    let inputs = args.input.iter().map(parse).collect::<Result<Vec<_>>>()?;
     let side = (inputs.len() as f64).sqrt().ceil() as u32;
     let (width, height) = args.size;
     let format = if args.lossless {
@@ -205,7 +209,8 @@ fn specify(args: &Args) -> Result<MosaicSpec> {
             Encoder::Qsv => EncoderChoice::Qsv,
         };
         let (codec, preset, frame_rate) = (args.codec, args.preset.clone(), args.fps);
-        let config = EncoderConfig { codec, choice, width, height, frame_rate, preset, rate, gop };
+        let config =
+            EncoderConfig { codec, choice, width, height, frame_rate, preset, instead: None, rate, gop };
         MovieFormat::Encoded(OfflineEncoder {
             config,
             zero_latency: args.zerolatency,
@@ -272,17 +277,18 @@ pub fn clock(seconds: f64) -> String {
 fn summary(report: &MosaicReport) -> String {
     use std::fmt::Write;
     let mut text = String::new();
-    let width = report.inputs.iter().map(|i| i.input.chars().count()).max().unwrap_or(5).max(5);
+    let names: Vec<String> = report.inputs.iter().map(|i| shown(&i.input)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(5).max(5);
     let _ = writeln!(
         text,
         "{:width$}  {:8} {:>10} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "input", "codec", "size", "fps", "decoded", "shown", "skipped", "damaged", "decode s"
     );
-    for input in &report.inputs {
+    for (input, name) in report.inputs.iter().zip(&names) {
         let _ = writeln!(
             text,
             "{:width$}  {:8} {:>10} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8.2}",
-            input.input,
+            name,
             input.codec,
             format!("{}x{}", input.width, input.height),
             input.fps.map_or("-".into(), |fps| format!("{fps:.2}")),
@@ -297,7 +303,7 @@ fn summary(report: &MosaicReport) -> String {
         text,
         "{}  {}x{} at {:.2} fps, {} pictures, {:.1} s of video, {:.1} MB ({}); \
          {:.1} CPU seconds in {:.1} s ({:.1}x), peak {:.0} MB",
-        report.output,
+        shown(&report.output),
         report.width,
         report.height,
         report.fps,

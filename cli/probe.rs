@@ -1,20 +1,24 @@
 //! `vitrail probe`: says what cameras, files and streams send.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use vitrail_engine::base::SystemClock;
+use vitrail_engine::base::names::lossless;
 use vitrail_engine::media::CameraId;
 use vitrail_engine::source::probe::{ProbeReport, probe};
 use vitrail_engine::source::{CameraUri, RtspClient, Secrets, SourceConfig, Transport};
 use vitrail_engine::{Error, ErrorKind, Result};
+
+use crate::terminal::shown;
 
 /// Say what cameras, files and streams send.
 #[derive(clap::Args)]
 pub struct Args {
     /// Addresses: rtsp, rtsps, srt, http, https, udp, or a path
     #[arg(required = true, value_name = "URI")]
-    uris: Vec<String>,
+    uris: Vec<OsString>,
 
     /// How long to watch each, in seconds, from its first picture on
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
@@ -44,7 +48,7 @@ pub struct Args {
 /// Probes all addresses at once and prints what each sends, in the order given. Fails with the
 /// first failure when all are printed.
 pub fn run(args: Args) -> Result<()> {
-    let configs = args.uris.iter().map(|uri| configure(uri, &args)).collect::<Result<Vec<_>>>()?;
+    let configs = args.uris.iter().map(|uri| configure(&lossless(uri), &args)).collect::<Result<Vec<_>>>()?;
     let watch =
         Duration::try_from_secs_f64(args.seconds.clamp(0.1, 3600.0)).unwrap_or(Duration::from_secs(5));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,7 +75,7 @@ pub fn run(args: Args) -> Result<()> {
                     if args.json {
                         println!("{}", serde_json::json!({ "address": address, "error": error.to_string() }));
                     } else {
-                        println!("{address}\n  failed       {error}\n");
+                        println!("{}\n  failed       {}\n", shown(&address), shown(&error.to_string()));
                     }
                     failure.get_or_insert(error);
                 }
@@ -95,9 +99,12 @@ fn configure(uri: &str, args: &Args) -> Result<SourceConfig> {
 
 fn print_report(r: &ProbeReport) {
     let d = &r.description;
-    let line = |key: &str, value: String| println!("  {key:<12} {value}");
-    println!("{}", r.address);
+    let line = |key: &str, value: String| println!("  {key:<12} {}", shown(&value));
+    println!("{}", shown(&r.address));
     line("carried by", format!("{} ({})", d.carried_by, d.client));
+    if let Some(why) = &d.client_because {
+        line("client", format!("{}, because {why}", d.client));
+    }
     if let Some(server) = &d.server {
         line("server", server.clone());
     }
@@ -109,6 +116,9 @@ fn print_report(r: &ProbeReport) {
             "size",
             format!("{}x{}, pixel aspect {}:{}", v.width, v.height, v.pixel_aspect.num, v.pixel_aspect.den),
         );
+        if !v.orientation.is_upright() {
+            line("shown", v.orientation.to_string());
+        }
         if let Some(rate) = v.frame_rate {
             line("nominal", format!("{:.3} fps", rate.as_f64()));
         }

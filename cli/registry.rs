@@ -13,6 +13,8 @@ use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::terminal::shown_path;
+
 /// Rows of a page.
 const PAGE: usize = 1000;
 
@@ -99,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
             let registry = open(wall)?;
             let count = registry.rekey(&Author::system(), &source).map_err(error)?;
             println!("credentials of {count} cameras are sealed under key {} now", registry.key_id());
-            println!("write credentials_key = \"{source}\" into the table [control] of {}", wall.display());
+            println!("write credentials_key = \"{source}\" into the table [control] of {}", shown_path(wall));
             Ok(())
         }
     }
@@ -216,7 +218,7 @@ fn export(registry: &Registry, file: Option<&Path>) -> Result<()> {
     let failed = |e| Error::new(ErrorKind::Io, file.display().to_string(), "cannot be written").caused_by(e);
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
     out.write_all(text.as_bytes()).map_err(failed)?;
-    println!("{} cameras in {}", registry.count().map_err(error)?, file.display());
+    println!("{} cameras in {}", registry.count().map_err(error)?, shown_path(file));
     Ok(())
 }
 

@@ -157,6 +157,16 @@ pub fn shown(text: &str) -> String {
     text.chars().map(|c| if dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
+/// The same of a path.
+pub fn shown_path(path: &std::path::Path) -> String {
+    shown(&path.display().to_string())
+}
+
+/// The same of a text of several lines.
+pub fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +175,6 @@ mod tests {
     fn what_others_wrote_moves_no_cursor() {
         assert_eq!(shown("a\u{1b}[2J\nok\u{202e}4pm"), "a\\u{1b}[2J\\u{a}ok\\u{202e}4pm");
         assert_eq!(shown("Zaak 12/é"), "Zaak 12/é");
+        assert_eq!(shown_lines("a\n\tb\u{1b}c\n"), "a\n\\u{9}b\\u{1b}c\n");
     }
 }

@@ -2,11 +2,13 @@
 
 mod controlled;
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use vitrail_engine::base::files::write_whole;
+use vitrail_engine::base::names::lossless;
 use vitrail_engine::base::{SystemClock, limits};
 use vitrail_engine::composite::Backend;
 use vitrail_engine::config::{WallSpec, Watcher};
@@ -34,7 +36,7 @@ Keep passwords out of the command line: put them into a secrets file, see docs/r
 pub struct Args {
     /// A wall file (.toml), or the cameras' URIs and files
     #[arg(required = true, value_name = "WALL.toml | URI…")]
-    inputs: Vec<String>,
+    inputs: Vec<OsString>,
     /// Columns x rows for cameras given as URIs [default: the smallest square that holds them]
     #[arg(long, value_parser = parse::pair, value_name = "CxR")]
     grid: Option<(u32, u32)>,
@@ -44,10 +46,10 @@ pub struct Args {
     /// Pictures per second, for cameras given as URIs [default: 25]
     #[arg(long, value_parser = frame_rate)]
     fps: Option<Ratio>,
-    /// Where the wall goes: rtsp://, rtp://, srt://, a .mp4 or .mkv file, a .m3u8 playlist, display:
+    /// Where the wall goes: rtsp://, rtp://, udp://, srt://, rtmp://, a .mp4 or .mkv file, a .m3u8 playlist, display:
     /// (may be repeated) [default: rtsp://127.0.0.1:8600/wall]
     #[arg(long, value_name = "URI|FILE")]
-    out: Vec<String>,
+    out: Vec<OsString>,
     /// What composes: auto, gpu or cpu [default: as the wall file says, else auto]
     #[arg(long, value_parser = backend)]
     backend: Option<Backend>,
@@ -170,11 +172,13 @@ fn reload(wall: &mut Wall, args: &Args, authority: &Authority, sources: &mut Wat
 }
 
 fn specify(args: &Args) -> Result<WallSpec> {
-    let from_file = args.grid.is_none() && matches!(args.inputs.as_slice(), [one] if one.ends_with(".toml"));
-    if !from_file && let Some(file) = args.inputs.iter().find(|input| input.ends_with(".toml")) {
+    let is_wall = |input: &OsString| input.as_encoded_bytes().ends_with(b".toml");
+    let from_file = args.grid.is_none() && matches!(args.inputs.as_slice(), [one] if is_wall(one));
+    if !from_file && let Some(file) = args.inputs.iter().find(|input| is_wall(input)) {
         let remedy = "a wall file stands alone, without --grid and without other cameras";
-        return Err(Error::new(ErrorKind::Config, file.clone(), remedy));
+        return Err(Error::new(ErrorKind::Config, file.to_string_lossy().into_owned(), remedy));
     }
+    let outs: Vec<String> = args.out.iter().map(lossless).collect();
     if from_file && (args.size.is_some() || args.fps.is_some()) {
         let remedy = "go with cameras given as URIs; in a wall file write size under [[screen]] and frame_rate under [wall]";
         return Err(Error::new(ErrorKind::Config, "--size and --fps", remedy));
@@ -189,14 +193,14 @@ fn specify(args: &Args) -> Result<WallSpec> {
         let side = (args.inputs.len() as f64).sqrt().ceil() as u32;
         let (columns, rows) = args.grid.unwrap_or((side, side));
         let default = ["rtsp://127.0.0.1:8600/wall".to_owned()];
-        let outs = if args.out.is_empty() { &default[..] } else { &args.out[..] };
+        let outs = if outs.is_empty() { &default[..] } else { &outs[..] };
         let (width, height) = args.size.unwrap_or((1920, 1080));
         let frame_rate = args.fps.unwrap_or(Ratio { num: 25, den: 1 });
         let inputs: Vec<String> = args.inputs.iter().map(|input| as_address(input)).collect();
         WallSpec::grid(columns, rows, width, height, frame_rate, &inputs, outs)?
     };
-    if from_file && !args.out.is_empty() {
-        spec.replace_outputs(&args.out)?;
+    if from_file && !outs.is_empty() {
+        spec.replace_outputs(&outs)?;
     }
     if let Some(backend) = args.backend {
         spec.backend = backend;
@@ -209,7 +213,8 @@ fn specify(args: &Args) -> Result<WallSpec> {
 }
 
 /// The bare name of a file that is there, as the path that a wall takes; all else as it is.
-fn as_address(input: &str) -> String {
+fn as_address(input: &OsStr) -> String {
+    let Some(input) = input.to_str() else { return lossless(input) };
     let bare = !input.contains("://") && !input.starts_with(['/', '.']);
     if bare && std::path::Path::new(input).is_file() { format!("./{input}") } else { input.to_owned() }
 }
@@ -233,9 +238,14 @@ fn status_text(report: &WallReport) -> String {
     let viewers: u32 = report.screens.iter().flat_map(|s| &s.outputs).filter_map(|o| o.viewers).sum();
     let fps = report.screens.first().map(|s| s.fps).unwrap_or_default();
     let some = |n: usize, what: &str| if n > 0 { format!("  {n} {what}") } else { String::new() };
+    let slower = report.screens.iter().filter(|s| s.rate < s.asked_fps).count();
     let (on_standby, less) = (some(standby, "on standby"), some(degraded, "degraded"));
+    let slower = some(
+        slower,
+        if slower == 1 { "screen at less than its rate" } else { "screens at less than their rate" },
+    );
     format!(
-        "{:>5.0} s  {live}/{} live{on_standby}{less}  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
+        "{:>5.0} s  {live}/{} live{on_standby}{less}{slower}  {fps:.1} fps  latency p95 {:.0} ms  dropped {dropped}  viewers {viewers}  {:.0} MB{}",
         report.elapsed_s,
         report.cameras.len() - standby,
         report.latency.from_arrival.p95_ms,
@@ -277,12 +287,18 @@ fn summary(report: &WallReport) -> String {
     for screen in &report.screens {
         let _ = writeln!(
             text,
-            "screen {}  {}x{} at {:.2} fps, {} pictures, {} missed, {} dropped; cadence p99 {:.1} ms, \
+            "screen {}  {}x{} at {:.2} fps{}, {} pictures, {} missed, {} dropped; cadence p99 {:.1} ms, \
              compose p95 {:.1} ms, encode p95 {:.1} ms ({}, {})",
             screen.id,
             screen.width,
             screen.height,
             screen.fps,
+            // Only what was left out is worth a word: a faster preset is hardly seen.
+            if screen.left_out > 0 {
+                format!(" ({} left out: overload)", screen.left_out)
+            } else {
+                String::new()
+            },
             screen.frames,
             screen.missed,
             screen.dropped,
@@ -318,6 +334,7 @@ mod tests {
     #[test]
     fn a_bare_name_is_a_file_only_where_there_is_one() {
         // Tests run in the folder of their package.
+        let as_address = |text: &str| as_address(text.as_ref());
         assert_eq!(as_address("Cargo.toml"), "./Cargo.toml");
         assert_eq!(as_address("cli/wall.rs"), "./cli/wall.rs");
         for kept in ["./Cargo.toml", "/etc/hostname", "nowhere.mp4", "cli", "rtsp://10.0.0.1/main"] {

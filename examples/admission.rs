@@ -3,7 +3,7 @@
 //!     cargo run --example admission
 
 use vitrail_engine::effort::{
-    Admission, CostModel, EffortSettings, Governor, Load, ProfileLoad, StreamLoad, Wish,
+    Admission, CostModel, EffortSettings, Governor, Load, ProfileLoad, ScreenWish, StreamLoad, Wish,
 };
 use vitrail_engine::media::Codec;
 
@@ -14,14 +14,33 @@ fn main() {
     let machine = Load { cores: 2.0, ..Load::default() };
     for (cameras, tile) in [(16, (480, 270)), (64, (480, 270)), (256, (240, 135)), (1024, (120, 68))] {
         let wishes: Vec<Wish> = (0..cameras).map(|n| wish(n, tile)).collect();
-        let verdict = match governor.admit(&wishes, &machine) {
+        let verdict = match governor.admit(&wishes, &[screen()], &machine) {
             Admission::Fits { spare } => format!("fits, {spare:.2} cores are left"),
-            Admission::Degraded { cameras } => format!("fits, {} of them degraded", cameras.len()),
+            Admission::Degraded { cameras, screens } => {
+                let of_screen = screens.first().map_or("as asked", |(_, step)| step.word());
+                format!("fits, {} of them degraded, the screen {of_screen}", cameras.len())
+            }
             Admission::DoesNotFit { missing, paused } => {
                 format!("does not fit: {missing:.2} cores are missing, {} would be paused", paused.len())
             }
         };
         println!("{cameras} cameras in tiles of {}x{} on 2 cores: {verdict}", tile.0, tile.1);
+    }
+}
+
+/// One screen of 1920x1080 at 25 pictures a second.
+fn screen() -> ScreenWish {
+    ScreenWish {
+        screen: "one".into(),
+        width: 1920,
+        height: 1080,
+        fps: 25.0,
+        codec: Codec::H264,
+        preset: "veryfast".into(),
+        faster: ["superfast", "ultrafast"].map(String::from).to_vec(),
+        in_software: true,
+        pinned: false,
+        priority: 100,
     }
 }
 

@@ -6,7 +6,8 @@
 use vitrail_engine::base::{Shutdown, SystemClock};
 use vitrail_engine::transcode::queue::{JobEvent, JobOutcome, QueueOptions, run_all};
 use vitrail_engine::transcode::spec::{
-    AudioSpec, EditSpec, EncodeSpec, RenditionSpec, SizeSpec, Target, TimeRange, TranscodeSpec, VideoSpec,
+    AudioSpec, EditSpec, EncodeSpec, RenditionSpec, SizeSpec, Target, TimeRange, TranscodeSpec, Verify,
+    VideoSpec,
 };
 
 fn main() {
@@ -30,6 +31,7 @@ fn main() {
         target: Target::File(output.into()),
         overwrite: false,
         salvage: false,
+        verify: Verify::Full,
     };
     let tell = |event: JobEvent| {
         if let JobEvent::Progress { done_s, of_s, .. } = event {

@@ -91,7 +91,7 @@ mkdir -p demo
 rm -f demo/wall.mkv demo/wall.png demo/report.json demo/cameras.log demo/cameras.csv demo/wall.log demo/vitrail.db*
 
 echo "demo: starting 16 simulated cameras (their pictures are encoded once, then kept)"
-"$vitrail" cameras --count 16 --listen "127.0.0.1:$camera_port" --control "127.0.0.1:$control_port" \
+"$vitrail" cameras --count 16 --scene city --code none --listen "127.0.0.1:$camera_port" --control "127.0.0.1:$control_port" \
   --inventory demo/cameras.csv >demo/cameras.log 2>&1 &
 cameras=$!
 # It is there whole, and when all cameras can be called.

@@ -130,6 +130,33 @@ fn a_showing_under_another_incident_is_another_showing() {
     assert_eq!(stage.records("showing.ended").len(), 2);
 }
 
+/// Of one camera there is one truth: tiles repeat what its state says, and it names its tiles.
+#[test]
+fn a_camera_says_the_same_wherever_it_is_looked_up() {
+    let stage = Stage::new();
+    let look = || {
+        let state = stage.room.controller.conductor().state().unwrap();
+        for tile in state.screens.iter().flat_map(|screen| &screen.tiles) {
+            let of = &state.states[tile.camera.as_deref().expect("every tile has one")];
+            let same = (&of.state, &of.reason, of.age_ms) == (&tile.state, &tile.reason, tile.age_ms);
+            assert!(same && of.tiles == [tile.id.as_str()], "{tile:?} {of:?}");
+            assert_eq!(of.refusal.as_ref().map(|r| &r.code), tile.refusal.as_ref().map(|r| &r.code));
+        }
+        let live = state.states.values().filter(|camera| camera.state == "live").count();
+        assert_eq!(state.cameras.live, live);
+        state
+    };
+    let refused = look();
+    let of = &refused.states["cam-1"];
+    assert_eq!((of.state.as_str(), of.refusal.is_some()), ("refused", true), "{of:?}");
+    stage.room.open_incident();
+    let end = Instant::now() + LONG;
+    while look().cameras.live < 2 {
+        assert!(Instant::now() < end, "{:?}", look());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn who_looks_from_elsewhere_is_of_the_room_and_on_record() {
     let stage = Stage::new();

@@ -16,6 +16,8 @@ mod painter;
 mod random;
 #[path = "golden/scenes.rs"]
 mod scenes;
+#[path = "golden/turned.rs"]
+mod turned;
 
 use compare::{Picture, Tolerance};
 use vitrail_engine::composite::gpu::GpuCompositor;

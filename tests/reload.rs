@@ -87,6 +87,21 @@ fn only_what_changed_is_touched() {
     assert_eq!(simulator.stats().connections, 6);
     assert!(eventually(Duration::from_secs(5), || simulator.stats().viewers == 4), "{:?}", simulator.stats());
 
+    // Names go under the pictures: 18 of a tile's 180 rows are theirs, so the picture is 288x162.
+    std::fs::write(&wall_file, format!("{WALL}[overlay]\nlabel_place = \"below\"\n")).unwrap();
+    let done = wall.reload(WallSpec::load(&wall_file).unwrap(), &authority).unwrap();
+    assert!(done.ignored.is_empty() && done.changed.is_empty(), "{done:?}");
+    let smaller = || {
+        let frame = wall.newest(0).unwrap();
+        let plane = &frame.planes()[0];
+        let region = Region::new(16.0, 0.0, 288.0, 162.0);
+        read(&plane.data, plane.stride, (960, 360), Some(region)).is_some_and(|c| c.camera == 1)
+    };
+    assert!(eventually(START, smaller), "the picture makes room for its name");
+    std::fs::write(&wall_file, WALL).unwrap();
+    wall.reload(WallSpec::load(&wall_file).unwrap(), &authority).unwrap();
+    assert!(eventually(START, || all(&wall, &[1, 3, 5, 6])));
+
     let other_size = WALL.replace("960x360", "640x360");
     std::fs::write(&wall_file, other_size).unwrap();
     let error = wall.reload(WallSpec::load(&wall_file).unwrap(), &authority).unwrap_err();

@@ -6,7 +6,7 @@ use vitrail_engine::effort::CostModel;
 use vitrail_engine::measure::{Measured, measure};
 use vitrail_engine::{Error, ErrorKind, Result};
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, shown_path};
 
 /// Measures each room by running it, half a minute to a minute on one core.
 #[derive(clap::Args)]
@@ -43,7 +43,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         println!("{text}");
     } else {
         print(&measured);
-        println!("\nkept in {}", path.display());
+        println!("\nkept in {}", shown_path(&path));
     }
     Ok(())
 }

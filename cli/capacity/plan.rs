@@ -6,6 +6,7 @@ use std::time::Duration;
 use vitrail_engine::decode::Effort;
 use vitrail_engine::effort::CostModel;
 use vitrail_engine::effort::plan::{CameraGroup, MEMORY_ERROR, Plan, ScreenGroup, Wish, plan};
+use vitrail_engine::encode::element::faster;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
@@ -144,6 +145,7 @@ fn wish(args: &Args) -> Wish {
         screens,
         codec: args.codec,
         preset: args.preset.clone(),
+        faster: faster(args.codec, &args.preset).into_iter().map(str::to_owned).collect(),
         screen_bits: args.bitrate,
         viewers: args.viewers,
     }
@@ -181,6 +183,16 @@ fn print(wish: &Wish, plan: &Plan, whence: &str) {
         "{verdict}: {} cores, of which {:.2} are usable without delays; headroom {:+.2} cores",
         plan.machine_cores, plan.usable_cores, plan.headroom_cores
     );
+    if plan.fits != Some(true) {
+        for lower in &plan.lower {
+            let verdict = match lower.fits {
+                Some(true) => "fits",
+                Some(false) => "does not fit",
+                None => "may fit",
+            };
+            println!("  with screens at {}: {:.3} cores, {verdict}", lower.step, lower.cores);
+        }
+    }
     println!("most cameras shown this way: {}", thousands(plan.most_shown.into()));
     println!("  with key frames only: {}", thousands(plan.most_shown_key_frames.into()));
     println!("memory: {:.0} MB ± {:.0} %", plan.memory_bytes / 1e6, 100.0 * MEMORY_ERROR);

@@ -377,7 +377,9 @@ fn judge(
     };
     let cadence = screens.iter().map(made).fold(f64::INFINITY, f64::min);
     let cadence = if cadence.is_finite() { cadence } else { 0.0 };
-    at_least("cadence", Some(cadence), service.cadence, format!("cadence {:.2} %", 100.0 * cadence));
+    let slower = screens.iter().filter(|s| n(&s["left_out"]) > 0.0).count();
+    let why = if slower > 0 { format!(", {slower} screens at less than their rate") } else { String::new() };
+    at_least("cadence", Some(cadence), service.cadence, format!("cadence {:.2} %{why}", 100.0 * cadence));
     let connected = cameras.iter().filter(|c| n(&c["shown"]) > 0.0).count() as f64;
     let live = cameras.iter().filter(|c| c["state"] == "live").count() as f64;
     let wanted = f64::from(count);

@@ -1,8 +1,10 @@
 //! The options of `vitrail transcode`. They are keys of a job file under another spelling, and the
 //! engine's check of job files says what is wrong with them, all of it at once.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use vitrail_engine::base::names::lossless;
 use vitrail_engine::config::{Existing, JobSpec};
 use vitrail_engine::{Error, ErrorKind, Result};
 
@@ -26,13 +28,13 @@ pub struct Args {
     /// Files, folders, patterns ('*.avi', with **), - for a list on standard input; or streams (rtsp,
     /// srt, http, …), of which --duration is recorded
     #[arg(value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    pub inputs: Vec<OsString>,
     /// User names and passwords of streams by host, in a file that only its owner can read
     #[arg(long, value_name = "FILE", help_heading = "Files", conflicts_with = "job")]
     pub secrets: Option<PathBuf>,
     /// A file (.mp4, .mov, .m4v, .mkv, .ts), or a folder; a folder for several inputs and for a ladder
     #[arg(short, long, value_name = "OUT|DIR")]
-    pub output: Option<String>,
+    pub output: Option<PathBuf>,
     /// Take what is to be done from a job file
     #[arg(long, value_name = "JOB.toml")]
     pub job: Option<PathBuf>,
@@ -154,6 +156,9 @@ pub struct Args {
     /// Keep what can be decoded of damaged or cut sources, and say what is missing
     #[arg(long, help_heading = "Files")]
     salvage: bool,
+    /// How much of the result is decoded before it takes its name: full, ends or none [default: full]
+    #[arg(long, value_name = "HOW", help_heading = "Running")]
+    verify: Option<String>,
 
     /// Threads that decode and encode [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Running")]
@@ -173,7 +178,7 @@ pub struct Args {
 
     /// Make each result evidence: sign a manifest with this private key
     #[arg(long, value_name = "FILE", help_heading = "Evidence")]
-    key: Option<String>,
+    key: Option<PathBuf>,
     /// Why it is exported
     #[arg(long, value_name = "TEXT", help_heading = "Evidence")]
     reason: Option<String>,
@@ -218,13 +223,14 @@ impl Args {
             ("audio_bitrate", &self.audio_bitrate),
             ("video_stream", &self.video_stream),
             ("format", &self.format),
-            ("evidence.key", &self.key),
+            ("verify", &self.verify),
             ("evidence.reason", &self.reason),
             ("evidence.reference", &self.reference),
             ("evidence.operator", &self.operator),
         ];
         let mut options: Vec<(&'static str, String)> =
             texts.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect();
+        options.extend(self.key.iter().map(|key| ("evidence.key", lossless(key.as_os_str()))));
         for (key, set) in [("recursive", self.recursive), ("salvage", self.salvage)] {
             if set {
                 options.push((key, "true".into()));
@@ -264,7 +270,8 @@ impl Args {
                 let Some(output) = &self.output else { return missing("-o", "name a file or a folder") };
                 let mut options = options;
                 options.extend(self.jobs.iter().map(|jobs| ("job.workers", jobs.clone())));
-                JobSpec::from_options(&self.inputs, output, &options)?
+                let inputs: Vec<String> = self.inputs.iter().map(lossless).collect();
+                JobSpec::from_options(&inputs, &lossless(output.as_os_str()), &options)?
             }
         };
         spec.fresh |= self.fresh;

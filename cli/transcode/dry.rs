@@ -5,6 +5,7 @@ use std::fmt::Write;
 use vitrail_engine::Error;
 use vitrail_engine::transcode::queue::JobPlan;
 
+use super::names::Name;
 use super::summary::{bytes, exit_code_of, one_line};
 use crate::mosaic::clock;
 
@@ -21,9 +22,9 @@ pub enum Planned {
 /// A source, its target and its plan.
 pub struct Line {
     /// The source.
-    pub input: String,
+    pub input: Name,
     /// The target.
-    pub output: String,
+    pub output: Name,
     /// The plan.
     pub planned: Planned,
 }
@@ -130,8 +131,8 @@ mod tests {
             ..JobPlan::default()
         };
         let line = |name: &str, planned| Line {
-            input: format!("in/{name}.avi"),
-            output: format!("out/{name}.mp4"),
+            input: format!("in/{name}.avi").as_str().into(),
+            output: format!("out/{name}.mp4").as_str().into(),
             planned,
         };
         let broken = Error::new(ErrorKind::Corrupt, "in/b.avi", "is empty");

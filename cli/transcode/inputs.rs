@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use vitrail_engine::config::{Given, Problem, TaskSpec};
 use vitrail_engine::{Error, ErrorKind};
 
+use super::pattern::{Pattern, is_pattern};
+
 /// Endings that a folder is searched for: what FFmpeg's demuxers and cameras commonly write.
 const ENDINGS: [&str; 26] = [
     "mp4", "m4v", "mov", "mkv", "webm", "ts", "mts", "m2ts", "avi", "flv", "h264", "264", "avc", "h265",
@@ -153,20 +155,9 @@ fn folder(given: &Given, top: &Path, recursive: bool, except: Option<&Path>, fin
     }
 }
 
-fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
 fn pattern(given: &Given, except: Option<&Path>, finding: &mut Finding) {
-    let folder = given.folder().to_string_lossy();
-    let whole = Path::new(&glob::Pattern::escape(&folder)).join(given.text());
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let paths = match glob::glob_with(&whole.to_string_lossy(), options) {
-        Ok(paths) => paths,
+    let pattern = match Pattern::parse(given.text()) {
+        Ok(pattern) => pattern,
         Err(error) => {
             finding
                 .empty
@@ -174,31 +165,23 @@ fn pattern(given: &Given, except: Option<&Path>, finding: &mut Finding) {
             return;
         }
     };
+    let (paths, failed) = pattern.find(given.folder());
+    let had_failed = !failed.is_empty();
+    finding.failed.extend(failed);
     let kept = fixed_part(&given.path());
     // `*.dat` means those files; `*` means video.
     let names_ending = given.text().rsplit_once('.').is_some_and(|(_, ending)| !is_pattern(ending));
     let before = finding.files.len();
-    for path in paths {
-        match path {
-            Ok(path) if path.is_file() && (names_ending || is_known(&path)) => {
-                if except.is_some_and(|except| path.canonicalize().is_ok_and(|p| p.starts_with(except))) {
-                    continue;
-                }
-                let plain = without_dots(&path);
-                let below = plain.strip_prefix(&kept).map(Path::to_owned).ok();
-                let below = below.or_else(|| path.file_name().map(PathBuf::from)).unwrap_or_default();
-                finding.files.push(Found { path, below });
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let name = error.path().display().to_string();
-                let error =
-                    Error::new(ErrorKind::Io, name, "cannot be read").caused_by(std::io::Error::from(error));
-                finding.failed.push(error);
-            }
+    for path in paths.into_iter().filter(|path| path.is_file() && (names_ending || is_known(path))) {
+        if except.is_some_and(|except| path.canonicalize().is_ok_and(|p| p.starts_with(except))) {
+            continue;
         }
+        let plain = without_dots(&path);
+        let below = plain.strip_prefix(&kept).map(Path::to_owned).ok();
+        let below = below.or_else(|| path.file_name().map(PathBuf::from)).unwrap_or_default();
+        finding.files.push(Found { path, below });
     }
-    if finding.files.len() == before && finding.failed.is_empty() {
+    if finding.files.len() == before && !had_failed {
         finding.empty.push(given.problem(format!("{} finds no file", given.text()), ""));
     }
 }
@@ -288,6 +271,30 @@ mod tests {
         assert!(none.is_empty() && finding.empty[0].to_string().contains("finds no file"));
         let (_, finding) = found(dir.path(), &["rec/[*.wmv"], false, "");
         assert!(finding.empty[0].to_string().contains("is no pattern"), "{:?}", finding.empty);
+    }
+
+    #[test]
+    fn a_name_may_be_any_bytes() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"caf\xe9.mp4"[..], b"a\nb.mp4", b"-c.mp4", b"\"d\".mp4"] {
+            let path = dir.path().join(OsStr::from_bytes(b"r\xff")).join(OsStr::from_bytes(name));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        let names = |input: std::ffi::OsString| {
+            let input = vitrail_engine::base::names::lossless(dir.path().join(input));
+            let spec = JobSpec::from_options(&[input], "out", &[]).unwrap();
+            let finding = find(&spec.tasks[0], None, &mut || Ok(Vec::new())).unwrap();
+            assert!(finding.files.iter().all(|found| found.path.is_file()), "{finding:?}");
+            finding.files.iter().map(|f| f.below.as_os_str().as_bytes().to_vec()).collect::<Vec<_>>()
+        };
+        let all = [&b"\"d\".mp4"[..], b"-c.mp4", b"a\nb.mp4", b"caf\xe9.mp4"];
+        assert_eq!(names(OsStr::from_bytes(b"r\xff").into()), all);
+        assert_eq!(names(OsStr::from_bytes(b"r\xff/caf\xe9.mp4").into()), [b"caf\xe9.mp4"]);
+        assert_eq!(names("*/*.mp4".into()).len(), 4);
+        assert_eq!(names("*/caf?.mp4".into()).len(), 1, "one odd byte is one character");
     }
 
     #[test]

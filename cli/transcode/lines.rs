@@ -9,6 +9,7 @@ use vitrail_engine::transcode::queue::{JobEvent, JobOutcome, JobPlan, JobReport,
 use vitrail_engine::{Error, ErrorKind};
 
 use super::dry::{self, Planned};
+use super::names::Name;
 use super::progress::Tally;
 use super::summary::{Counts, Entry, counts, exit_code, one_line};
 
@@ -73,7 +74,7 @@ pub struct Report<'a> {
 
 impl<'a> Outcome<'a> {
     fn of(job: usize, entry: &'a Entry) -> Outcome<'a> {
-        let (input, output) = (entry.input.as_str(), entry.output.as_str());
+        let (input, output) = (entry.input.exact(), entry.output.exact());
         let bare = Outcome { job, input, output, result: "done", report: None, error: None, reason: None };
         match &entry.outcome {
             JobOutcome::Done(report) => Outcome { report: Some(report), ..bare },
@@ -86,7 +87,7 @@ impl<'a> Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     fn of_plan(job: usize, line: &'a dry::Line) -> Option<Outcome<'a>> {
-        let (input, output) = (line.input.as_str(), line.output.as_str());
+        let (input, output) = (line.input.exact(), line.output.exact());
         let bare = Outcome { job, input, output, result: "failed", report: None, error: None, reason: None };
         match &line.planned {
             Planned::Run(_) => None,
@@ -128,7 +129,7 @@ fn summary(entries: &[Entry], wall_s: f64) -> Summary {
 /// Writes lines as things happen.
 pub struct Lines<W> {
     /// Source and target of each file.
-    names: Vec<(String, String)>,
+    names: Vec<(Name, Name)>,
     start: Instant,
     state: Mutex<State<W>>,
 }
@@ -142,7 +143,7 @@ struct State<W> {
 
 impl<W: Write> Lines<W> {
     /// For files of these names.
-    pub fn new(to: W, names: Vec<(String, String)>) -> Lines<W> {
+    pub fn new(to: W, names: Vec<(Name, Name)>) -> Lines<W> {
         let state = State { to, tally: Tally::new(names.len()), told: vec![f64::NEG_INFINITY; names.len()] };
         Lines { names, start: Instant::now(), state: Mutex::new(state) }
     }
@@ -157,8 +158,8 @@ impl<W: Write> Lines<W> {
         state.tally.take(event, now);
         let line = match event {
             JobEvent::Planned { job, plan } => {
-                let (input, output) = self.names.get(*job).map_or(("", ""), |(i, o)| (i, o));
-                Line::Planned { job: *job, input, output, plan }
+                let Some((input, output)) = self.names.get(*job) else { return };
+                Line::Planned { job: *job, input: input.exact(), output: output.exact(), plan }
             }
             JobEvent::Progress { job, done_s, of_s } => {
                 let Some(told) = state.told.get_mut(*job) else { return };
@@ -193,7 +194,7 @@ impl<W: Write> Lines<W> {
         let mut to = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).to;
         let mut counts = Counts::default();
         for (job, line) in plans.iter().enumerate() {
-            let (input, output) = (line.input.as_str(), line.output.as_str());
+            let (input, output) = (line.input.exact(), line.output.exact());
             match &line.planned {
                 Planned::Run(plan) => write(&mut to, &Line::Planned { job, input, output, plan }),
                 Planned::Failed(_) => counts.failed += 1,

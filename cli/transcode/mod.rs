@@ -4,6 +4,8 @@ mod args;
 mod dry;
 mod inputs;
 mod lines;
+mod names;
+mod pattern;
 mod progress;
 mod streams;
 mod summary;
@@ -26,6 +28,7 @@ use crate::terminal::{self, Terminal};
 pub use args::Args;
 use dry::Planned;
 use lines::Lines;
+use names::Name;
 use progress::Bars;
 use streams::Recordings;
 use summary::Entry;
@@ -98,7 +101,7 @@ type RunAll<'a> = dyn FnMut(&[TranscodeSpec], &(dyn Fn(JobEvent) + Sync)) -> Vec
 
 /// Shows what happens, as people or programs want it.
 enum Watch {
-    People { bars: Bars, names: Vec<String> },
+    People { bars: Bars, names: Vec<Name> },
     Programs(Lines<std::io::Stdout>),
 }
 
@@ -108,8 +111,8 @@ impl Watch {
             let names = todo.iter().map(|todo| (todo.input.clone(), todo.output.clone())).collect();
             return Watch::Programs(Lines::new(std::io::stdout(), names));
         }
-        let names: Vec<String> = todo.iter().map(|todo| todo.input.clone()).collect();
-        Watch::People { bars: Bars::new(terminal, names.clone()), names }
+        let names: Vec<Name> = todo.iter().map(|todo| todo.input.clone()).collect();
+        Watch::People { bars: Bars::new(terminal, names.iter().map(Name::to_string).collect()), names }
     }
 
     fn show(&self, event: &JobEvent) {
@@ -117,7 +120,7 @@ impl Watch {
             Watch::Programs(lines) => lines.show(event),
             Watch::People { bars, names } => {
                 bars.show(event);
-                let name = |job: usize| names.get(job).map_or("", String::as_str);
+                let name = |job: usize| names.get(job).cloned().unwrap_or_default();
                 match event {
                     JobEvent::Note { job, text } => tracing::warn!("{}: {text}", name(*job)),
                     JobEvent::Planned { job, plan } => {
@@ -258,7 +261,7 @@ mod tests {
         let spec = JobSpec::from_options(&["in.avi".into()], "out", &options).unwrap();
         let output = dir.join(name).join("out.mp4");
         let job = spec.tasks[0].job("in.avi".into(), output.clone());
-        Todo { input: name.into(), output: output.display().to_string(), what: What::Run(Box::new(job)) }
+        Todo { input: name.into(), output: output.as_path().into(), what: What::Run(Box::new(job)) }
     }
 
     #[test]
@@ -266,7 +269,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let broken = Error::new(ErrorKind::Io, "b", "cannot be read");
         let list = vec![
-            Todo { input: "b".into(), output: String::new(), what: What::Fail(broken) },
+            Todo { input: "b".into(), output: Name::default(), what: What::Fail(broken) },
             todo(dir.path(), "c"),
             Todo { input: "d".into(), output: "d.mp4".into(), what: What::Skip("is there already".into()) },
             todo(dir.path(), "e"),

@@ -1,5 +1,6 @@
 //! Inputs that are addresses: recorded first, beside the target, then transcoded like any file.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use vitrail_engine::transcode::capture::capture;
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use super::Args;
+use super::names::Name;
 use super::targets::is_there_already;
 use crate::terminal::Terminal;
 
@@ -32,7 +34,8 @@ impl Recordings {
         if self.whole > 0
             && let Some(folder) = self.folder.take()
         {
-            eprintln!("vitrail: what was recorded is kept; transcode or remove it: {}", folder.display());
+            let folder = Name::from(folder.as_path());
+            eprintln!("vitrail: what was recorded is kept; transcode or remove it: {folder}");
         }
     }
 }
@@ -53,7 +56,7 @@ pub fn record(
     terminal: &Terminal,
     stop: &Shutdown,
 ) -> Result<bool> {
-    if !args.inputs.iter().any(|input| is_address(input)) || args.job.is_some() {
+    if !args.inputs.iter().any(|input| address(input).is_some()) || args.job.is_some() {
         return Ok(true);
     }
     if args.dry_run {
@@ -65,14 +68,15 @@ pub fn record(
     if args.from.is_some() || args.to.is_some() {
         return Err(wrong());
     }
-    let output = PathBuf::from(args.output.as_deref().unwrap_or_default());
+    let output = args.output.clone().unwrap_or_default();
     let is_folder = output.is_dir() && args.ladder.is_none();
     let folder = folder(&output, is_folder);
     let addresses = args.inputs.clone();
     let mut names = Vec::new();
-    for input in args.inputs.iter_mut().filter(|input| is_address(input)) {
-        let name = file_name(&CameraUri::parse(input)?.to_string(), &names);
-        *input = folder.join(&name).display().to_string();
+    for input in &mut args.inputs {
+        let Some(address) = address(input) else { continue };
+        let name = file_name(&CameraUri::parse(address)?.to_string(), &names);
+        *input = folder.join(&name).into_os_string();
         names.push(name);
     }
     // What is wrong with the other options is said before anything is recorded.
@@ -81,11 +85,11 @@ pub fn record(
     let length = task.and_then(|task| task.range.to).ok_or_else(wrong)?;
     args.duration = None;
     if output.exists() && !is_folder && !args.overwrite {
-        let is_there = is_there_already(&output.display().to_string());
+        let is_there = is_there_already(&Name::from(output.as_path()));
         if !args.skip_existing {
             return Err(is_there);
         }
-        eprintln!("vitrail: {} is there already; nothing is recorded", output.display());
+        eprintln!("vitrail: {} is there already; nothing is recorded", Name::from(output.as_path()));
         return Ok(false);
     }
     std::fs::create_dir_all(&folder).map_err(|e| {
@@ -93,7 +97,8 @@ pub fn record(
     })?;
     recordings.folder = Some(folder);
     let secrets = args.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
-    for (address, path) in addresses.iter().zip(&args.inputs).filter(|(address, _)| is_address(address)) {
+    for (given, path) in addresses.iter().zip(&args.inputs) {
+        let Some(address) = address(given) else { continue };
         let uri = CameraUri::parse(address)?;
         let login = secrets.login(&CameraId::from(""), &uri);
         let config = SourceConfig { login, ..SourceConfig::new(uri) };
@@ -134,6 +139,11 @@ fn one(
     }
     tracing::debug!("{address}: {} pictures, {} packets of sound", captured.pictures, captured.sound);
     Ok(true)
+}
+
+/// The address of a stream, where an input is one.
+fn address(input: &OsStr) -> Option<&str> {
+    input.to_str().filter(|text| is_address(text))
 }
 
 fn is_address(input: &str) -> bool {

@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use vitrail_engine::Error;
 use vitrail_engine::transcode::queue::{JobOutcome, JobReport};
+use vitrail_engine::transcode::spec::Verify;
 
+use super::names::Name;
 use crate::mosaic::{INTERRUPTED, clock};
+use crate::terminal::shown;
 
 /// Some jobs failed, others are done.
 const SOME_FAILED: u8 = 6;
@@ -14,9 +17,9 @@ const SOME_FAILED: u8 = 6;
 #[derive(Debug)]
 pub struct Entry {
     /// The source.
-    pub input: String,
+    pub input: Name,
     /// The target; empty where none was found out.
-    pub output: String,
+    pub output: Name,
     /// How it ended.
     pub outcome: JobOutcome,
 }
@@ -69,15 +72,17 @@ pub fn exit_code_of<'a>(mut errors: impl Iterator<Item = &'a Error>, well: usize
     }
 }
 
-/// One line, whatever the text has.
+/// One line that moves no cursor, whatever the text has.
 pub fn one_line(text: &str) -> String {
-    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    lines.map(shown).collect::<Vec<_>>().join("; ")
 }
 
 /// What is wrong, without the name that stands beside it already.
-fn trouble(error: &Error, input: &str) -> String {
-    let text = one_line(&error.to_string());
-    text.strip_prefix(input).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text).to_owned()
+fn trouble(error: &Error, input: &Name) -> String {
+    let text = error.to_string();
+    let rest = text.strip_prefix(input.as_str()).and_then(|rest| rest.strip_prefix(": "));
+    one_line(rest.unwrap_or(&text))
 }
 
 /// Bytes, as people read them.
@@ -104,9 +109,14 @@ fn remarks(report: &JobReport) -> String {
     if report.resumed_segments > 0 {
         said.push(format!("{} segments were there from an earlier run", report.resumed_segments));
     }
+    match report.verified {
+        Verify::Full => {}
+        Verify::Ends => said.push("decoded at its ends only".into()),
+        Verify::None => said.push("not decoded again".into()),
+    }
     said.extend(report.notes.iter().map(|note| one_line(note)));
     if let Some(manifest) = &report.manifest {
-        said.push(format!("manifest {}", manifest.display()));
+        said.push(format!("manifest {}", Name::from(manifest.as_path())));
     }
     if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) }
 }
@@ -141,7 +151,7 @@ pub fn table(entries: &[Entry], wall_s: f64) -> String {
             JobOutcome::Skipped(why) => {
                 line("skipped", none(), &format!("{}: {}", entry.output, one_line(why)))
             }
-            JobOutcome::Interrupted => line("interrupted", none(), &entry.input),
+            JobOutcome::Interrupted => line("interrupted", none(), &entry.input.to_string()),
         }
     }
     let counts = counts(entries);
@@ -182,12 +192,13 @@ pub mod tests {
             wall_s: 2.0,
             ..JobReport::default()
         };
-        let (input, output) = (report.input.clone(), report.output.clone());
+        let (input, output) = (report.input.as_str().into(), report.output.as_str().into());
         Entry { input, output, outcome: JobOutcome::Done(report) }
     }
 
     pub fn other(name: &str, outcome: JobOutcome) -> Entry {
-        Entry { input: format!("in/{name}.avi"), output: format!("out/{name}.mp4"), outcome }
+        let (input, output) = (format!("in/{name}.avi"), format!("out/{name}.mp4"));
+        Entry { input: input.as_str().into(), output: output.as_str().into(), outcome }
     }
 
     pub fn failed(name: &str, kind: ErrorKind) -> Entry {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use vitrail_engine::base::names::LONGEST;
 use vitrail_engine::config::{ConfigErrors, Existing, Given, JobSpec, Problem, TaskSpec};
 use vitrail_engine::transcode::queue::finished_before;
 use vitrail_engine::transcode::spec::{Target, TranscodeSpec};
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use super::inputs::{self, Found};
+use super::names::Name;
 
 /// Collisions that are named one by one.
 const NAMED: usize = 10;
@@ -18,9 +20,9 @@ const NAMED: usize = 10;
 #[derive(Debug)]
 pub struct Todo {
     /// The source, as people know it.
-    pub input: String,
+    pub input: Name,
     /// The target, as people know it; empty where none was found out.
-    pub output: String,
+    pub output: Name,
     /// What is to be done.
     pub what: What,
 }
@@ -60,8 +62,8 @@ pub fn list(spec: &JobSpec, read_list: &mut dyn FnMut() -> Result<Vec<u8>>) -> R
         let finding = inputs::find(task, except.as_deref(), read_list)?;
         list.warnings.extend(finding.empty);
         for error in finding.failed {
-            let input = error.subject().to_owned();
-            list.todo.push(Todo { input, output: String::new(), what: What::Fail(error) });
+            let input = error.subject().into();
+            list.todo.push(Todo { input, output: Name::default(), what: What::Fail(error) });
         }
         match place(task, finding.many) {
             Ok(place) => jobs.extend(finding.files.into_iter().map(|found| Job::new(task, &place, found))),
@@ -142,10 +144,11 @@ impl<'a> Job<'a> {
     }
 
     fn into_todo(self) -> Todo {
-        let (input, output) =
-            (self.spec.input.display().to_string(), self.spec.target.path().display().to_string());
+        let (input, output): (Name, Name) =
+            (self.spec.input.as_path().into(), self.spec.target.path().into());
         let is_there = self.spec.target.path().symlink_metadata().is_ok();
         let what = match self.existing {
+            _ if is_too_long(self.spec.target.path()) => What::Fail(too_long(&output)),
             Existing::Fail if is_there && finished_before(&self.spec.target) => {
                 What::Skip("an earlier run had finished it".into())
             }
@@ -158,9 +161,19 @@ impl<'a> Job<'a> {
 }
 
 /// A target that nobody allowed to be replaced.
-pub fn is_there_already(output: &str) -> Error {
+pub fn is_there_already(output: &Name) -> Error {
     let remedy = "is there already; --overwrite replaces it, --skip-existing is content with it";
-    Error::new(ErrorKind::Config, output.to_owned(), remedy)
+    Error::new(ErrorKind::Config, output.as_str().to_owned(), remedy)
+}
+
+/// Another ending can make a name longer than it may be.
+fn is_too_long(target: &Path) -> bool {
+    target.file_name().is_some_and(|name| name.len() > LONGEST)
+}
+
+fn too_long(output: &Name) -> Error {
+    let message = format!("has a name of more than {LONGEST} bytes; name this result yourself, with -o FILE");
+    Error::new(ErrorKind::Config, output.as_str().to_owned(), message)
 }
 
 /// The path as it will be: links and dots resolved as far as folders are there.
@@ -302,7 +315,8 @@ mod tests {
     }
 
     fn outputs(dir: &Path, list: &List) -> Vec<String> {
-        let below = |todo: &Todo| Path::new(&todo.output).strip_prefix(dir).unwrap().display().to_string();
+        let below =
+            |todo: &Todo| Path::new(todo.output.as_str()).strip_prefix(dir).unwrap().display().to_string();
         list.todo.iter().map(below).collect()
     }
 

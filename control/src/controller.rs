@@ -276,6 +276,13 @@ fn watch(shared: &Shared, conductor: &Arc<Conductor>, live: &Arc<Live>) {
             out.gauge("vitrail_screen_fps", "Pictures a second.", &labels, screen.fps);
             out.counter("vitrail_screen_frames_total", "Pictures composed.", &labels, screen.frames as f64);
             out.counter("vitrail_screen_missed_total", "Pictures missed.", &labels, screen.missed as f64);
+            out.gauge("vitrail_screen_rate", "Pictures a second that are made now.", &labels, screen.rate);
+            out.counter(
+                "vitrail_screen_left_out_total",
+                "Pictures left out because the machine has no more.",
+                &labels,
+                screen.left_out as f64,
+            );
             out.counter(
                 "vitrail_screen_dropped_total",
                 "Pictures that the encoder dropped.",
@@ -296,9 +303,12 @@ fn watch(shared: &Shared, conductor: &Arc<Conductor>, live: &Arc<Live>) {
             );
         }
         let machine = &report.governor;
-        for (part, value) in
-            [("own", machine.own), ("others", machine.others), ("decoding", machine.decoding)]
-        {
+        for (part, value) in [
+            ("own", machine.own),
+            ("others", machine.others),
+            ("decoding", machine.decoding),
+            ("encoding", machine.encoding),
+        ] {
             out.gauge("vitrail_cores_used", "CPU seconds a second.", &[("by", part)], value);
         }
         out.gauge("vitrail_resident_bytes", "Memory.", &[], report.process.resident_bytes as f64);

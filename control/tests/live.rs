@@ -154,7 +154,7 @@ fn a_withdrawn_camera_leaves_the_browser_s_picture() {
     let mut eyes = Eyes::new();
     let seen = looks(&viewing, &mut eyes, 25);
     assert!(frames(&seen).len() >= 5, "it is seen before: {seen:?}");
-    assert!(stage.wall.still(&"cam-1".into(), 320).unwrap().is_some());
+    assert!(stage.wall.still(&"cam-1".into(), 320_u32.into()).unwrap().is_some());
     stage.authority.withdraw_all();
     let withdrawn = Instant::now();
     let (mut last, mut newest) = (None, withdrawn);
@@ -168,7 +168,7 @@ fn a_withdrawn_camera_leaves_the_browser_s_picture() {
     let after = last.unwrap_or(withdrawn).saturating_duration_since(withdrawn);
     println!("its last picture came {after:?} after the withdrawal");
     assert!(after < noise.allow(Duration::from_millis(200)), "{after:?}");
-    assert!(stage.wall.still(&"cam-1".into(), 320).unwrap().is_none());
+    assert!(stage.wall.still(&"cam-1".into(), 320_u32.into()).unwrap().is_none());
 }
 
 #[test]

@@ -10,7 +10,9 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use vitrail_engine::base::{Moment, Shutdown};
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::city::City;
 use crate::clip::{Cache, Clip};
+use crate::config::Scenery;
 use crate::encode::{Recipe, encode_all};
 use crate::faults::{Fault, Faults};
 use crate::footage::{Footage, clips_in};
@@ -99,6 +101,9 @@ impl Cameras {
         let n = usize::from(camera) - 1;
         let codecs = config.codecs.len();
         let footage = match self.scene_kind(camera) {
+            Some(kind) if config.scenery == Scenery::City => {
+                Footage::City(City { kind, seed: u64::from(camera) })
+            }
             Some(kind) => Footage::Scene(Scene { kind, seed: u64::from(camera) }),
             None => Footage::File(self.clips[n / codecs % self.clips.len()].clone()),
         };
@@ -110,6 +115,7 @@ impl Cameras {
             gop: config.gop_frames(profile),
             frames: config.loop_frames(profile),
             footage,
+            code: config.code,
             camera,
             profile,
             frozen: false,

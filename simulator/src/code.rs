@@ -28,6 +28,27 @@ const CRC10: u32 = 0x633;
 /// x^6+x+1, as in ITU-T G.704.
 const CRC6: u32 = 0x43;
 
+/// Where in its pictures a camera has the code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Large, across the middle: survives every scaling.
+    #[default]
+    Middle,
+    /// Small, in the lower right corner: read it with [`Place::region`].
+    Corner,
+    /// Nowhere.
+    Nowhere,
+}
+
+impl Place {
+    /// The region of a picture of this size that [`read`] reads the code from; `None`: all of it.
+    pub fn region(self, (width, height): (usize, usize)) -> Option<Region> {
+        let (w, h) = (width as f64, height as f64);
+        // The rows lie in the lower third of a region, so this one reaches below the picture.
+        (self == Place::Corner).then(|| Region::new(0.70 * w, 0.75 * h, 0.28 * w, 0.293 * h))
+    }
+}
+
 /// What the pixels say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Code {
@@ -100,10 +121,23 @@ pub fn stamp(
     luma: (&mut [u8], usize),
     chroma: [(&mut [u8], usize); 2],
 ) {
+    let whole = Region::new(0.0, 0.0, width as f64, height as f64);
+    stamp_in(code, whole, width, luma, chroma);
+}
+
+/// The same in a region of the picture, which is `width` wide.
+pub(crate) fn stamp_in(
+    code: &Code,
+    region: Region,
+    width: usize,
+    (plane, stride): (&mut [u8], usize),
+    chroma: [(&mut [u8], usize); 2],
+) {
     let rows = [(CAMERA_ROW, camera_bits(code)), (FRAME_ROW, frame_bits(code.frame))];
-    let (plane, stride) = luma;
+    let row = |at: f64, scale: f64| ((region.y + at * region.height) * scale).round() as usize;
+    let (left, wide) = (region.x.round() as usize, region.width.round() as usize);
     for ((top, bottom), bits) in rows {
-        for y in edge(top, height)..edge(bottom, height) {
+        for y in row(top, 1.0)..row(bottom, 1.0) {
             let Some(line) = plane.get_mut(y * stride..y * stride + width) else { break };
             for cell in 0..CELLS {
                 let white = match cell {
@@ -111,20 +145,18 @@ pub fn stamp(
                     1 => false,
                     _ => bits >> (CELLS - 1 - cell) & 1 == 1,
                 };
-                line[cell * width / CELLS..(cell + 1) * width / CELLS].fill(if white {
-                    WHITE
-                } else {
-                    BLACK
-                });
+                let columns = left + cell * wide / CELLS..left + (cell + 1) * wide / CELLS;
+                line[columns].fill(if white { WHITE } else { BLACK });
             }
         }
     }
+    let half = width.div_ceil(2);
     for (plane, stride) in chroma {
         for ((top, bottom), _) in rows {
-            let (w, h) = (width.div_ceil(2), height.div_ceil(2));
-            for y in edge(top, h)..edge(bottom, h) {
-                let Some(line) = plane.get_mut(y * stride..y * stride + w) else { break };
-                line.fill(128);
+            // Half of an odd height is rounded up.
+            for y in row(top, 0.5)..row(bottom, 0.5) {
+                let Some(line) = plane.get_mut(y * stride..y * stride + half) else { break };
+                line[left / 2..(left + wide).div_ceil(2)].fill(128);
             }
         }
     }
@@ -271,6 +303,21 @@ mod tests {
             let _ = read(&data, stride, (w, h), Some(Region::new(x, y, rw, rw)));
             let _ = read(&data, stride, (w, h), None);
         }
+    }
+
+    #[test]
+    fn a_small_code_in_the_corner_is_read_where_it_is() {
+        let code = Code { camera: 4711, profile: Profile::Main, frame: 99 };
+        for (w, h) in [(640, 360), (1280, 720), (352, 288)] {
+            let mut luma = vec![100; w * h];
+            let (mut u, mut v) = (vec![9; w * h / 4], vec![9; w * h / 4]);
+            let region = Place::Corner.region((w, h));
+            stamp_in(&code, region.unwrap(), w, (&mut luma, w), [(&mut u, w / 2), (&mut v, w / 2)]);
+            assert_eq!(read(&luma, w, (w, h), region), Some(code), "{w}x{h}");
+            assert_eq!(read(&luma, w, (w, h), None), None);
+            assert!(luma[..w * h * 9 / 10].iter().all(|v| *v == 100), "{w}x{h}: only the corner");
+        }
+        assert_eq!(Place::Middle.region((640, 360)), None);
     }
 
     #[test]

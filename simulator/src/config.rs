@@ -9,7 +9,7 @@ use vitrail_engine::media::{Codec, Ratio};
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::Profile;
-use crate::code::MAX_CAMERA;
+use crate::code::{MAX_CAMERA, Place};
 use crate::rtsp::auth::Login;
 
 /// Size, rate and bit rate of one of the two streams that every camera has.
@@ -57,6 +57,16 @@ impl StreamSpec {
     }
 }
 
+/// Which built-in pictures cameras show where they have no clips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scenery {
+    /// Plain shapes, cheap to draw and always the same cost to decode: what tests and figures use.
+    #[default]
+    Test,
+    /// Streets of a city, for people to look at.
+    City,
+}
+
 /// What a simulator is asked for; [`Config::default`] is one camera on a port of the system's choice.
 #[derive(Clone)]
 pub struct Config {
@@ -64,6 +74,10 @@ pub struct Config {
     pub cameras: u16,
     /// A folder of video files to show instead of the built-in scenes.
     pub clips: Option<PathBuf>,
+    /// Which built-in scenes.
+    pub scenery: Scenery,
+    /// Where the frame code is in the pictures.
+    pub code: Place,
     /// Where the RTSP server listens; port 0 for any.
     pub listen: SocketAddr,
     /// Where the control port listens; none for no control port.
@@ -93,6 +107,8 @@ impl Default for Config {
         Config {
             cameras: 1,
             clips: None,
+            scenery: Scenery::default(),
+            code: Place::default(),
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             control: None,
             login: None,

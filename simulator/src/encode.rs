@@ -15,7 +15,7 @@ use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::Profile;
 use crate::clip::Clip;
-use crate::code::Code;
+use crate::code::{Code, Place};
 use crate::footage::{Feed, Footage};
 use crate::picture::Picture;
 
@@ -31,6 +31,8 @@ pub(crate) struct Recipe {
     /// Pictures of the loop: a multiple of `gop`.
     pub frames: usize,
     pub footage: Footage,
+    /// Where the frame code is.
+    pub code: Place,
     pub camera: u16,
     pub profile: Profile,
     /// The first picture over and over.
@@ -59,7 +61,7 @@ impl Recipe {
         Ok(move |out: &mut [u8]| {
             if !self.frozen || frame == 0 {
                 feed.next(&mut picture)?;
-                picture.stamp(&Code { camera: self.camera, profile: self.profile, frame });
+                picture.stamp(&Code { camera: self.camera, profile: self.profile, frame }, self.code);
             }
             frame += 1;
             out.copy_from_slice(picture.data());
@@ -218,6 +220,7 @@ mod tests {
             gop: 4,
             frames: 8,
             footage: Footage::Scene(Scene { kind: usize::from(camera), seed: u64::from(camera) }),
+            code: Place::Middle,
             camera,
             profile: Profile::Sub,
             frozen: false,

@@ -8,14 +8,17 @@ use gstreamer_app as gst_app;
 use vitrail_engine::media::Ratio;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::city::{self, City};
 use crate::picture::Picture;
 use crate::scene::{Painter, Scene};
 
 /// What a camera looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Footage {
-    /// A built-in scene.
+    /// A built-in scene, plain and cheap to encode.
     Scene(Scene),
+    /// A built-in view of a city, for people to look at.
+    City(City),
     /// A file that GStreamer can decode.
     File(PathBuf),
 }
@@ -25,6 +28,7 @@ impl Footage {
     pub(crate) fn key(&self) -> String {
         match self {
             Footage::Scene(scene) => format!("{scene:?}"),
+            Footage::City(city) => format!("{city:?}"),
             Footage::File(path) => {
                 let facts = std::fs::metadata(path).map(|m| (m.len(), m.modified().ok()));
                 format!("{path:?} {facts:?}")
@@ -53,19 +57,24 @@ pub fn clips_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(clips)
 }
 
+/// What draws the pictures of a built-in footage.
+pub(crate) enum Drawing {
+    Scene(Box<Painter>),
+    City(Box<city::Painter>),
+}
+
 /// Pictures in order, without end.
 pub(crate) enum Feed {
-    Scene { painter: Box<Painter>, rate: f64, frames: usize, next: usize },
+    Drawn { painter: Drawing, rate: f64, frames: usize, next: usize },
     File { decoder: Decoder, path: PathBuf, rate: Ratio, size: (u32, u32), given: usize },
 }
 
 impl Feed {
     pub(crate) fn open(footage: &Footage, size: (u32, u32), rate: Ratio, frames: usize) -> Result<Feed> {
+        let drawn = |painter| Ok(Feed::Drawn { painter, rate: rate.as_f64(), frames, next: 0 });
         match footage {
-            Footage::Scene(scene) => {
-                let painter = Box::new(scene.painter(size.0, size.1));
-                Ok(Feed::Scene { painter, rate: rate.as_f64(), frames, next: 0 })
-            }
+            Footage::Scene(scene) => drawn(Drawing::Scene(Box::new(scene.painter(size.0, size.1)))),
+            Footage::City(city) => drawn(Drawing::City(Box::new(city.painter(size.0, size.1)))),
             Footage::File(path) => {
                 let decoder = Decoder::open(path, size, rate)?;
                 Ok(Feed::File { decoder, path: path.clone(), rate, size, given: 0 })
@@ -76,8 +85,12 @@ impl Feed {
     /// Overwrites `picture` with the next one.
     pub(crate) fn next(&mut self, picture: &mut Picture) -> Result<()> {
         match self {
-            Feed::Scene { painter, rate, frames, next } => {
-                painter.draw(picture, *next as f64 / *frames as f64, *next as f64 / *rate);
+            Feed::Drawn { painter, rate, frames, next } => {
+                let (at, seconds) = (*next as f64 / *frames as f64, *next as f64 / *rate);
+                match painter {
+                    Drawing::Scene(painter) => painter.draw(picture, at, seconds),
+                    Drawing::City(painter) => painter.draw(picture, at, seconds),
+                }
                 *next += 1;
                 Ok(())
             }

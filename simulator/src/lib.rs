@@ -10,6 +10,7 @@
 //! ```
 
 mod cameras;
+pub mod city;
 pub mod clip;
 pub mod code;
 pub mod config;
@@ -33,7 +34,7 @@ use std::fmt;
 
 use vitrail_engine::{Error, ErrorKind, Result};
 
-pub use config::{Config, StreamSpec, default_cache};
+pub use config::{Config, Scenery, StreamSpec, default_cache};
 pub use faults::{Fault, Refusal};
 pub use limits::max_clients;
 pub use rtsp::auth::Login;

@@ -1,6 +1,6 @@
 //! A picture to draw on: I420 in one buffer, laid out as GStreamer lays it out.
 
-use crate::code::{Code, stamp};
+use crate::code::{Code, Place, Region, stamp_in};
 
 /// An I420 picture; width a multiple of 8 and height of 2, so that no row is padded.
 #[derive(Debug)]
@@ -51,6 +51,23 @@ impl Picture {
         &mut self.data[..len]
     }
 
+    /// A plane; 0 is luma.
+    pub(crate) fn plane(&self, plane: usize) -> &[u8] {
+        let (whole, half) = (self.width * self.height, (self.width / 2) * (self.height / 2));
+        if plane == 0 { &self.data[..whole] } else { &self.data[whole + (plane - 1) * half..][..half] }
+    }
+
+    /// A plane (0 is luma), its width and its height.
+    pub(crate) fn plane_mut(&mut self, plane: usize) -> (&mut [u8], usize, usize) {
+        let (w, h) = (self.width, self.height);
+        if plane == 0 {
+            return (&mut self.data[..w * h], w, h);
+        }
+        let (half_w, half_h) = (w / 2, h / 2);
+        let from = w * h + (plane - 1) * half_w * half_h;
+        (&mut self.data[from..from + half_w * half_h], half_w, half_h)
+    }
+
     /// Fills a rectangle, given in fractions of the picture and cut at its edges, with Y, U, V.
     pub fn fill(&mut self, at: (f64, f64), size: (f64, f64), color: [u8; 3]) {
         let span = |from: f64, len: f64, limit: usize| {
@@ -69,11 +86,15 @@ impl Picture {
         }
     }
 
-    /// Draws the frame code.
-    pub fn stamp(&mut self, code: &Code) {
+    /// Draws the frame code where a camera has it.
+    pub fn stamp(&mut self, code: &Code, place: Place) {
+        if place == Place::Nowhere {
+            return;
+        }
         let (w, h) = (self.width, self.height);
+        let region = place.region((w, h)).unwrap_or(Region::new(0.0, 0.0, w as f64, h as f64));
         let (luma, chroma) = self.data.split_at_mut(w * h);
         let (u, v) = chroma.split_at_mut(w * h / 4);
-        stamp(code, (w, h), (luma, w), [(u, w / 2), (v, w / 2)]);
+        stamp_in(code, region, w, (luma, w), [(u, w / 2), (v, w / 2)]);
     }
 }

@@ -36,22 +36,22 @@ struct Look {
 }
 
 /// A small generator (xorshift64*), enough for colours and noise.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Dice {
+    pub fn new(seed: u64) -> Dice {
         Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
     }
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit.max(1)
     }
-    fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         self.next() as f64 / (1u64 << 32) as f64
     }
 }
@@ -204,7 +204,7 @@ fn draw_mover(picture: &mut Picture, mover: &Mover, at: f64) {
 
 /// Triangular noise of `strength` on every fourth sample: what a sensor shows, at a cost that an
 /// ordinary bit rate bears.
-fn add_noise(picture: &mut Picture, seed: u64, strength: i32) {
+pub(crate) fn add_noise(picture: &mut Picture, seed: u64, strength: i32) {
     let mut dice = Dice::new(seed);
     let luma = picture.luma_mut();
     let mut i = 0;
@@ -224,24 +224,35 @@ const DIGITS: [u16; 10] =
 fn draw_clock(picture: &mut Picture, seconds: f64) {
     let tenths = (seconds * 10.0).floor() as u64;
     let (m, s, t) = (tenths / 600 % 60, tenths / 10 % 60, tenths % 10);
-    let text = [Some(m / 10), Some(m % 10), None, Some(s / 10), Some(s % 10), None, Some(t)];
     let (cell, line) = (0.006, 0.0107);
-    let mut x = 0.80;
-    picture.fill((x - cell, 0.04 - line), (27.0 * cell, 7.0 * line), [16, 128, 128]);
-    for glyph in text {
-        let Some(digit) = glyph else {
-            picture.fill((x, 0.04 + 4.0 * line), (cell, line), [235, 128, 128]);
-            x += 2.0 * cell;
-            continue;
+    picture.fill((0.80 - cell, 0.04 - line), (27.0 * cell, 7.0 * line), [16, 128, 128]);
+    write(picture, &format!("{m:02}.{s:02}.{t}"), (0.80, 0.04), cell, [235, 128, 128]);
+}
+
+/// Writes digits, `-`, `.` and `:`; anything else is a space. A cell is a fraction of the width.
+pub(crate) fn write(picture: &mut Picture, text: &str, at: (f64, f64), cell: f64, color: [u8; 3]) {
+    let line = cell * 0.0107 / 0.006;
+    let mut x = at.0;
+    for letter in text.chars() {
+        let mut dot = |column: usize, row: usize| {
+            picture.fill((x + cell * column as f64, at.1 + line * row as f64), (cell, line), color);
         };
-        for row in 0..5usize {
-            for column in 0..3usize {
-                if DIGITS[digit as usize] >> ((4 - row) * 3 + (2 - column)) & 1 == 1 {
-                    let place = (x + cell * column as f64, 0.04 + line * row as f64);
-                    picture.fill(place, (cell, line), [235, 128, 128]);
-                }
+        let rows: &[usize] = match letter {
+            '.' => &[4],
+            ':' => &[1, 3],
+            _ => &[],
+        };
+        rows.iter().for_each(|row| dot(0, *row));
+        if letter == '-' {
+            (0..3).for_each(|column| dot(column, 2));
+        }
+        if let Some(digit) = letter.to_digit(10) {
+            let is_on =
+                |row: usize, column: usize| DIGITS[digit as usize] >> ((4 - row) * 3 + (2 - column)) & 1 == 1;
+            for (row, column) in (0..15).map(|n| (n / 3, n % 3)).filter(|(r, c)| is_on(*r, *c)) {
+                dot(column, row);
             }
         }
-        x += 4.0 * cell;
+        x += if rows.is_empty() { 4.0 } else { 2.0 } * cell;
     }
 }

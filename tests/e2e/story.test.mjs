@@ -378,7 +378,7 @@ describe('the controller', { timeout: 600_000 }, () => {
     await anna.locator('[data-connection="open"]').waitFor();
     server.wall.child.kill('SIGSTOP');
     try {
-      await anna.locator('.banner', { hasText: 'states shown here are old' }).waitFor({ timeout: 20_000 });
+      await anna.locator('.banner', { hasText: 'nothing is known of the wall' }).waitFor({ timeout: 20_000 });
       await picture(anna, 'page-lost');
     } finally {
       server.wall.child.kill('SIGCONT');

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vitrail_engine::composite::{Bitmap, CompositePlan, Draw, Yuv};
-use vitrail_engine::fit::PixelRect;
+use vitrail_engine::base::Moment;
+use vitrail_engine::composite::{
+    Bitmap, CompositePlan, Corner, Draw, OverlayStyle, ScreenPlanner, TextPlace, TextRenderer, TickView,
+    TileStatus, TileView, Yuv,
+};
+use vitrail_engine::fit::{FitMode, FitSpec, FittedFrame, PixelRect};
 use vitrail_engine::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Plane, Range};
+use vitrail_engine::scene::{Layout, ScreenLayout, Tile};
 
 use crate::check;
 use crate::compare::{Picture, Tolerance};
@@ -316,4 +321,47 @@ fn many_scaled_pictures_in_one_place_are_each_drawn_whole() {
         })
         .collect();
     check_painted("heap", draws);
+}
+
+#[test]
+fn names_and_ages_are_drawn_in_every_place_a_wall_may_choose() {
+    let places = [
+        TextPlace::Over(Corner::TopLeft),
+        TextPlace::Over(Corner::TopRight),
+        TextPlace::Over(Corner::BottomLeft),
+        TextPlace::Over(Corner::BottomRight),
+        TextPlace::Below,
+    ];
+    let text = Arc::new(TextRenderer::new());
+    for (n, label_place) in places.into_iter().enumerate() {
+        let style = OverlayStyle { label_place, age_place: places[(n + 2) % 5], ..OverlayStyle::default() };
+        let rect = PixelRect::new(0, 0, W, H);
+        let tile = Tile {
+            id: "t".into(),
+            camera: Some("c".into()),
+            rect,
+            spec: FitSpec::whole(W, H, FitMode::Stretch),
+            label: None,
+            pinned: false,
+            primary: true,
+        };
+        let screen = ScreenLayout { id: "s".into(), width: W, height: H, tiles: vec![tile] };
+        let mut layout = Layout { screens: vec![screen] };
+        style.make_room(&mut layout);
+        let spec = layout.screens[0].tiles[0].spec;
+        let below = label_place == TextPlace::Below || style.age_place == TextPlace::Below;
+        assert_eq!(spec.height < H, below, "{label_place:?}");
+        let frame = frame_of((spec.width, spec.height), Chroma::I420, 0, COLORIMETRIES[2], busy);
+        let view = TileView {
+            picture: Some((1, FittedFrame { frame, x: 0, y: 0, spec })),
+            status: TileStatus::Live,
+            age: Some(std::time::Duration::from_secs(9)),
+            name: "Quai 12",
+            ..TileView::EMPTY
+        };
+        let mut planner = ScreenPlanner::new(&layout.screens[0], style, text.clone());
+        let tick = TickView { wall: std::time::Duration::ZERO, monotonic: Moment::default() };
+        let plan = planner.plan(&tick, &[view]);
+        check_painted(&format!("texts-{n}"), plan.draws);
+    }
 }

@@ -94,12 +94,24 @@ function state() {
       });
     }
     const columns = Math.ceil(SCREENS / (SCREENS > 4 ? 2 : 1));
-    screens.push({ id, width: 1920, height: 1080, fps: 25, missed: 0, viewers: 1, trouble: null, x: ((s - 1) % columns) * 1940, y: Math.floor((s - 1) / columns) * 1100, tiles });
+    screens.push({ id, width: 1920, height: 1080, fps: 25, missed: 55, dropped: 394, lately: { missed: s === 1 ? 3 : 0, dropped: s === 1 ? 12 : 0 }, viewers: 1, trouble: null, x: ((s - 1) % columns) * 1940, y: Math.floor((s - 1) / columns) * 1100, tiles });
   }
   return {
-    wall: 'demo', unit: 'regional-crisis-centre', incident: incident && incident.state !== 'closed' ? incident.id : null, log_ok: true, log_trouble: null, version: layout.version, screens, machine: { cores: 2, used: 0.9, others: 0.2, decoding_available: 1.4, decoding_demand: 0.6 + 0.01 * (Date.now() % 7), decoding_deserved: 0.7 },
+    wall: 'demo', unit: 'regional-crisis-centre', incident: incident && incident.state !== 'closed' ? incident.id : null, log_ok: true, log_trouble: null, version: layout.version, screens, machine: { cores: 2, used: 0.9, others: 0.2, decoding_available: 1.4, decoding_demand: 0.6 + 0.01 * (Date.now() % 7), decoding_deserved: 0.7, room: 'full', because: ['dropped', 'missed'] }, states: states(screens),
     cameras: { known: COUNT, open: 16, live: 14, dark: 2 }, alarms: alarms.filter((a) => !a.acknowledged_by), tours: tours.map(({ id, name, state: st }) => ({ id, name, state: st, paused_by: st === 'paused' ? 'operator' : null, turn: 0, next_at: null, trouble: null })),
   };
+}
+
+/** How each camera stands, as its tiles say. */
+function states(screens) {
+  const all = {};
+  for (const tile of screens.flatMap((s) => s.tiles)) {
+    if (!tile.camera) continue;
+    const { state: st, reason, refusal, age_ms } = tile;
+    const tiles = [...new Set([...(all[tile.camera]?.tiles ?? []), tile.id])];
+    all[tile.camera] = { state: st, reason, refusal, age_ms, tiles };
+  }
+  return all;
 }
 
 const history = [];
@@ -177,6 +189,7 @@ createServer(async (request, response) => {
   if (path === '/login') { me = people.find((p) => p.name === data.name) ?? null; if (!me) return wrong(401, 'login', 'wrong name or password', 'login'); record('login.succeeded'); return send(200, {}); }
   if (!me) return wrong(401, 'login', 'log in first');
   if (path === '/logout') { me = null; return send(204, ''); }
+  if (path === '/me' && verb === 'PATCH') Object.assign(me, data);
   if (path === '/me') return send(200, { account: me.id, name: me.name, role: me.role, zones: me.zones, unit: me.unit, language: me.language, permissions: allowed[me.role].split(' '), csrf: 'x' });
   if (path === '/events') { response.writeHead(200, { 'Content-Type': 'text/event-stream' }); listeners.add(response); request.on('close', () => listeners.delete(response)); return response.write(':\n\n'); }
   if (path === '/zones') return list(zones);

@@ -1,5 +1,5 @@
 // The shell: who is logged in decides which views there are; banners say what holds for all of them.
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { lazy, Suspense } from 'preact/compat';
 import { close as closeEvents, connection, open as openEvents } from './api/events';
 import { t, word } from './i18n';
@@ -10,6 +10,7 @@ import { go, href, path } from './state/router';
 import { logout, may, me, unreachable } from './state/session';
 import { forget, hear, heardAt, openAlarms, readIncident, readWall, refreshState, wall } from './state/wall';
 import { Notices, useNow } from './ui/bits';
+import { silent as heardNothing, trusted, watchTrust } from './state/cameras';
 import { Dialog } from './ui/dialog';
 import { Icon } from './ui/icons';
 import { incidentsChanged, IncidentBanner, IncidentDialogs } from './views/banner';
@@ -59,6 +60,7 @@ function Inside() {
   const views = VIEWS.filter((view) => may(view.permission));
   useEffect(() => {
     const stopKeys = listen();
+    const stopTrust = watchTrust();
     const mine = shortcuts([
       { keys: '?', group: 'everywhere', does: 'key.sheet', run: () => (sheet.value = true) },
       { keys: '+', group: 'everywhere', does: 'key.larger', run: () => resize(1) },
@@ -68,6 +70,7 @@ function Inside() {
     return () => {
       mine();
       stopKeys();
+      stopTrust();
     };
   }, []);
   useEffect(() => {
@@ -95,12 +98,20 @@ function Inside() {
   const view = views.find((v) => v.name === path.value[0]) ?? views[0];
   const View = view?.component;
   const alarms = openAlarms.value.length;
+  const [menu, setMenu] = useState(false);
+  // A small screen's menu closes when a view was chosen.
+  useEffect(() => setMenu(false), [view]);
+  const sure = !may('view-wall') || !wall.value || trusted.value;
   return (
-    <div class="shell">
+    <div class={`shell ${sure ? '' : 'unsure'}`}>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.querySelector<HTMLElement>('main [tabindex="0"], main input, main button, main a')?.focus(); }}>{t('common.skip')}</a>
       <header class="top">
         <p class="brand"><span class="panes" aria-hidden="true"><i /><i /><i /><i /></span>Vitrail</p>
-        <nav aria-label={t('nav.menu')}>
+        <button type="button" class="quiet menu-button" aria-expanded={menu} aria-controls="menu" onClick={() => setMenu(!menu)}>
+          <Icon name={menu ? 'close' : 'menu'} /> {view ? t(`nav.${view.name}`) : t('nav.menu')}
+          {alarms > 0 && view?.name !== 'wall' && <span class="count alarmed">{alarms}</span>}
+        </button>
+        <nav id="menu" class={menu ? 'open' : ''} aria-label={t('nav.menu')} onClick={() => setMenu(false)} onKeyDown={(e) => e.key === 'Escape' && setMenu(false)}>
           {views.filter((v) => v.name !== 'myself').map((v) => (
             <a key={v.name} href={href(v.name)} aria-current={v === view ? 'page' : undefined}>
               {t(`nav.${v.name}`)}
@@ -112,7 +123,7 @@ function Inside() {
         <span class="who">
           <Connection />
           <button type="button" class="quiet icon-only" aria-label={t('key.sheet')} onClick={() => (sheet.value = true)}><b aria-hidden="true">?</b></button>
-          <a href={href('myself')} aria-current={view?.name === 'myself' ? 'page' : undefined}>{me.value?.name}<small>{word('role', me.value?.role)}</small></a>
+          <a class="myself" href={href('myself')} aria-current={view?.name === 'myself' ? 'page' : undefined}>{me.value?.name}<small>{word('role', me.value?.role)}</small></a>
           <button type="button" class="quiet" onClick={() => void logout()}>{t('login.leave')}</button>
         </span>
       </header>
@@ -135,6 +146,7 @@ export function resize(by: number) {
   const size = SIZES[Math.max(0, Math.min(SIZES.length - 1, at + by))]!;
   localStorage.setItem(KEPT, String(size));
   document.documentElement.style.setProperty('--size', String(size));
+  window.dispatchEvent(new Event('resize'));
 }
 
 function Connection() {
@@ -143,7 +155,7 @@ function Connection() {
   const good = state === 'open';
   return (
     <span class={`connection tone-${good ? 'live' : 'old'}`} role="status" data-connection={state}>
-      <Icon name={good ? 'live' : 'old'} label={t(good ? 'connection.open' : 'connection.lost')} />
+      <Icon name={good ? 'link' : 'old'} label={t(good ? 'connection.open' : 'connection.lost')} />
     </span>
   );
 }
@@ -153,7 +165,7 @@ function Banners() {
   const now = useNow(1000);
   const link = connection.value;
   const watching = may('view-wall');
-  const silent = watching && link.state !== 'lost' && heardAt.value > 0 && now - heardAt.value > 5000;
+  const silent = watching && link.state !== 'lost' && heardNothing.value;
   return (
     <div class="banners" role="alert">
       {watching && link.state === 'lost' && (

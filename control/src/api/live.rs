@@ -12,6 +12,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use vitrail_engine::wall::StillWish;
 
 use super::{Shared, blocking};
 use crate::live::{Conditions, Gaze, Ground, Sight};
@@ -42,6 +43,17 @@ struct Size {
     /// Pixels; it is never wider than the screen. Left out: 960.
     #[param(minimum = 16, maximum = 8192)]
     width: Option<u32>,
+}
+
+/// How wide a camera's picture is to be, and which way up.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct View {
+    /// Pixels; at most 640. Left out: 320.
+    #[param(minimum = 16, maximum = 8192)]
+    width: Option<u32>,
+    /// False: as the camera sends it, not turned to be seen. Masks lie on that picture. Left out: true.
+    upright: Option<bool>,
 }
 
 /// How wide, and how often.
@@ -188,7 +200,7 @@ async fn stream(
 
 /// The newest key frame of a camera, where the policy lets the caller see it now.
 #[utoipa::path(get, path = "/cameras/{camera}/thumbnail.jpg", tag = "live", extensions(("x-permission" = json!("view-wall"))),
-    params(("camera" = String, Path, description = "Camera"), Size),
+    params(("camera" = String, Path, description = "Camera"), View),
     responses(
         (status = 200, description = "JPEG", body = Vec<u8>, content_type = "image/jpeg", headers(("ETag" = String))),
         (status = 304, description = "As the one that `If-None-Match` names"),
@@ -204,10 +216,10 @@ async fn thumbnail(
     caller: Caller,
     State(control): State<Shared>,
     Path(camera): Path<String>,
-    Query(size): Query<Size>,
+    Query(view): Query<View>,
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let (width, conditions) = (size.width.unwrap_or(THUMBNAIL), Conditions::of(&headers));
-    control.live()?.answer_thumbnail(&caller, &camera, width, &conditions).await
+    let wish = StillWish { width: view.width.unwrap_or(THUMBNAIL), as_sent: !view.upright.unwrap_or(true) };
+    control.live()?.answer_thumbnail(&caller, &camera, wish, &Conditions::of(&headers)).await
 }

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use vitrail_engine::composite::snapshot;
 use vitrail_engine::effort::Admission;
 use vitrail_engine::media::Frame;
+use vitrail_engine::wall::StillWish;
 
 use super::{Shared, blocking};
 use crate::audit::Event;
@@ -68,10 +69,12 @@ pub enum Admitted {
         /// CPU seconds a second that are left.
         spare: f64,
     },
-    /// It fits, but these cameras get less than they deserve.
+    /// It fits, but these cameras get less than they deserve, and these screens less than was asked for.
     Degraded {
         /// The cameras, and how far below.
         cameras: Vec<DegradedCamera>,
+        /// The screens, and how far below.
+        screens: Vec<DegradedScreen>,
     },
     /// It does not fit.
     DoesNotFit {
@@ -88,6 +91,15 @@ pub struct DegradedCamera {
     /// The camera.
     pub camera: String,
     /// How far below, as a word.
+    pub step: String,
+}
+
+/// A screen that is made with less effort than was asked for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DegradedScreen {
+    /// The screen.
+    pub screen: String,
+    /// How far below: `faster-preset`, `half-rate`, `quarter-rate`.
     pub step: String,
 }
 
@@ -130,7 +142,11 @@ pub(super) fn changed(conductor: &Conductor, layout: Layout) -> Changed {
 pub(super) fn admitted(admission: Admission) -> Admitted {
     match admission {
         Admission::Fits { spare } => Admitted::Fits { spare },
-        Admission::Degraded { cameras } => Admitted::Degraded {
+        Admission::Degraded { cameras, screens } => Admitted::Degraded {
+            screens: screens
+                .into_iter()
+                .map(|(screen, step)| DegradedScreen { screen: screen.to_string(), step: step.word().into() })
+                .collect(),
             cameras: cameras
                 .into_iter()
                 .map(|(camera, step)| DegradedCamera {
@@ -353,7 +369,7 @@ async fn snapshot_tile(
             found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
         let region = layout.regions.iter().find(|r| r.tiles.iter().any(|t| t.id == tile));
         let screen = region.and_then(|r| r.screens.first()).cloned().unwrap_or_default();
-        let frame = crate::live::Screens::still(&**conductor, &camera, 8192)?;
+        let frame = crate::live::Screens::still(&**conductor, &camera, StillWish::from(8192_u32))?;
         let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of camera {camera}")))?;
         take_out(&shared, &caller, &why.reason, &screen, Some(&tile), &[camera], &frame)
     });

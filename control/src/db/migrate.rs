@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/03-registry.sql"),
     include_str!("migrations/04-rights.sql"),
     include_str!("migrations/05-walls.sql"),
+    include_str!("migrations/06-turn.sql"),
 ];
 
 /// The form of a database that every step has made.

@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use vitrail_engine::wall::StillWish;
+
 use super::stream::{self, BOUNDARY, Parts};
 use super::{Live, Opened, Watcher, too_many};
 use crate::base::Kind;
@@ -122,11 +124,11 @@ impl Live {
         &self,
         caller: &Caller,
         camera: &str,
-        width: u32,
+        wish: StillWish,
         conditions: &Conditions,
     ) -> Result<Response> {
         let (caller, may_see) = (caller.clone(), self.hooks.may_see.clone());
-        let thumbnail = self.thumbnails.newest(camera, width, move |camera| may_see(&caller, camera)).await?;
+        let thumbnail = self.thumbnails.newest(camera, wish, move |camera| may_see(&caller, camera)).await?;
         if conditions.has(&thumbnail.tag) {
             return Ok(unchanged(&thumbnail.tag));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_engine::encode::EncodedSink;
 use vitrail_engine::media::{CameraId, Frame, ScreenId};
 use vitrail_engine::output::Tap;
-use vitrail_engine::wall::Wall;
+use vitrail_engine::wall::{StillWish, Wall};
 
 use crate::Result;
 
@@ -19,12 +19,12 @@ pub trait Screens: Send + Sync {
     /// The newest canvas of a screen; `None` before its first, or where there is no such screen.
     fn canvas(&self, screen: &str) -> Option<Frame>;
 
-    /// The newest key frame of a camera, at most `width` pixels wide, masks burnt in; `None` where
+    /// The newest key frame of a camera, masks burnt in; `None` where
     /// there is none, or where it may not be seen. Decodes: milliseconds of one core.
     ///
     /// # Errors
     /// Where it cannot be decoded.
-    fn still(&self, camera: &str, width: u32) -> Result<Option<Frame>>;
+    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>>;
 }
 
 impl Screens for Wall {
@@ -36,7 +36,7 @@ impl Screens for Wall {
         Wall::canvas(self, &ScreenId::from(screen))
     }
 
-    fn still(&self, camera: &str, width: u32) -> Result<Option<Frame>> {
-        Ok(Wall::still(self, &CameraId::from(camera), width)?)
+    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
+        Ok(Wall::still(self, &CameraId::from(camera), wish)?)
     }
 }

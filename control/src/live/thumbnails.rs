@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use vitrail_engine::media::Frame;
+use vitrail_engine::wall::StillWish;
 
 use super::cost::Desk;
 use super::pictures::{Jpeg, jpeg};
@@ -25,7 +26,7 @@ const STEP: u32 = 80;
 /// Thumbnails kept: a page of cameras, in two sizes.
 const KEPT: usize = 512;
 
-/// One camera at one width, since then.
+/// One camera at one width, upright or as it is sent, since then.
 struct Kept {
     since: Instant,
     cell: Arc<OnceCell<Option<Jpeg>>>,
@@ -33,7 +34,7 @@ struct Kept {
 
 #[derive(Default)]
 struct Cache {
-    kept: HashMap<(String, u32), Kept>,
+    kept: HashMap<(String, StillWish), Kept>,
     /// Raised when a camera is forgotten: what was begun before is not given out.
     forgotten: HashMap<String, u64>,
 }
@@ -55,7 +56,7 @@ impl Thumbnails {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest key frame of a camera, at most `width` (and 640) pixels wide. `may_see` is asked
+    /// The newest key frame of a camera, at most as wide as wished (and 640 pixels). `may_see` is asked
     /// before, and again before the answer: also of what is kept.
     ///
     /// # Errors
@@ -64,16 +65,17 @@ impl Thumbnails {
     pub async fn newest(
         self: &Arc<Self>,
         camera: &str,
-        width: u32,
+        wish: StillWish,
         may_see: impl Fn(&str) -> Result<(), Refusal> + Clone + Send + 'static,
     ) -> Result<Jpeg> {
-        let width = width.clamp(STEP, WIDEST).next_multiple_of(STEP);
+        let width = wish.width.clamp(STEP, WIDEST).next_multiple_of(STEP);
+        let wish = StillWish { width, ..wish };
         self.permit(camera, may_see.clone()).await?;
-        let (cell, round) = self.cell(camera, width);
+        let (cell, round) = self.cell(camera, wish);
         let (thumbnails, of) = (self.clone(), camera.to_owned());
         let make = || async {
             self.desk
-                .run(move || thumbnails.screens.still(&of, width)?.map(|frame| encode(&frame)).transpose())
+                .run(move || thumbnails.screens.still(&of, wish)?.map(|frame| encode(&frame)).transpose())
                 .await
         };
         let made = cell.get_or_try_init(make).await.cloned();
@@ -111,7 +113,7 @@ impl Thumbnails {
         self.lock().kept.retain(|(of, _), _| of != camera);
     }
 
-    fn cell(&self, camera: &str, width: u32) -> (Arc<OnceCell<Option<Jpeg>>>, u64) {
+    fn cell(&self, camera: &str, wish: StillWish) -> (Arc<OnceCell<Option<Jpeg>>>, u64) {
         let now = Instant::now();
         let mut cache = self.lock();
         if cache.kept.len() >= KEPT {
@@ -119,7 +121,7 @@ impl Thumbnails {
         }
         let round = cache.forgotten.get(camera).copied().unwrap_or_default();
         let full = cache.kept.len() >= KEPT;
-        let key = (camera.to_owned(), width);
+        let key = (camera.to_owned(), wish);
         let fresh = |kept: &&Kept| now.saturating_duration_since(kept.since) < FRESH;
         if let Some(kept) = cache.kept.get(&key).filter(fresh) {
             return (kept.cell.clone(), round);

@@ -32,7 +32,8 @@ pub struct Camera {
     pub scene_width_m: Option<f64>,
     /// Words by which it is found, and by which agreements may be limited.
     pub tags: Vec<String>,
-    /// Parts of the picture that are never shown: `[x, y, width, height]`, each 0 to 1.
+    /// Parts of the picture that are never shown: `[x, y, width, height]`, each 0 to 1, of the picture as the
+    /// camera sends it, before any turn.
     pub masks: Vec<[f32; 4]>,
     /// 0 to 255; lower ones degrade first.
     pub priority: u8,
@@ -40,6 +41,10 @@ pub struct Camera {
     pub pinned: bool,
     /// Its picture may stay the same for long.
     pub still: bool,
+    /// Turned clockwise by so many degrees, after what the stream asks for: 0, 90, 180 or 270.
+    pub turn: u32,
+    /// What of it changes places then: `none`, `horizontal` or `vertical`.
+    pub flip: String,
     /// `tcp` or `udp`.
     pub transport: String,
     /// `auto` or `gstreamer`.
@@ -100,7 +105,7 @@ pub struct CameraInput {
     pub scene_width_m: Option<f64>,
     /// At most 64.
     pub tags: Option<Vec<String>>,
-    /// `[x, y, width, height]`, each 0 to 1.
+    /// `[x, y, width, height]`, each 0 to 1, of the picture as the camera sends it, before any turn.
     pub masks: Option<Vec<[f32; 4]>>,
     /// 0 to 255; 100 where it is not given.
     pub priority: Option<u8>,
@@ -108,6 +113,10 @@ pub struct CameraInput {
     pub pinned: Option<bool>,
     /// Its picture may stay the same for long.
     pub still: Option<bool>,
+    /// 0, 90, 180 or 270 degrees clockwise.
+    pub turn: Option<u32>,
+    /// `none`, `horizontal` (left and right change) or `vertical`, of the turned picture.
+    pub flip: Option<String>,
     /// `tcp` or `udp`.
     pub transport: Option<String>,
     /// `auto` or `gstreamer`.
@@ -164,6 +173,8 @@ impl From<&Stored> for Camera {
             priority: spec.priority,
             pinned: spec.pinned,
             still: spec.still,
+            turn: spec.turn.degrees(),
+            flip: spec.flip.word().into(),
             transport: if spec.transport == Transport::Udp { "udp" } else { "tcp" }.into(),
             client: if spec.client == RtspClient::Gstreamer { "gstreamer" } else { "auto" }.into(),
             any_certificate: spec.any_certificate,
@@ -181,8 +192,10 @@ pub(super) fn lay_over(cells: &mut Cells, said: &Map<String, Value>) -> Result<O
     for (key, value) in said {
         match key.as_str() {
             "id" | "version" => {}
-            "name" | "zone" | "site" | "transport" | "client" => set(cells, key, text(key, value)?),
-            "latitude" | "longitude" | "scene_width_m" | "priority" => set(cells, key, number(key, value)?),
+            "name" | "zone" | "site" | "flip" | "transport" | "client" => set(cells, key, text(key, value)?),
+            "latitude" | "longitude" | "scene_width_m" | "priority" | "turn" => {
+                set(cells, key, number(key, value)?)
+            }
             "pinned" | "still" | "any_certificate" => set(cells, key, flag(key, value)?),
             "tags" => set(cells, key, tags(value)?),
             "masks" => set(cells, key, masks(value)?),

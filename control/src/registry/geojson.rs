@@ -33,6 +33,7 @@ fn feature(camera: &Stored) -> Value {
             "pinned" | "still" | "any_certificate" => json!(text == "true"),
             "scene_width_m" => json!(spec.scene_width_m),
             "priority" => json!(spec.priority),
+            "turn" => json!(spec.turn.degrees()),
             _ => json!(text),
         };
         properties.insert(column, value);
@@ -149,6 +150,8 @@ mod tests {
                 ("latitude", "50.85"),
                 ("longitude", "4.35"),
                 ("pinned", "true"),
+                ("turn", "270"),
+                ("flip", "vertical"),
                 ("priority", "7"),
                 ("main.uri", "rtsp://h/1"),
                 ("main.fps", "30000/1001"),

@@ -158,6 +158,8 @@ fn changed_fields(old: &CameraSpec, new: &CameraSpec) -> Vec<String> {
         pinned,
         priority,
         still,
+        turn,
+        flip,
     } = new;
     let mut fields: Vec<String> = [
         (old.name != *name, "name"),
@@ -170,6 +172,8 @@ fn changed_fields(old: &CameraSpec, new: &CameraSpec) -> Vec<String> {
         (old.priority != *priority, "priority"),
         (old.pinned != *pinned, "pinned"),
         (old.still != *still, "still"),
+        (old.turn != *turn, "turn"),
+        (old.flip != *flip, "flip"),
         (old.transport != *transport, "transport"),
         (old.client != *client, "client"),
         (old.any_certificate != *any_certificate, "any_certificate"),

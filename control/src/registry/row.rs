@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vitrail_engine::config::{CameraSpec, Inventory, Problem as Fault};
-use vitrail_engine::media::{Codec, Ratio};
+use vitrail_engine::media::{Codec, Flip, Ratio};
 use vitrail_engine::source::{RtspClient, Transport};
 
 use crate::{Problem, Result};
 
 /// The columns of a camera, in the order of an export; those of its profiles follow.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 17] = [
     "id",
     "name",
     "zone",
@@ -23,6 +23,8 @@ const COLUMNS: [&str; 15] = [
     "priority",
     "pinned",
     "still",
+    "turn",
+    "flip",
     "transport",
     "client",
     "any_certificate",
@@ -64,6 +66,12 @@ pub(super) fn cells(camera: &CameraSpec) -> Cells {
         [("pinned", camera.pinned), ("still", camera.still), ("any_certificate", camera.any_certificate)]
     {
         put(column, if set { "true".into() } else { String::new() });
+    }
+    if camera.turn.degrees() != 0 {
+        put("turn", camera.turn.degrees().to_string());
+    }
+    if camera.flip != Flip::None {
+        put("flip", camera.flip.word().into());
     }
     if camera.transport == Transport::Udp {
         put("transport", "udp".into());
@@ -323,11 +331,11 @@ pub(super) fn tidy(mut camera: CameraSpec) -> std::result::Result<CameraSpec, (&
 mod tests {
     use super::*;
 
-    const TEXT: &str = "id,name,zone,site,tags,latitude,longitude,scene_width_m,priority,pinned,still,transport,\
+    const TEXT: &str = "id,name,zone,site,tags,latitude,longitude,scene_width_m,priority,pinned,still,turn,flip,transport,\
 client,any_certificate,masks,main.uri,main.size,main.fps,main.codec,main.kbps,sub.uri,sub.size,sub.fps,sub.codec,sub.kbps
-gate-1,\"Gate, \"\"west\"\"\",north,yard,\"tunnel; ring\",50.85,4.35,24.5,7,true,true,udp,gstreamer,true,\
+gate-1,\"Gate, \"\"west\"\"\",north,yard,\"tunnel; ring\",50.85,4.35,24.5,7,true,true,90,horizontal,udp,gstreamer,true,\
 \"0 0 0.2 0.5; 0.8 0 0.2 0.5\",rtsp://10.0.0.1/main,1920x1080,30000/1001,h265,4000,rtsp://10.0.0.1/sub,640x360,25/2,h264,400
-école.2,école.2,,,,,,,,,,,,,,rtsp://10.0.0.2/main,,,,,,,,,
+école.2,école.2,,,,,,,,,,,,,,,,rtsp://10.0.0.2/main,,,,,,,,,
 ";
 
     #[test]

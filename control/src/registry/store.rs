@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
 use vitrail_engine::base::Login;
 use vitrail_engine::config::{CameraSpec, Position, StreamFacts, UriText};
 use vitrail_engine::fit::Region;
-use vitrail_engine::media::{CameraId, Codec, Ratio};
+use vitrail_engine::media::{CameraId, Codec, Flip, QuarterTurn, Ratio};
 use vitrail_engine::source::{RtspClient, Transport};
 
 use super::address::Secret;
@@ -30,7 +30,7 @@ pub(super) struct Stored {
 pub(super) type Secrets = BTreeMap<String, Secret>;
 
 const COLUMNS: &str = "n, id, name, zone, site, latitude, longitude, scene_width_m, tags, masks, priority, pinned, \
-     still, transport, client, any_certificate, onvif, version, changed_at, \
+     still, turn, flip, transport, client, any_certificate, onvif, version, changed_at, \
      EXISTS (SELECT 1 FROM camera_secrets s WHERE s.camera = n)";
 
 /// Cameras by a condition, with its order: `WHERE id = ?1`.
@@ -72,6 +72,7 @@ fn camera(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let id: String = row.get("id")?;
     let transport: String = row.get("transport")?;
     let client: String = row.get("client")?;
+    let flip: String = row.get("flip")?;
     Ok(Stored {
         n: row.get("n")?,
         spec: CameraSpec {
@@ -91,11 +92,17 @@ fn camera(row: &Row<'_>) -> rusqlite::Result<Stored> {
             pinned: row.get("pinned")?,
             priority: row.get("priority")?,
             still: row.get("still")?,
+            turn: QuarterTurn::from_degrees(row.get("turn")?).unwrap_or_default(),
+            flip: match flip.as_str() {
+                "horizontal" => Flip::Horizontal,
+                "vertical" => Flip::Vertical,
+                _ => Flip::None,
+            },
         },
         onvif: row.get("onvif")?,
         version: row.get("version")?,
         changed_at: row.get("changed_at")?,
-        has_secrets: row.get(19)?,
+        has_secrets: row.get(21)?,
     })
 }
 
@@ -194,14 +201,18 @@ pub(super) fn save(
         version,
         now,
         names.search(spec),
+        spec.turn.degrees(),
+        spec.flip.word(),
     ];
     let mut statement = transaction.prepare_cached(
         "INSERT INTO cameras (n, id, name, zone, site, latitude, longitude, scene_width_m, tags, masks, priority, pinned,
-             still, transport, client, any_certificate, onvif, version, changed_at, search)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+             still, transport, client, any_certificate, onvif, version, changed_at, search, turn, flip)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+             ?21, ?22)
          ON CONFLICT (n) DO UPDATE SET name = ?3, zone = ?4, site = ?5, latitude = ?6, longitude = ?7,
              scene_width_m = ?8, tags = ?9, masks = ?10, priority = ?11, pinned = ?12, still = ?13, transport = ?14,
-             client = ?15, any_certificate = ?16, onvif = ?17, version = ?18, changed_at = ?19, search = ?20",
+             client = ?15, any_certificate = ?16, onvif = ?17, version = ?18, changed_at = ?19, search = ?20,
+             turn = ?21, flip = ?22",
     )?;
     statement.execute(values)?;
     let n = n.unwrap_or_else(|| transaction.last_insert_rowid());

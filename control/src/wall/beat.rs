@@ -98,10 +98,13 @@ impl Conductor {
         if self.db.log_state().is_ok() {
             self.desk().log_trouble = None;
         }
-        if self.bus.listeners() > 0
-            && let Ok(state) = self.state()
-        {
-            self.bus.tell("wall", &state);
+        if self.bus.listeners() > 0 {
+            if let Ok(state) = self.state() {
+                self.bus.tell("wall", &state);
+            }
+        } else if let Ok(screens) = self.engine(|wall| wall.screen_reports()) {
+            // Whoever looks next is told what was lost a moment ago.
+            self.lately(&screens);
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod change;
 mod gate;
 pub mod layout;
 pub mod level;
+pub mod now;
 pub mod saved;
 mod settle;
 pub mod state;
@@ -24,7 +25,7 @@ use vitrail_engine::config::{CameraSpec, WallSpec};
 use vitrail_engine::effort::Admission;
 use vitrail_engine::media::{CameraId, Frame, ScreenId};
 use vitrail_engine::output::OutputSpec;
-use vitrail_engine::wall::{Wall, WallReport};
+use vitrail_engine::wall::{StillWish, Wall, WallReport};
 
 use crate::audit::{Actor, Event};
 use crate::db::Database;
@@ -83,6 +84,8 @@ pub struct Conductor {
     tours: Tours,
     cameras_changed: AtomicBool,
     wake: Mailbox<()>,
+    /// What its screens lost in the last seconds.
+    lost: Mutex<now::Lately>,
     ended: AtomicBool,
     audience: OnceLock<Box<dyn Audience>>,
     workers: Mutex<Vec<Worker>>,
@@ -167,6 +170,7 @@ impl Conductor {
             }),
             cameras_changed: AtomicBool::new(false),
             wake: Mailbox::new(1, Overflow::DropNewest),
+            lost: Mutex::default(),
             ended: AtomicBool::new(false),
             audience: OnceLock::new(),
             workers: Mutex::default(),
@@ -514,8 +518,8 @@ impl crate::live::Screens for Conductor {
         self.with_wall(|wall| wall.canvas(&ScreenId::from(screen))).ok().flatten()
     }
 
-    fn still(&self, camera: &str, width: u32) -> Result<Option<Frame>> {
-        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), width))?;
+    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
+        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), wish))?;
         // Without the wall's lock.
         Ok(decode()?)
     }

@@ -1,6 +1,6 @@
 //! What the walls show now, for the page and for programs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +9,7 @@ use vitrail_engine::wall::CameraReport;
 
 use super::layout::Tile;
 use super::level::{level, px_per_m};
+use super::now::{CameraState, Losses, Machine};
 use super::{Alarm, Conductor};
 use crate::Result;
 use crate::rights::Refusal;
@@ -35,6 +36,9 @@ pub struct WallState {
     pub machine: Machine,
     /// Cameras by state.
     pub cameras: Counts,
+    /// How each camera stands that is shown or kept ready, by its id. All views say this; of a camera that is
+    /// not here, nothing is known.
+    pub states: BTreeMap<String, CameraState>,
     /// Alarms that nobody has acknowledged.
     pub alarms: Vec<Alarm>,
     /// Tours.
@@ -56,8 +60,21 @@ pub struct ScreenState {
     pub height: u32,
     /// Pictures a second, measured.
     pub fps: f64,
-    /// Pictures missed since the start.
+    /// Pictures a second that are made now; fewer than were asked for where the machine has no more.
+    pub rate: f64,
+    /// Pictures a second that were asked for.
+    pub asked_fps: f64,
+    /// How far it is below what was asked for, because the machine has no more: `as-asked`, `faster-preset`,
+    /// `half-rate`, `quarter-rate`.
+    pub step: String,
+    /// True where it is below.
+    pub degraded: bool,
+    /// Pictures missed since the start, because the screen came too late for them.
     pub missed: u64,
+    /// Pictures dropped since the start, because the encoder had no time for them.
+    pub dropped: u64,
+    /// What of both was lost in the last ten seconds.
+    pub lately: Losses,
     /// Viewers of its outputs.
     pub viewers: u32,
     /// What is wrong with its encoder.
@@ -108,23 +125,6 @@ pub struct TileState {
     pub level: Option<String>,
 }
 
-/// The machine's budget, in CPU seconds a second.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Machine {
-    /// Cores.
-    pub cores: f64,
-    /// Used by this process.
-    pub used: f64,
-    /// Used by others.
-    pub others: f64,
-    /// What decoding and fitting may use.
-    pub decoding_available: f64,
-    /// What they need.
-    pub decoding_demand: f64,
-    /// What they would need if nothing degraded.
-    pub decoding_deserved: f64,
-}
-
 /// Cameras by state.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Counts {
@@ -155,11 +155,14 @@ impl Conductor {
             .filter_map(|id| Some((id.clone(), desk.cameras.get(id)?.clone())))
             .collect();
         drop(desk);
-        let (layout, screens, machine, reports) = self.engine(|wall| {
+        let (layout, screens, governor, reports, ready) = self.engine(|wall| {
             let report = |id: &String| Some((id.clone(), wall.camera_report(&CameraId::from(id.as_str()))?));
             let reports: HashMap<String, CameraReport> = cameras.keys().filter_map(report).collect();
-            (wall.layout(), wall.screen_reports(), wall.governor_report(), reports)
+            (wall.layout(), wall.screen_reports(), wall.governor_report(), reports, wall.standings_later())
         })?;
+        let states = self.states(&wish, &layout, &reports, ready());
+        let lately = self.lately(&screens);
+        let lost = lately.values().fold(Losses::default(), |sum, lost| sum.plus(*lost));
         let alarms = self.alarms.open()?;
         let spotlights: Vec<&str> = wish.regions.iter().filter_map(|r| r.spotlight.as_deref()).collect();
         let tile_state = |tile: &vitrail_engine::scene::Tile| {
@@ -167,12 +170,8 @@ impl Conductor {
             let camera = wished.and_then(|t| t.camera.clone());
             let spec = camera.as_ref().and_then(|id| cameras.get(id));
             let report = camera.as_ref().and_then(|id| reports.get(id));
+            let now = camera.as_ref().and_then(|id| states.get(id));
             let rect = [tile.rect.x, tile.rect.y, tile.rect.width, tile.rect.height];
-            let state = match (&camera, report) {
-                (None, _) => "empty".to_owned(),
-                (Some(_), Some(report)) => report.state.clone(),
-                (Some(_), None) => "offline".to_owned(),
-            };
             let density = spec.and_then(|s| s.scene_width_m).and_then(|metres| {
                 let crop = wished.and_then(|t| t.crop).map_or(1.0, |crop| f64::from(crop[2]));
                 let source = report.map_or(0.0, |r| f64::from(r.width));
@@ -183,9 +182,10 @@ impl Conductor {
                 rect,
                 name: spec.map(|s| s.name.clone()),
                 zone: spec.and_then(|s| s.zone.clone()),
-                reason: report.and_then(|r| r.reason.clone()),
-                refusal: camera.as_ref().filter(|_| state == "refused").and_then(|id| self.gate.refusal(id)),
-                age_ms: report.and_then(|r| r.age_ms),
+                state: now.map_or_else(|| "empty".to_owned(), |n| n.state.clone()),
+                reason: now.and_then(|n| n.reason.clone()),
+                refusal: now.and_then(|n| n.refusal.clone()),
+                age_ms: now.and_then(|n| n.age_ms),
                 profile: report.map(|r| r.profile.clone()),
                 effort: report.and_then(|r| Some(serde_json::to_value(r.effort).ok()?.as_str()?.to_owned())),
                 degraded: report.is_some_and(|r| r.degraded),
@@ -196,7 +196,6 @@ impl Conductor {
                 level: density.and_then(|d| level(self.settings.edition, d)).map(str::to_owned),
                 px_per_m: density,
                 camera,
-                state,
             }
         };
         let places = &self.settings.wall.scene.screens;
@@ -212,7 +211,13 @@ impl Conductor {
                 width: screen.width,
                 height: screen.height,
                 fps: report.fps,
+                rate: report.rate,
+                asked_fps: report.asked_fps,
+                step: report.step.to_owned(),
+                degraded: report.degraded,
                 missed: report.missed,
+                dropped: report.dropped,
+                lately: lately.get(&report.id).copied().unwrap_or_default(),
                 viewers: report.outputs.iter().filter_map(|o| o.viewers).sum::<u32>()
                     + self.audience.get().map_or(0, |audience| audience.viewers(screen.id.as_str())),
                 trouble: report.encoder_error.clone(),
@@ -238,14 +243,8 @@ impl Conductor {
             log_trouble: trouble,
             version: wish.version,
             cameras: Counts { known, open: self.gate.open(), live: counts(true), dark: counts(false) },
-            machine: Machine {
-                cores: machine.cores,
-                used: machine.own,
-                others: machine.others,
-                decoding_available: machine.available,
-                decoding_demand: machine.demand,
-                decoding_deserved: machine.deserved,
-            },
+            machine: Machine::judge(&governor, lost),
+            states,
             alarms,
             tours: self.tours.states()?,
             screens,

@@ -1,5 +1,6 @@
-//! CPU time: of this thread, of this process, of the machine; and who steps back when it is scarce.
+//! CPU time: of this thread, of named threads, of this process, of the machine; and who steps back when it is scarce.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -37,6 +38,46 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     (fields.len() >= 8).then(|| fields[..3].iter().chain(&fields[5..8]).sum())
 }
 
+/// Tells what threads of this process used by their names: for work that libraries do on threads of their
+/// own, which have the name of the thread that started them (pthread_create(3)).
+#[derive(Debug, Default)]
+pub struct ThreadMeter {
+    seen: HashMap<u32, u64>,
+}
+
+impl ThreadMeter {
+    /// CPU time that threads with such names (of which Linux keeps 15 bytes) used since the call before, in
+    /// steps of 10 ms a thread; `None` where the system does not tell (proc(5)). What a thread used that
+    /// ended meanwhile is lost.
+    pub fn since_last(&mut self, counts: impl Fn(&str) -> bool) -> Option<Duration> {
+        let mut ticks = 0;
+        let mut seen = HashMap::with_capacity(self.seen.len());
+        for entry in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            // It may have ended since.
+            let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+            let Some((name, used)) = thread_ticks(&stat) else { continue };
+            if counts(name) {
+                let before = self.seen.get(&id).copied().filter(|before| *before <= used);
+                ticks += used - before.unwrap_or(0);
+            }
+            seen.insert(id, used);
+        }
+        self.seen = seen;
+        Some(Duration::from_millis(ticks * 10))
+    }
+}
+
+/// The name of a thread, and what it used in ticks of 1/100 s: fields 2, 14 and 15. Names may hold spaces
+/// and brackets.
+fn thread_ticks(stat: &str) -> Option<(&str, u64)> {
+    let (from, to) = (stat.find('(')?, stat.rfind(')')?);
+    let name = stat.get(from + 1..to)?;
+    let mut fields = stat.get(to + 1..)?.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some((name, next()? + next()?))
+}
+
 /// How many cores this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -68,6 +109,35 @@ mod tests {
         assert!(process_time() - process >= Duration::from_millis(20));
         let elsewhere = std::thread::spawn(thread_time).join().expect("does not panic");
         assert!(elsewhere < Duration::from_millis(20), "{elsewhere:?} is this thread's time");
+    }
+
+    #[test]
+    fn threads_are_told_by_their_names_and_so_are_those_that_they_start() {
+        assert_eq!(thread_ticks("7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0"), Some(("a) b", 300)));
+        let busy = |name: &str| {
+            let work = || {
+                let begun = thread_time();
+                while thread_time() - begun < Duration::from_millis(60) {
+                    std::hint::black_box((0..1000).sum::<u64>());
+                }
+            };
+            let both = move || {
+                // Unnamed: it has its maker's name.
+                let inner = std::thread::Builder::new().spawn(work);
+                work();
+                let (done, wait) = std::sync::mpsc::channel::<()>();
+                (inner, done, wait.recv_timeout(Duration::from_millis(300)))
+            };
+            std::thread::Builder::new().name(name.into()).spawn(both)
+        };
+        let mut meter = ThreadMeter::default();
+        let is_mine = |name: &str| name == "t-meter";
+        assert_eq!(meter.since_last(is_mine), Some(Duration::ZERO));
+        let threads = ["t-meter", "t-other"].map(busy);
+        std::thread::sleep(Duration::from_millis(250));
+        let used = meter.since_last(is_mine).unwrap_or_default();
+        assert!((Duration::from_millis(40)..=Duration::from_millis(200)).contains(&used), "{used:?}");
+        drop(threads.map(|thread| thread.map(|t| t.join().is_ok())));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::path::Path;
 
 use super::error::{Error, ErrorKind, Result};
+use super::names;
 
 /// Writes beside the target and renames.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be written").caused_by(e)
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
+    let beside = names::beside(path, "", &format!(".{}.part", std::process::id()));
     std::fs::write(&beside, bytes).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(|e| {
         let _ = std::fs::remove_file(&beside);
@@ -33,6 +33,14 @@ pub fn sync_parent(path: &Path) -> std::io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_system_allows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n".repeat(names::LONGEST));
+        write_whole(&path, b"one").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod login;
 pub mod mailbox;
 pub mod memory_ffi;
+pub mod names;
 pub mod thread;
 
 pub use clock::{Clock, Moment, SharedClock, SimClock, SystemClock};

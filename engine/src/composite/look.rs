@@ -14,6 +14,9 @@ use crate::scene::Tile;
 /// (W3C WCAG 2.2, success criterion 2.3.1).
 const FLASH: Duration = Duration::from_millis(250);
 
+/// Past the oldest age at which a slow camera's picture is live, its status has had so long to say so.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// How a tile is to look at one tick.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Look {
@@ -89,7 +92,9 @@ impl Look {
         Look {
             picture: picture.map(|(version, fitted)| (*version, place(tile, fitted))),
             label: label.to_owned(),
-            age: age.filter(|age| live && shows_text && *age >= style.age_from).map(|age| age.as_secs()),
+            age: age
+                .filter(|age| live && shows_text && (*age >= style.age_from || view.late.is_some()))
+                .map(|age| age.as_secs()),
             degraded: view.degraded.filter(|_| live && shows_text).map(str::to_owned),
             placard,
             alarm: alarm(view.alarm, tick.monotonic),
@@ -112,10 +117,11 @@ fn alarm(on: bool, now: Moment) -> Alarm {
 
 fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> Option<Placard> {
     let since = age.map(|age| age.as_secs());
+    let age_limit = view.late.map_or(style.age_limit, |late| style.age_limit.max(late + SLACK));
     let (title, reason, since, severity) = match &view.status {
         TileStatus::Empty => return None,
         TileStatus::Live if view.picture.is_none() => (Title::WaitingForPicture, None, None, Severity::Calm),
-        TileStatus::Live if age.is_some_and(|age| age >= style.age_limit) => {
+        TileStatus::Live if age.is_some_and(|age| age >= age_limit) => {
             (Title::TooOld, None, since, Severity::Warning)
         }
         TileStatus::Live => return None,
@@ -135,7 +141,7 @@ fn placard(view: &TileView<'_>, age: Option<Duration>, style: &OverlayStyle) -> 
 /// Where a fitted picture goes on the canvas, even edges, inside the tile. A picture made for another
 /// size, right after a change of layout, is stretched in proportion until its successor comes.
 fn place(tile: &Tile, fitted: &FittedFrame) -> PixelRect {
-    let rect = tile.rect;
+    let rect = tile.picture_rect();
     let (width, height) = (fitted.frame.width(), fitted.frame.height());
     if fitted.spec == tile.spec {
         let x = fitted.x.min(rect.width);

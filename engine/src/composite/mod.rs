@@ -20,7 +20,7 @@ use crate::base::Result;
 use crate::media::{Frame, FrameMeta};
 
 pub use cpu::CpuCompositor;
-pub use overlay::{Corner, Language, OverlayStyle, TickView, TileStatus, TileView};
+pub use overlay::{Corner, Language, OverlayStyle, TextPlace, TickView, TileStatus, TileView};
 pub use plan::{Bitmap, CompositePlan, Draw, Yuv};
 pub use planner::ScreenPlanner;
 pub use text::TextRenderer;

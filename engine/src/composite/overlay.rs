@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::Yuv;
+use super::text::line_height;
 use crate::base::Moment;
 use crate::fit::FittedFrame;
+use crate::scene::Layout;
 
 /// The two times of a tick.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,9 @@ pub struct TileView<'a> {
     pub status: TileStatus,
     /// How old the newest picture is; counted from its arrival where this is `None`.
     pub age: Option<Duration>,
+    /// A camera that sends so seldom that its picture, late for others, is its newest: up to this age it is
+    /// live, and says its age whatever the style.
+    pub late: Option<Duration>,
     /// The camera's name; the tile's own label goes before it.
     pub name: &'a str,
     /// An alarm is on: the border flashes.
@@ -39,6 +44,7 @@ impl TileView<'_> {
         picture: None,
         status: TileStatus::Empty,
         age: None,
+        late: None,
         name: "",
         alarm: false,
         degraded: None,
@@ -83,6 +89,28 @@ pub enum Corner {
     BottomRight,
 }
 
+impl Corner {
+    /// At the upper edge.
+    pub(super) fn is_top(self) -> bool {
+        matches!(self, Corner::TopLeft | Corner::TopRight)
+    }
+
+    /// At the left edge.
+    pub(super) fn is_left(self) -> bool {
+        matches!(self, Corner::TopLeft | Corner::BottomLeft)
+    }
+}
+
+/// Where a tile has a text. Cameras write into their own pictures, each maker elsewhere; what they
+/// write must stay readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextPlace {
+    /// Over the picture, in a corner.
+    Over(Corner),
+    /// Under the picture, which gets that much less height.
+    Below,
+}
+
 /// A language of the region, for placards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -107,8 +135,12 @@ pub struct OverlayStyle {
     pub text: Yuv,
     /// Reasons and times on placards.
     pub secondary_text: Yuv,
-    /// Camera names at the lower left of tiles.
+    /// Camera names in tiles.
     pub labels: bool,
+    /// Where they are.
+    pub label_place: TextPlace,
+    /// Where a tile says how old its picture is.
+    pub age_place: TextPlace,
     /// Height of a tile over the em of its label; the em is kept within 11 to 44 pixels.
     pub label_share: u32,
     /// Where the date and time stand on the screen.
@@ -139,6 +171,8 @@ impl Default for OverlayStyle {
             text: Yuv::from_rgb(236, 239, 244),
             secondary_text: Yuv::from_rgb(168, 178, 191),
             labels: true,
+            label_place: TextPlace::Over(Corner::BottomLeft),
+            age_place: TextPlace::Over(Corner::BottomRight),
             label_share: 14,
             clock: None,
             utc_offset: 0,
@@ -150,6 +184,40 @@ impl Default for OverlayStyle {
             language: Language::English,
         }
     }
+}
+
+impl OverlayStyle {
+    /// Em of the texts of a tile of this height.
+    pub(super) fn label_px(&self, height: u32) -> u32 {
+        (height / self.label_share.max(1)).clamp(11, 44)
+    }
+
+    /// Takes the rows for texts under pictures from the tiles of a layout: their pictures are fitted to
+    /// what is left. Tiles too low for it keep their pictures whole, and have the text over them.
+    pub fn make_room(&self, layout: &mut Layout) {
+        let label = self.labels && self.label_place == TextPlace::Below;
+        let age = self.age_from < Duration::MAX && self.age_place == TextPlace::Below;
+        if !label && !age {
+            return;
+        }
+        for tile in layout.screens.iter_mut().flat_map(|screen| &mut screen.tiles) {
+            let spec = &mut tile.spec;
+            let rows = plate_height(self.label_px(spec.height));
+            // A part of a tile that spans screens keeps at least two rows of the picture.
+            if spec.height >= LEAST_PLATES * rows && spec.window.y + 2 <= spec.height - rows {
+                spec.height -= rows;
+                spec.window.height = spec.window.height.min(spec.height - spec.window.y);
+            }
+        }
+    }
+}
+
+/// A tile gives up rows for a text where it is at least so many texts high.
+const LEAST_PLATES: u32 = 5;
+
+/// Rows of the plate of a text.
+pub(super) fn plate_height(px: u32) -> u32 {
+    (line_height(px) + px / 8).next_multiple_of(2)
 }
 
 /// The date and time of a moment since the Unix epoch, `utc_offset` seconds east: `2026-11-24

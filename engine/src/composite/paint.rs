@@ -1,7 +1,7 @@
 //! Draws overlays within the bounds of a tile: plates, labels, placards, borders.
 
 use super::look::Placard;
-use super::overlay::OverlayStyle;
+use super::overlay::{Corner, OverlayStyle, TextPlace, plate_height};
 use super::plan::{Draw, Yuv};
 use super::planner::OuterEdges;
 use super::text::{Face, TextRenderer, TextStyle, line_height};
@@ -10,6 +10,8 @@ use crate::fit::PixelRect;
 /// Adds draws that stay inside `bounds`: a text that does not fit is left out.
 pub(super) struct Painter<'a> {
     pub bounds: PixelRect,
+    /// Rows at the bottom that are for texts, not for the picture.
+    pub below: u32,
     pub style: &'a OverlayStyle,
     pub text: &'a TextRenderer,
     pub draws: &'a mut Vec<Draw>,
@@ -48,45 +50,70 @@ impl Painter<'_> {
 
     /// Em of the tile's label.
     fn label_px(&self) -> u32 {
-        (self.bounds.height / self.style.label_share.max(1)).clamp(11, 44)
+        self.style.label_px(self.bounds.height)
     }
 
-    /// The camera's name on a plate at the lower left.
-    pub(super) fn label(&mut self, text: &str) {
-        self.mark(text, self.style.text, |bounds, width, height| {
-            (bounds.x, bounds.bottom() - height, width, height)
-        });
+    /// The camera's name, why the tile shows less than it could, and the picture's age, each in its
+    /// place: of those at one edge the name lies outermost.
+    pub(super) fn texts(&mut self, label: &str, degraded: Option<&str>, age: Option<&str>) {
+        let warning = super::look::Severity::Warning.color();
+        let label_spot = self.spot(self.style.label_place, Corner::BottomLeft);
+        let age_spot = self.spot(self.style.age_place, Corner::BottomRight);
+        let age_spot = age_spot.in_row(u32::from(age_spot.shares_edge(label_spot)));
+        let both_below = matches!((label_spot, age_spot), (Spot::Below { .. }, Spot::Below { .. }));
+        let taken = age.filter(|_| both_below).map_or(0, |age| self.width_of(age));
+        self.mark(label, self.style.text, label_spot, taken);
+        if let Some(degraded) = degraded {
+            let spot = Spot::Over { corner: Corner::TopLeft, row: 0 };
+            let before = [spot.shares_edge(label_spot), age.is_some() && spot.shares_edge(age_spot)];
+            self.mark(degraded, warning, spot.in_row(before.map(u32::from).iter().sum()), 0);
+        }
+        if let Some(age) = age {
+            self.mark(age, warning, age_spot, 0);
+        }
     }
 
-    /// A mark on a plate at the upper left.
-    pub(super) fn mark_top_left(&mut self, text: &str) {
-        let color = super::look::Severity::Warning.color();
-        self.mark(text, color, |bounds, width, height| (bounds.x, bounds.y, width, height));
+    /// Where a place of the style is in this tile; `otherwise` in one without rows under its picture.
+    fn spot(&self, place: TextPlace, otherwise: Corner) -> Spot {
+        match place {
+            TextPlace::Over(corner) => Spot::Over { corner, row: 0 },
+            TextPlace::Below if self.below > 0 => Spot::Below { left: otherwise.is_left() },
+            TextPlace::Below => Spot::Over { corner: otherwise, row: 0 },
+        }
     }
 
-    /// A mark on a plate at the lower right, above the label.
-    pub(super) fn mark_bottom_right(&mut self, text: &str) {
-        let color = super::look::Severity::Warning.color();
-        self.mark(text, color, |bounds, width, height| {
-            (bounds.right() - width, bounds.bottom() - 2 * height, width, height)
-        });
+    /// How wide a text is with what is around it.
+    fn width_of(&self, text: &str) -> u32 {
+        let (px, max_width) = (self.label_px(), self.bounds.width);
+        let style = TextStyle { face: Face::Semibold, px, max_width, max_lines: 1, centered: false };
+        self.text.render(text, style).width + px * 2 / 3
     }
 
-    /// A text on its plate, where `place` (bounds, width, height) puts it; left out in tiles too low
-    /// for two of them.
-    fn mark(&mut self, text: &str, color: Yuv, place: impl Fn(PixelRect, u32, u32) -> (u32, u32, u32, u32)) {
+    /// A text on its plate, at most as wide as the tile less `taken`; left out in tiles too low for two
+    /// of them. Under the picture it needs no plate.
+    fn mark(&mut self, text: &str, color: Yuv, spot: Spot, taken: u32) {
         let px = self.label_px();
-        let height = (line_height(px) + px / 8).next_multiple_of(2);
+        let height = plate_height(px);
         let padding = px * 2 / 3;
-        if text.trim().is_empty() || self.bounds.height < 2 * height || self.bounds.width < 4 * px {
+        let bounds = self.bounds;
+        if text.trim().is_empty() || bounds.height < 2 * height || bounds.width < 4 * px + taken {
             return;
         }
-        let max_width = self.bounds.width - padding;
+        let max_width = bounds.width - padding - taken;
         let style = TextStyle { face: Face::Semibold, px, max_width, max_lines: 1, centered: false };
         let width = self.text.render(text, style).width + padding;
-        let (x, y, width, height) = place(self.bounds, width, height);
+        let x = if spot.is_left() { bounds.x } else { bounds.right() - width };
+        let (y, height) = match spot {
+            Spot::Below { .. } => (bounds.bottom() - self.below, self.below),
+            Spot::Over { corner, row } if corner.is_top() => (bounds.y + row * height, height),
+            Spot::Over { row, .. } => {
+                (bounds.bottom().saturating_sub(self.below + (row + 1) * height), height)
+            }
+        };
         let rect = PixelRect::new(x, y, width, height);
-        self.plate(rect);
+        if matches!(spot, Spot::Over { .. }) {
+            self.plate(rect);
+        }
         self.centered(text, style, color, rect);
     }
 
@@ -102,6 +129,8 @@ impl Painter<'_> {
         let lines = self.placard_lines(placard, color);
         let label_height = line_height(self.label_px()) * 3 / 2;
         let room = if height > 4 * label_height { height - label_height } else { height };
+        let label_above = matches!(self.style.label_place, TextPlace::Over(corner) if corner.is_top());
+        let above = if label_above { height - room } else { 0 };
         // The title goes in whole, the rest as far as there is room.
         let mut block = 0;
         let shown = lines.iter().take_while(|line| {
@@ -112,7 +141,7 @@ impl Painter<'_> {
         let lines = &lines[..shown];
         let block: u32 = lines.iter().map(|line| line.height).sum();
         let widest = lines.iter().map(|line| line.width).max().unwrap_or(0);
-        let mut top = y + (room - block) / 2;
+        let mut top = y + above + (room - block) / 2;
         if over_picture && widest > 0 {
             let padding = height / 24;
             let plate = PixelRect::new(
@@ -175,6 +204,41 @@ impl Painter<'_> {
         }
         if outer.right {
             self.fill(PixelRect::new(b.right() - width, b.y + top, width, middle), color, 255);
+        }
+    }
+}
+
+/// Where in a tile a text goes.
+#[derive(Clone, Copy, Debug)]
+enum Spot {
+    /// Over the picture, so many texts from the edge.
+    Over { corner: Corner, row: u32 },
+    /// In the rows under it.
+    Below { left: bool },
+}
+
+impl Spot {
+    fn is_left(self) -> bool {
+        match self {
+            Spot::Over { corner, .. } => corner.is_left(),
+            Spot::Below { left } => left,
+        }
+    }
+
+    /// Both lie at the same edge of the picture.
+    fn shares_edge(self, other: Spot) -> bool {
+        match (self, other) {
+            (Spot::Over { corner, .. }, Spot::Over { corner: other, .. }) => {
+                corner.is_top() == other.is_top()
+            }
+            _ => false,
+        }
+    }
+
+    fn in_row(self, row: u32) -> Spot {
+        match self {
+            Spot::Over { corner, .. } => Spot::Over { corner, row },
+            below => below,
         }
     }
 }

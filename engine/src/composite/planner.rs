@@ -122,12 +122,13 @@ impl ScreenPlanner {
             if let Some(look) = look
                 && damage.touches(&tile.rect)
             {
-                let mut painter = Painter { bounds: tile.rect, style, text: &self.text, draws };
+                let below = tile.rect.height - tile.picture_rect().height;
+                let mut painter = Painter { bounds: tile.rect, below, style, text: &self.text, draws };
                 draw_tile(&mut painter, tile, look, view(index));
             }
         }
         if let Some(clock) = self.clock.as_ref().filter(|clock| damage.touches(&clock.rect)) {
-            let mut painter = Painter { bounds: clock.rect, style, text: &self.text, draws };
+            let mut painter = Painter { bounds: clock.rect, below: 0, style, text: &self.text, draws };
             painter.plate(clock.rect);
             painter.centered(&clock.text, self.clock_style(), style.text, clock.rect);
         }
@@ -190,13 +191,8 @@ fn draw_tile(painter: &mut Painter<'_>, tile: &Tile, look: &Look, view: &TileVie
     if let Some(placard) = &look.placard {
         painter.placard(placard, tile.primary, look.picture.is_some());
     }
-    painter.label(&look.label);
-    if let Some(degraded) = &look.degraded {
-        painter.mark_top_left(degraded);
-    }
-    if let Some(age) = look.age {
-        painter.mark_bottom_right(&age_text(age));
-    }
+    let age = look.age.map(age_text);
+    painter.texts(&look.label, look.degraded.as_deref(), age.as_deref());
     match look.alarm {
         Alarm::Off => painter.border(outer, painter.style.border, painter.style.border_color),
         Alarm::Bright => painter.border(outer, painter.alarm_width(), Painter::ALARM_BRIGHT),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::cpu::CpuCompositor;
-use super::overlay::{Corner, OverlayStyle, TickView, TileStatus, TileView};
+use super::overlay::{Corner, OverlayStyle, TextPlace, TickView, TileStatus, TileView};
 use super::*;
 use crate::base::Moment;
 use crate::fit::{FitMode, FitSpec, FittedFrame, PixelRect};
 use crate::media::FrameMeta;
-use crate::scene::{ScreenLayout, Tile};
+use crate::scene::{Layout, ScreenLayout, Tile};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,6 +48,7 @@ fn live(tile: &Tile, version: u64) -> TileView<'static> {
         picture: Some((version, fitted(tile, 60 + (version * 37 % 150) as u8))),
         status: TileStatus::Live,
         age: Some(Duration::ZERO),
+        late: None,
         name: "Gare du Midi",
         alarm: false,
         degraded: None,
@@ -121,6 +122,7 @@ fn what_is_not_live_never_looks_live() {
         let view = TileView {
             status: status.clone(),
             age: Some(Duration::from_secs(age)),
+            late: None,
             ..live(&layout.tiles[0], 1)
         };
         let plan = planner.plan(&tick(SECOND), &[view]);
@@ -150,6 +152,24 @@ fn an_age_without_a_word_from_the_caller_counts_from_arrival() {
     assert_eq!(pictures(&planner.plan(&tick(29 * SECOND), std::slice::from_ref(&view))), 1);
     let old = planner.plan(&tick(31 * SECOND), &[view]);
     assert_eq!((pictures(&old), old.damage.as_slice()), (0, &[layout.tiles[0].rect][..]));
+}
+
+#[test]
+fn a_slow_cameras_picture_stays_and_says_its_age_whatever_the_style() {
+    let layout = quad();
+    let style = OverlayStyle { age_from: Duration::MAX, ..OverlayStyle::default() };
+    let plan = |age: u64, late: Option<u64>| {
+        let (mut planner, _) = planner(&layout, style.clone());
+        let late = late.map(Duration::from_secs);
+        let view = TileView { age: Some(Duration::from_secs(age)), late, ..live(&layout.tiles[0], 1) };
+        planner.plan(&tick(SECOND), &[view])
+    };
+    let texts = |plan: &CompositePlan| plan.draws.iter().filter(|d| matches!(d, Draw::Stamp { .. })).count();
+    let (usual, slow) = (plan(3, None), plan(40, Some(50)));
+    assert_eq!((pictures(&usual), pictures(&slow)), (1, 1));
+    assert!(texts(&slow) > texts(&usual), "{} and {}: its age", texts(&slow), texts(&usual));
+    assert_eq!(pictures(&plan(40, None)), 0, "one that is not slow");
+    assert_eq!(pictures(&plan(51, Some(50))), 0, "its own limit is over");
 }
 
 #[test]
@@ -258,6 +278,7 @@ fn view(tile: &Tile, status: TileStatus, version: u64, age: u64, flags: Flags) -
     TileView {
         status,
         age: Some(Duration::from_millis(age)),
+        late: None,
         alarm: flags.0,
         degraded: flags.1.then_some("key frames only"),
         picture: flags.2.then(|| live(tile, version).picture).flatten(),
@@ -382,6 +403,7 @@ fn a_wall_of_every_state_can_be_looked_at() {
                 picture: Some((1, FittedFrame { frame, x: 0, y: 0, spec: tile.spec })),
                 status,
                 age: Some(Duration::from_secs(age)),
+                late: None,
                 name,
                 alarm: i == 1,
                 degraded: (i == 12).then_some("key frames only"),
@@ -417,4 +439,102 @@ fn street_pictures(width: u32, height: u32) -> Vec<Frame> {
         Frame::filled(width, height, [110, 120, 130], FrameMeta::default()).expect("a size")
     };
     clips.iter().map(|clip| frame(clip).unwrap_or_else(grey)).collect()
+}
+
+/// The luma of a wall of one live tile in this style, and where its picture may be.
+fn drawn(style: &OverlayStyle, name: &'static str, age: Duration) -> (Vec<u8>, PixelRect, Vec<PixelRect>) {
+    let mut layout =
+        Layout { screens: vec![screen(320, 180, vec![tile("t", PixelRect::new(0, 0, 320, 180))])] };
+    style.make_room(&mut layout);
+    let screen = &layout.screens[0];
+    let (mut planner, _) = planner(screen, style.clone());
+    let view = TileView { name, age: Some(age), degraded: Some("key frames"), ..live(&screen.tiles[0], 1) };
+    let plan = planner.plan(&tick(SECOND), &[view]);
+    let stamp = |draw: &Draw| match draw {
+        Draw::Stamp { x, y, bitmap, .. } => {
+            Some(PixelRect::new(*x as u32, *y as u32, bitmap.width, bitmap.height))
+        }
+        _ => None,
+    };
+    let stamps = plan.draws.iter().filter_map(stamp).collect();
+    let mut canvas = CpuCompositor::new(320, 180).expect("a canvas");
+    canvas.compose(&plan).expect("drawn");
+    let luma =
+        canvas.picture(FrameMeta::default()).expect("a picture").to_packed_i420()[..320 * 180].to_vec();
+    (luma, screen.tiles[0].picture_rect(), stamps)
+}
+
+const CORNERS: [Corner; 4] = [Corner::TopLeft, Corner::TopRight, Corner::BottomLeft, Corner::BottomRight];
+
+#[test]
+fn texts_below_cover_nothing_of_the_picture_and_both_are_there() {
+    let below = OverlayStyle {
+        label_place: TextPlace::Below,
+        age_place: TextPlace::Below,
+        age_from: SECOND,
+        ..OverlayStyle::default()
+    };
+    for name in ["Gare du Midi", "A name that is much longer than any tile of this wall could ever be wide"] {
+        let (luma, picture, stamps) = drawn(&below, name, 7 * SECOND);
+        assert!(picture.height < 180 && picture.height >= 150 && picture.width == 320, "{picture:?}");
+        // Label, degraded, age; the degraded mark alone lies on the picture.
+        let [label, degraded, age] = stamps[..] else { panic!("{stamps:?}") };
+        assert!(label.y >= picture.bottom() && age.y >= picture.bottom() && degraded.y < 20, "{stamps:?}");
+        assert!(label.right() <= age.x && age.right() <= 320, "{stamps:?}");
+        let ink = luma[picture.bottom() as usize * 320..].iter().filter(|v| **v > 150).count();
+        assert!(ink > 100, "{ink}");
+    }
+    // A tile that is too low keeps its picture whole.
+    let mut low = Layout { screens: vec![screen(64, 36, vec![tile("t", PixelRect::new(0, 0, 64, 36))])] };
+    below.make_room(&mut low);
+    assert_eq!(low.screens[0].tiles[0].spec, FitSpec::whole(64, 36, FitMode::Contain));
+}
+
+#[test]
+fn texts_stand_in_their_corners_and_never_over_each_other() {
+    let middle = |r: &PixelRect| (r.x + r.width / 2 < 160, r.y + r.height / 2 < 90);
+    for (label_at, age_at) in CORNERS.iter().flat_map(|a| CORNERS.map(|b| (*a, b))) {
+        let style = OverlayStyle {
+            label_place: TextPlace::Over(label_at),
+            age_place: TextPlace::Over(age_at),
+            ..OverlayStyle::default()
+        };
+        let (_, picture, stamps) = drawn(&style, "Midi", 7 * SECOND);
+        assert_eq!(picture.height, 180);
+        let [label, degraded, age] = stamps[..] else { panic!("{stamps:?}") };
+        assert_eq!(middle(&label), (label_at.is_left(), label_at.is_top()), "{label_at:?}");
+        assert_eq!(middle(&age), (age_at.is_left(), age_at.is_top()), "{age_at:?}");
+        assert_eq!(middle(&degraded), (true, true));
+        for (a, b) in [(label, degraded), (label, age), (age, degraded)] {
+            assert!(a.intersect(&b).is_empty(), "{label_at:?} {age_at:?}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tile_that_spans_screens_gives_up_rows_at_its_lower_edge_alone() {
+    let part = |y, height| Tile {
+        rect: PixelRect::new(0, 0, 320, height),
+        spec: FitSpec {
+            window: PixelRect::new(0, y, 320, height),
+            ..FitSpec::whole(320, 360, FitMode::Contain)
+        },
+        ..tile("t", PixelRect::new(0, 0, 320, height))
+    };
+    for (upper, lower) in [(180, 180), (350, 10)] {
+        let parts = [part(0, upper), part(upper, lower)];
+        let mut layout =
+            Layout { screens: parts.into_iter().map(|part| screen(320, 360, vec![part])).collect() };
+        let style = OverlayStyle { label_place: TextPlace::Below, ..OverlayStyle::default() };
+        style.make_room(&mut layout);
+        let tiles: Vec<&Tile> = layout.screens.iter().map(|s| &s.tiles[0]).collect();
+        for tile in &tiles {
+            let spec = &tile.spec;
+            assert!(spec.window.height > 0 && spec.window.bottom() <= spec.height, "{spec:?}");
+        }
+        if lower == 180 {
+            assert_eq!(tiles[0].picture_rect(), tiles[0].rect);
+            assert!(tiles[1].picture_rect().height < 180 && tiles[0].spec.height == tiles[1].spec.height);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::read::{At, join};
 use super::report::{Report, did_you_mean, quoted};
 use super::wall::{CameraSpec, Position, StreamFacts, UriText};
 use super::wire::{CameraTable, ProfileTable};
-use crate::media::{CameraId, Ratio};
+use crate::media::{CameraId, Flip, QuarterTurn, Ratio};
 use crate::source::{AddressFault, CameraUri};
 
 /// Schemes of cameras, those that are told first.
@@ -52,6 +52,8 @@ pub(super) fn check_camera(
         pinned: value_or(&table.pinned, false),
         priority: check_priority(table, report),
         still: value_or(&table.still, false),
+        turn: value_or(&table.turn, QuarterTurn::default()),
+        flip: value_or(&table.flip, Flip::None),
     }
 }
 

@@ -20,7 +20,7 @@ use super::wire::{
     CameraTable, ControlTable, EffortTable, EncoderTable, LimitsTable, OverlayTable, ScreenTable, WallFile,
     WallTable,
 };
-use crate::composite::Yuv;
+use crate::composite::{Corner, TextPlace, Yuv};
 use crate::effort::EffortSettings;
 use crate::encode::Rate;
 use crate::media::{CameraId, Codec, Ratio, WallId};
@@ -52,7 +52,7 @@ impl WallSpec {
         let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
         let text =
             String::from_utf8(bytes).map_err(|_| refuse("is no wall file: it is not UTF-8 text".into()))?;
-        let spec = WallSpec::from_toml(&text, &name)?;
+        let spec = WallSpec::from_text(&text, &name, path.parent().unwrap_or(Path::new("")))?;
         Ok(WallSpec { file: Some(path.to_owned()), ..spec })
     }
 
@@ -62,6 +62,10 @@ impl WallSpec {
     /// # Errors
     /// Everything that is wrong with it. A text that is not TOML gives the errors of the syntax only.
     pub fn from_toml(text: &str, file_name: &str) -> Result<WallSpec, ConfigErrors> {
+        WallSpec::from_text(text, file_name, Path::new(file_name).parent().unwrap_or(Path::new("")))
+    }
+
+    fn from_text(text: &str, file_name: &str, folder: &Path) -> Result<WallSpec, ConfigErrors> {
         let mut report = Report::of_file(file_name, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -72,9 +76,7 @@ impl WallSpec {
             return Err(report.into_errors());
         }
         let file = WallFile::read(table.get_ref(), &mut report);
-        let path = Path::new(file_name);
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let stem = Path::new(file_name).file_stem().map(|s| s.to_string_lossy().into_owned());
         check(&file, &stem.unwrap_or_else(|| "wall".into()), folder, report)
     }
 
@@ -414,6 +416,8 @@ fn check_overlay(table: &OverlayTable, report: &mut Report<'_>) -> OverlaySpec {
     }
     OverlaySpec {
         labels: value_or(&table.labels, true),
+        label_place: value_or(&table.label_place, TextPlace::Over(Corner::BottomLeft)),
+        age_place: value_or(&table.age_place, TextPlace::Over(Corner::BottomRight)),
         clock: value_or(&table.clock, ClockCorner(None)).0,
         border: value_or(&table.border, 2),
         border_color: value_or(&table.border_color, Yuv::from_rgb(0x20, 0x20, 0x20)),

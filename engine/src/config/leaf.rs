@@ -12,7 +12,7 @@ use super::read::{At, Key, Leaf, WireTable, wrong_type};
 use super::report::{Report, did_you_mean, quoted};
 use super::wire::ProfileTable;
 use crate::composite::{Backend, Yuv};
-use crate::composite::{Corner, Language};
+use crate::composite::{Corner, Language, TextPlace};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};
 use crate::media::{Codec, Ratio};
@@ -558,6 +558,9 @@ words! {
         "top-right" => ClockCorner(Some(Corner::TopRight)),
         "bottom-left" => ClockCorner(Some(Corner::BottomLeft)),
         "bottom-right" => ClockCorner(Some(Corner::BottomRight));
+    TextPlace: "top-left" => TextPlace::Over(Corner::TopLeft), "top-right" => TextPlace::Over(Corner::TopRight),
+        "bottom-left" => TextPlace::Over(Corner::BottomLeft),
+        "bottom-right" => TextPlace::Over(Corner::BottomRight), "below" => TextPlace::Below;
     Preset: "1" => Preset::One, "2x2" => Preset::TwoByTwo, "3x3" => Preset::ThreeByThree,
         "4x4" => Preset::FourByFour, "1+5" => Preset::OnePlusFive, "1+7" => Preset::OnePlusSeven,
         "2+8" => Preset::TwoPlusEight, "1+12" => Preset::OnePlusTwelve;

@@ -14,6 +14,7 @@ mod read;
 mod report;
 mod scene;
 mod tiles;
+mod turned;
 mod wall;
 mod watch;
 mod wire;

@@ -196,12 +196,13 @@ fn without_login(output: &str) -> String {
 
 /// Scheme or ending; the rest is for the output's own parser.
 fn check_output(output: &At<String>, key: &str, report: &mut Report<'_>) {
-    const SCHEMES: [&str; 3] = ["rtsp", "rtp", "srt"];
+    const SCHEMES: [&str; 6] = ["rtsp", "rtp", "udp", "srt", "rtmp", "rtmps"];
     let text = output.value.strip_prefix("file://").unwrap_or(&output.value);
     if let Some((scheme, rest)) = text.split_once("://") {
         if !SCHEMES.contains(&scheme) {
-            let remedy = did_you_mean(scheme, SCHEMES)
-                .unwrap_or_else(|| "a screen goes to rtsp://, rtp:// or srt://, a file, or display:".into());
+            let remedy = did_you_mean(scheme, SCHEMES).unwrap_or_else(|| {
+                "a screen goes to rtsp://, rtp://, udp://, srt:// or rtmp://, a file, or display:".into()
+            });
             report.add_with(
                 &output.span,
                 key,
@@ -220,7 +221,7 @@ fn check_output(output: &At<String>, key: &str, report: &mut Report<'_>) {
             &output.span,
             key,
             format!("{} is neither an address nor a file that a screen can be written to", quoted(text)),
-            "write rtsp://HOST:PORT/PATH, rtp://HOST:PORT, srt://HOST:PORT, a file .mkv, .mp4 or .m3u8, or display:",
+            "write rtsp://HOST:PORT/PATH, rtp://HOST:PORT, udp://HOST:PORT, srt://HOST:PORT, rtmp://HOST/APP/KEY, a file .mkv, .mp4 or .m3u8, or display:",
         );
     }
 }

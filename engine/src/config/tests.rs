@@ -195,6 +195,8 @@ kbps = 4000
 gop = "1.5s"
 [overlay]
 labels = false
+label_place = "below"
+age_place = "top-left"
 clock = "top-right"
 border = 4
 border_color = "#ff0000"
@@ -250,6 +252,11 @@ silence = "0.5s"
         (crate::media::Codec::H265, crate::encode::EncoderChoice::Va)
     );
     let overlay = &wall.overlay;
+    use crate::composite::{Corner, TextPlace};
+    assert_eq!(
+        (overlay.label_place, overlay.age_place),
+        (TextPlace::Below, TextPlace::Over(Corner::TopLeft))
+    );
     assert_eq!(
         (overlay.labels, overlay.clock, overlay.border),
         (false, Some(crate::composite::Corner::TopRight), 4)
@@ -309,7 +316,7 @@ fn a_wall_without_a_file_is_refused_in_terms_of_options() {
     assert_eq!(said(2, 2, &[], &[]), "no camera to show; name at least one address, as rtsp://HOST/PATH");
     assert_eq!(
         said(0, 2, &["rtsp://h/1"], &["wall.avi"]),
-        "--out (number 1): \"wall.avi\" is neither an address nor a file that a screen can be written to; write rtsp://HOST:PORT/PATH, rtp://HOST:PORT, srt://HOST:PORT, a file .mkv, .mp4 or .m3u8, or display:\n--grid: 0x2 is impossible: 1 to 64 columns and rows"
+        "--out (number 1): \"wall.avi\" is neither an address nor a file that a screen can be written to; write rtsp://HOST:PORT/PATH, rtp://HOST:PORT, udp://HOST:PORT, srt://HOST:PORT, rtmp://HOST/APP/KEY, a file .mkv, .mp4 or .m3u8, or display:\n--grid: 0x2 is impossible: 1 to 64 columns and rows"
     );
     assert_eq!(
         said(1, 1, &["h/1"], &[]),
@@ -361,6 +368,9 @@ fn every_kind_of_camera_and_output_is_let_through() {
         "rtsp://0.0.0.0:8600/wall",
         "rtp://239.1.2.3:5004",
         "srt://:7001?mode=listener",
+        "udp://239.1.2.3:5006?ttl=4&interface=eth0",
+        "rtmp://live.example/app/key",
+        "rtmps://live.example/app/key",
         "w.mkv",
         "W.MP4",
         "file:///w.mkv",

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::inventory::{Inventory, Query};
 use super::report::{ConfigErrors, Place, Problem};
 use crate::base::Error;
-use crate::composite::{Backend, Corner, Language, Yuv};
+use crate::composite::{Backend, Corner, Language, TextPlace, Yuv};
 use crate::effort::EffortSettings;
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
 use crate::fit::Region;
-use crate::media::{CameraId, Codec, Ratio, ScreenId, WallId};
+use crate::media::{CameraId, Codec, Flip, Orientation, QuarterTurn, Ratio, ScreenId, WallId};
 use crate::scene::Scene;
 use crate::source::{Patience, RtspClient, Transport};
 
@@ -112,6 +112,7 @@ impl WallSpec {
             height,
             frame_rate: self.frame_rate,
             preset: self.encoder.preset.clone(),
+            instead: None,
             rate: self.encoder.rate,
             gop: (gop as u32).max(1),
         }
@@ -172,7 +173,7 @@ pub struct CameraSpec {
     pub position: Option<Position>,
     /// Metres of the scene that the width of its picture covers, 0.1 to 10,000.
     pub scene_width_m: Option<f64>,
-    /// Parts of the picture that are never shown.
+    /// Parts of the picture that are never shown, of the picture as the camera sends it.
     pub masks: Vec<Region>,
     /// Degrades last, in every tile.
     pub pinned: bool,
@@ -180,6 +181,10 @@ pub struct CameraSpec {
     pub priority: u8,
     /// Its picture may stay the same for long: no freeze check.
     pub still: bool,
+    /// How its picture is turned, after what the stream asks for.
+    pub turn: QuarterTurn,
+    /// What of it changes places then.
+    pub flip: Flip,
 }
 
 /// A place on Earth (WGS 84), in degrees.
@@ -227,6 +232,11 @@ impl CameraSpec {
         static NONE: UriText = UriText(String::new());
         // The check lets no camera through without it.
         self.profiles.get("main").unwrap_or(&NONE)
+    }
+
+    /// How its pictures are set upright, after what they ask for themselves.
+    pub fn orientation(&self) -> Orientation {
+        Orientation::asked(self.turn, self.flip)
     }
 }
 
@@ -324,6 +334,10 @@ impl fmt::Debug for OutputText {
 pub struct OverlaySpec {
     /// Names of cameras.
     pub labels: bool,
+    /// Where they are.
+    pub label_place: TextPlace,
+    /// Where a tile says how old its picture is.
+    pub age_place: TextPlace,
     /// Where the clock is, if anywhere.
     pub clock: Option<Corner>,
     /// Width of the border of a tile in pixels; 0 for none.

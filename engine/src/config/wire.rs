@@ -12,10 +12,10 @@ use super::leaf::{
 use super::read::{self, At, Leaf, WireTable, leaf, section, sections, unknown_key};
 use super::report::Report;
 use crate::composite::Language;
-use crate::composite::{Backend, Yuv};
+use crate::composite::{Backend, TextPlace, Yuv};
 use crate::encode::EncoderChoice;
 use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{Codec, Ratio};
+use crate::media::{Codec, Flip, QuarterTurn, Ratio};
 use crate::scene::Preset;
 use crate::source::{RtspClient, Transport};
 use std::time::Duration;
@@ -213,7 +213,11 @@ wire! {
         pinned: bool = "false";
         /// Its picture rightly stays the same for long: it is never called frozen.
         still: bool = "false";
-        /// Parts of the picture that are blacked out before it leaves the wall.
+        /// Turns its picture clockwise, after what the stream asks for itself: for a camera that hangs on its side or upside down.
+        turn: QuarterTurn = "0";
+        /// Then changes left and right (`horizontal`) or above and below (`vertical`) of what is seen.
+        flip: Flip = "\"none\"";
+        /// Parts of the picture that are blacked out before it leaves the wall. They lie on the picture as the camera sends it: `turn` and `flip` move no mask off what it hides.
         masks: Vec<At<Region>> = "[]";
     }
 
@@ -238,8 +242,8 @@ wire! {
         cameras: CameraChoice = "the cameras that no screen before shows";
         /// What to do with a picture of another shape than its tile: bars, cut edges, or distortion.
         fit: FitMode = "\"contain\"";
-        /// Where it goes: `rtsp://HOST:PORT/PATH` serves it, `rtp://HOST:PORT` and `srt://…` send it,
-        /// `.mkv`, `.mp4` and `.m3u8` name a file, `display:` and `display:full` show it here.
+        /// Where it goes: `rtsp://HOST:PORT/PATH` serves it, `rtp://HOST:PORT`, `udp://HOST:PORT`, `srt://…`
+        /// and `rtmp://HOST/APP/KEY` send it ([all forms](outputs.md)), `.mkv`, `.mp4` and `.m3u8` name a file, `display:` and `display:full` show it here.
         outputs: Vec<At<String>> = "[]";
     }
 
@@ -305,6 +309,9 @@ wire! {
     OverlayTable "[overlay]" {
         /// Shows the names of cameras.
         labels: bool = "true";
+        /// Where they are: in a corner of the picture, or `below` it, where they cover nothing of what a
+        /// camera writes into its own picture; the picture then gets that much less height.
+        label_place: TextPlace = "\"bottom-left\"";
         /// Where the clock is.
         clock: ClockCorner = "\"none\"";
         /// Width of the border of a tile in pixels, at most 64; 0 for none.
@@ -315,6 +322,8 @@ wire! {
         background: Yuv = "\"#000000\"";
         /// From this age on, a tile says how old its picture is.
         age_after: OrNever = "\"1s\"";
+        /// Where it says so. At the edge that has the names, it stands beyond them.
+        age_place: TextPlace = "\"bottom-right\"";
         /// Language of placards.
         language: Language = "\"en\"";
     }
@@ -332,7 +341,8 @@ wire! {
 
     /// When to lose patience.
     LimitsTable "[limits]" {
-        /// A picture older than this gives way to a placard, 100ms to 60s.
+        /// A picture older than this gives way to a placard, 100ms to 60s; of a camera that sends more seldom,
+        /// one older than two and a half of its own intervals.
         placard_after: Duration = "\"2s\"";
         /// A picture that did not change for so long is called frozen, from 1s on.
         frozen_after: OrNever = "\"10s\"";
@@ -340,7 +350,8 @@ wire! {
         queue: Duration = "\"400ms\"";
         /// How long a camera may take from the call to its first picture, 1s to 120s.
         connect: Duration = "\"10s\"";
-        /// How long a connected camera may be silent before it is called again, 500ms to 120s.
+        /// How long a connected camera may be silent before it is called again, 500ms to 120s; one that sends
+        /// more seldom, four of its own intervals.
         silence: Duration = "\"5s\"";
     }
 

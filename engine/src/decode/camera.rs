@@ -158,8 +158,8 @@ impl Work {
             progress.update(|p| p.held_back += 1);
             return;
         }
-        let aspect = self.parameters.as_ref().map_or(crate::media::Ratio::ONE, |p| p.pixel_aspect);
-        let Some(frame) = picture.into_frame(self.sequence, aspect) else { return };
+        let Some(parameters) = &self.parameters else { return };
+        let Some(frame) = picture.into_frame(self.sequence, parameters) else { return };
         self.sequence += 1;
         self.failed = None;
         let now = setting.clock.now();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::{Moment, Result};
-use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Frame, FrameMeta, Plane, Pts, Ratio};
+use crate::media::{
+    AccessUnit, Chroma, Codec, Colorimetry, Frame, FrameMeta, Orientation, Plane, Pts, Ratio, VideoParameters,
+};
 
 /// How pictures come out of a decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,20 +69,26 @@ pub struct Picture {
     pub pixel_aspect: Option<Ratio>,
     /// How samples map to colours.
     pub color: Colorimetry,
+    /// How it is to be turned to stand upright, where the picture itself says so (an SEI message, Exif).
+    pub orientation: Orientation,
     /// The decoder had to invent parts of it.
     pub damaged: bool,
 }
 
 impl Picture {
-    /// The picture as frame number `sequence` of its source.
-    pub fn into_frame(self, sequence: u64, pixel_aspect: Ratio) -> Option<Frame> {
+    /// The picture as frame number `sequence` of its source, of which `parameters` are known beside it. What
+    /// they say of its orientation goes before what the picture says, as in players: it is what somebody who
+    /// knew the picture wrote around it.
+    pub fn into_frame(self, sequence: u64, parameters: &VideoParameters) -> Option<Frame> {
+        let outside = parameters.orientation;
         let meta = FrameMeta {
             pts: self.origin.pts,
             arrival: self.origin.arrival,
             captured: self.origin.captured,
             sequence,
-            pixel_aspect: self.pixel_aspect.unwrap_or(pixel_aspect),
+            pixel_aspect: self.pixel_aspect.unwrap_or(parameters.pixel_aspect),
             color: self.color,
+            orientation: if outside.is_upright() { self.orientation } else { outside },
         };
         Frame::new(self.width, self.height, self.chroma, self.planes, meta)
     }

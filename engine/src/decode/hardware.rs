@@ -13,7 +13,7 @@ use gstreamer_video::{self as gst_video, VideoColorMatrix, VideoColorRange, Vide
 use super::decoder::{Decoder, DecoderFactory, DecoderRequest, Origin, Origins, Picture, PictureSink};
 use super::libav::LibavDecoder;
 use crate::base::{Error, ErrorKind, Moment, Result};
-use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Plane, Pts, Range, Ratio};
+use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Orientation, Plane, Pts, Range, Ratio};
 
 /// Elements that decode in hardware, the best first.
 pub const HARDWARE_ELEMENTS: [(Codec, &str); 10] = [
@@ -295,6 +295,7 @@ impl GstDecoder {
             origin: self.origins.of(number),
             pixel_aspect: Ratio::new(par.numer().unsigned_abs(), par.denom().unsigned_abs()),
             color: colorimetry(&info),
+            orientation: Orientation::UPRIGHT,
             damaged,
         })
     }

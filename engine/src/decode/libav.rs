@@ -8,10 +8,10 @@ use ff::format::Pixel;
 use ffmpeg_next as ff;
 
 use super::decoder::{Decoder, DecoderFactory, DecoderRequest, Order, Origin, Origins, Picture, PictureSink};
-use super::planes;
 use super::units::carries_parameter_sets;
+use super::{convert, planes};
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Plane, Range, Ratio};
+use crate::media::{AccessUnit, Chroma, Codec, Colorimetry, Matrix, Orientation, Plane, Range, Ratio};
 
 /// One libavcodec context.
 ///
@@ -107,18 +107,20 @@ impl LibavDecoder {
         let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
         let damaged = frame.is_corrupt() || frame.has_decode_errors();
         let origin = self.origins.of(frame.pts());
-        let color = colorimetry(&frame, height);
+        let mut color = colorimetry(&frame, height);
+        let orientation = frame
+            .side_data(ff::frame::side_data::Type::DisplayMatrix)
+            .and_then(|matrix| Orientation::from_matrix_bytes(matrix.data()))
+            .unwrap_or_default();
         let aspect = frame.aspect_ratio();
         let pixel_aspect = match (u32::try_from(aspect.numerator()), u32::try_from(aspect.denominator())) {
             (Ok(num), Ok(den)) => Ratio::new(num, den),
             _ => None,
         };
         let owner = Arc::new(frame);
-        let view = |index, row, rows| {
-            planes::plane(&owner, index, row, rows).ok_or_else(|| {
-                Error::new(ErrorKind::Internal, self.request.codec.to_string(), "a decoded plane is missing")
-            })
-        };
+        let missing =
+            || Error::new(ErrorKind::Internal, self.request.codec.to_string(), "a decoded plane is missing");
+        let view = |index, row, rows| planes::plane(&owner, index, row, rows).ok_or_else(missing);
         let (chroma, planes) = match format {
             Pixel::YUV420P | Pixel::YUVJ420P => {
                 (Chroma::I420, vec![view(0, w, h)?, view(1, cw, ch)?, view(2, cw, ch)?])
@@ -128,13 +130,21 @@ impl LibavDecoder {
                 let neutral = Plane { data: vec![128; cw * ch].into(), stride: cw };
                 (Chroma::I420, vec![view(0, w, h)?, neutral.clone(), neutral])
             }
-            other => return Err(self.unsupported(other)),
+            other => {
+                let layout = planes::layout(other).ok_or_else(|| self.unsupported(other))?;
+                if layout.rgb {
+                    color.range = Range::Limited;
+                }
+                let planes = convert::to_i420(&owner, &layout, color.matrix).ok_or_else(missing)?;
+                (Chroma::I420, planes)
+            }
         };
-        Ok(Picture { width, height, chroma, planes, origin, pixel_aspect, color, damaged })
+        Ok(Picture { width, height, chroma, planes, origin, pixel_aspect, color, orientation, damaged })
     }
 
     fn unsupported(&self, format: Pixel) -> Error {
-        let message = format!("{} is not shown; set the camera to 8-bit 4:2:0", describe(format));
+        let name = format.descriptor().map_or("unknown", |descriptor| descriptor.name());
+        let message = format!("pictures of the format {name} are not shown; set the camera to 8-bit 4:2:0");
         Error::new(ErrorKind::Unsupported, self.request.codec.to_string(), message)
     }
 
@@ -253,38 +263,12 @@ fn colorimetry(frame: &ff::frame::Video, height: u32) -> Colorimetry {
         _ => guess.matrix,
     };
     let range = match (frame.color_range(), frame.format()) {
-        (AvRange::JPEG, _) | (_, Pixel::YUVJ420P) => Range::Full,
+        (AvRange::JPEG, _) => Range::Full,
+        // Names that say it, of pictures that do not.
+        (_, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::YUVJ440P | Pixel::YUVJ411P) => {
+            Range::Full
+        }
         _ => Range::Limited,
     };
     Colorimetry { matrix, range }
-}
-
-/// A pixel format in the words of its standard, with libavutil's name: `10-bit 4:2:0 (yuv420p10le)`.
-fn describe(format: Pixel) -> String {
-    let Some(descriptor) = format.descriptor() else { return "an unknown pixel format".into() };
-    let name = descriptor.name();
-    let digits = name.trim_end_matches("le").trim_end_matches("be");
-    let depth = match digits {
-        d if d.ends_with("p9") => 9,
-        d if d.ends_with("10") => 10,
-        d if d.ends_with("12") => 12,
-        d if d.ends_with("14") => 14,
-        d if d.ends_with("16") => 16,
-        _ => 8,
-    };
-    let chroma = if name.starts_with("gray") {
-        "monochrome"
-    } else if name.starts_with("gbr") || name.starts_with("rgb") || name.starts_with("bgr") {
-        "RGB"
-    } else {
-        match (descriptor.log2_chroma_w(), descriptor.log2_chroma_h()) {
-            (1, 1) => "4:2:0",
-            (1, 0) => "4:2:2",
-            (0, 1) => "4:4:0",
-            (2, 0) => "4:1:1",
-            (2, 2) => "4:1:0",
-            _ => "4:4:4",
-        }
-    };
-    format!("{depth}-bit {chroma} ({name})")
 }

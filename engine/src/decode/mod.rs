@@ -1,6 +1,7 @@
 //! Turns access units into frames, for thousands of cameras on as many threads as there are cores.
 
 mod camera;
+mod convert;
 mod decoder;
 mod hardware;
 mod libav;

@@ -43,7 +43,8 @@ pub(super) struct Tally {
 }
 
 /// The queue. Guards invariant 3 (latency cannot grow): when what waits in it came within more than the
-/// bound, it jumps to its newest random-access unit, or empties itself and waits for the next, and
+/// bound, two units that follow each other excepted, it jumps to its newest random-access unit, or empties
+/// itself and waits for the next, and
 /// counts that.
 #[derive(Debug)]
 pub(super) struct UnitQueue {
@@ -214,7 +215,11 @@ impl UnitQueue {
 
     fn is_over(&self) -> bool {
         let span = match (self.items.front(), self.items.back()) {
-            (Some(oldest), Some(newest)) => newest.since.since(oldest.since),
+            // Between two units alone, one right after the other, lies the camera's own pace, and no work
+            // that waits.
+            (Some(oldest), Some(newest)) if self.items.len() > 2 || newest.fresh => {
+                newest.since.since(oldest.since)
+            }
             _ => Duration::ZERO,
         };
         self.items.len() > self.capacity || span > self.bound
@@ -267,7 +272,10 @@ mod tests {
         }
         /// One unit every 40 ms; its pts is its number.
         fn send(&mut self, random_access: bool) {
-            self.clock.advance(Duration::from_millis(40));
+            self.send_after(40, random_access);
+        }
+        fn send_after(&mut self, ms: u64, random_access: bool) {
+            self.clock.advance(Duration::from_millis(ms));
             self.push(random_access, self.clock.now());
         }
         fn push(&mut self, random_access: bool, arrival: Moment) {
@@ -312,6 +320,23 @@ mod tests {
         let taken = camera.take();
         assert_eq!(taken.first(), Some(&(5, true, false)));
         assert_eq!(taken.last(), Some(&(11, false, false)));
+    }
+
+    #[test]
+    fn a_slow_camera_is_not_late_because_it_is_slow() {
+        let mut camera = Camera::new();
+        camera.send(true);
+        for n in 1..50 {
+            // The worker is busy when the next one comes, seconds later.
+            camera.send_after(6_700, false);
+            assert_eq!(camera.queue.pop().map(|q| q.unit.pts.0), Some(n - 1));
+        }
+        assert_eq!(camera.queue.tally().jumps, 0);
+        // Three that wait are work that waits.
+        camera.send_after(6_700, false);
+        camera.send_after(6_700, true);
+        assert_eq!(camera.queue.tally().jumps, 1);
+        assert_eq!(camera.take(), [(51, true, false)]);
     }
 
     #[test]

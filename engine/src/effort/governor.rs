@@ -1,15 +1,17 @@
-//! Gives each camera its effort within the machine's budget, once a second. Pure: time and load
-//! are told to it.
+//! Gives each camera its effort and each screen its encoding within the machine's budget, once a second.
+//! Pure: time and load are told to it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cost::CostModel;
+use super::fit::{Levels, Room, Wanted};
 use super::ladder::{EffortSettings, Rung, Step, Wish, ladder};
+use super::screens::{ScreenDecision, ScreenRung, ScreenStep, ScreenWish, screen_ladder};
 use crate::base::Moment;
 use crate::decode::Effort;
-use crate::media::CameraId;
+use crate::media::{CameraId, ScreenId};
 
 /// What was measured since the tick before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,7 +24,10 @@ pub struct Load {
     pub others: f64,
     /// CPU seconds a second of decoding and fitting, within `own`.
     pub decoding: f64,
-    /// Signs of distress: pictures of the wall missed, cameras that jumped because they were late.
+    /// CPU seconds a second of composing and encoding, within `own`.
+    pub encoding: f64,
+    /// Signs of distress: pictures of the wall missed, dropped by an encoder or late out of it, cameras that
+    /// jumped because they were late.
     pub distress: u64,
 }
 
@@ -52,9 +57,11 @@ pub struct Decision {
 /// What a tick decided, in the order of the wishes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// One for each wish.
+    /// One for each camera.
     pub decisions: Vec<Decision>,
-    /// CPU seconds a second that decoding and fitting take by this plan.
+    /// One for each screen.
+    pub screens: Vec<ScreenDecision>,
+    /// CPU seconds a second that decoding, fitting, composing and encoding take by this plan.
     pub demand: f64,
     /// What they would take if nothing degraded.
     pub deserved: f64,
@@ -66,6 +73,11 @@ impl Plan {
     /// Cameras below what their tiles deserve.
     pub fn degraded(&self) -> impl Iterator<Item = &Decision> {
         self.decisions.iter().filter(|d| d.step != Step::AsDeserved)
+    }
+
+    /// Screens below what was asked for.
+    pub fn degraded_screens(&self) -> impl Iterator<Item = &ScreenDecision> {
+        self.screens.iter().filter(|d| d.step != ScreenStep::AsAsked)
     }
 }
 
@@ -80,16 +92,32 @@ struct Standing {
     cost: f64,
 }
 
-/// Remembers where each camera stands, so that efforts do not flap: down where two ticks in a row ask
+/// Where a screen stands on its ladder.
+#[derive(Clone, Copy, Debug)]
+struct ScreenStanding {
+    step: ScreenStep,
+    since: Moment,
+    cost: f64,
+    /// When it was raised last.
+    raised: Option<Moment>,
+    /// How long it stays down before it is raised: longer each time that a raise did not last, because each
+    /// change of preset costs a key frame.
+    hold: Duration,
+}
+
+/// Remembers where each camera and screen stands, so that efforts do not flap: down where two ticks in a row ask
 /// for it, or distress or another layout does; up only after a while and with room to spare.
 #[derive(Debug)]
 pub struct Governor {
     settings: EffortSettings,
     model: CostModel,
     standings: HashMap<CameraId, Standing>,
-    /// CPU seconds that were measured for one that the model foresaw.
+    screens: HashMap<ScreenId, ScreenStanding>,
+    /// CPU seconds that were measured for one that the model foresaw, of decoding and fitting.
     calibration: f64,
-    /// CPU seconds a second that the process uses beside decoding and fitting, once it is known.
+    /// The same of composing and encoding, once it is known.
+    encoding: Option<f64>,
+    /// CPU seconds a second that the process uses beside all that, once it is known.
     overhead: Option<f64>,
     /// CPU seconds a second that other processes use, once it is known.
     others: Option<f64>,
@@ -97,15 +125,29 @@ pub struct Governor {
     connecting: Option<Moment>,
     /// Enough of them were live at the tick before.
     was_live: bool,
-    /// What the last tick had for decoding and fitting, in seconds of the model.
-    room: Option<f64>,
+    /// What the last tick went by.
+    room: Option<Learned>,
     /// The same of the tick before; `None` where that does not count.
-    room_before: Option<f64>,
+    room_before: Option<Learned>,
     /// Sinks with distress, rises again with calm: the part of the budget that is safe to use.
     trust: f64,
     last_distress: Option<Moment>,
 }
 
+/// What is known of the machine at a tick, to plan with.
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    /// CPU seconds a second that are ours beside the overhead.
+    ours: f64,
+    trust: f64,
+    calibration: f64,
+    encoding: Option<f64>,
+}
+
+/// A change of a screen that does not last so many times its hold was no good.
+const LASTING: u32 = 4;
+/// The longest hold of a screen.
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 /// What one tick weighs in what is learned.
 const WEIGHT: f64 = 0.25;
 /// Nothing is learned until this part of the cameras that tiles show is live: connecting them takes
@@ -131,7 +173,9 @@ impl Governor {
             settings,
             model,
             standings: HashMap::new(),
+            screens: HashMap::new(),
             calibration: 1.0,
+            encoding: None,
             overhead: None,
             others: None,
             connecting: None,
@@ -153,6 +197,11 @@ impl Governor {
         self.calibration
     }
 
+    /// The same of composing and encoding; `None` while nothing is known.
+    pub fn encoding(&self) -> Option<f64> {
+        self.encoding
+    }
+
     /// The part of the budget that is safe to use, 0 to 1.
     pub fn trust(&self) -> f64 {
         self.trust
@@ -168,13 +217,25 @@ impl Governor {
             if foreseen > 0.02 {
                 self.calibration = smooth(self.calibration, (load.decoding / foreseen).clamp(0.2, 5.0));
             }
-            let overhead = (load.own - load.decoding).max(0.0);
+            self.learn_encoding(load);
+            let overhead = (load.own - load.decoding - load.encoding).max(0.0);
             self.overhead = Some(self.overhead.map_or(overhead, |old| smooth(old, overhead)));
         }
         self.note_distress(now, load);
-        let room = self.available(load) / self.calibration;
+        if load.distress > 0 {
+            // Too late to wait for a calm second: the model is better than nothing.
+            self.encoding.get_or_insert(1.0);
+        }
         // What has too little time already does not wait for a second opinion.
-        self.room_before = self.room.replace(room).filter(|_| load.distress == 0);
+        self.room_before = self.room.replace(self.learned(load)).filter(|_| load.distress == 0);
+    }
+
+    fn learn_encoding(&mut self, load: &Load) {
+        let foreseen: f64 = self.screens.values().map(|s| s.cost).sum();
+        if foreseen > 0.02 {
+            let measured = (load.encoding / foreseen).clamp(0.2, 5.0);
+            self.encoding = Some(self.encoding.map_or(measured, |old| old + WEIGHT * (measured - old)));
+        }
     }
 
     /// Whether what was measured since the tick before is how the wall runs: enough cameras were live at
@@ -202,36 +263,70 @@ impl Governor {
         }
     }
 
-    /// CPU seconds a second that decoding and fitting may take.
-    fn available(&self, load: &Load) -> f64 {
+    fn learned(&self, load: &Load) -> Learned {
         let whole = load.cores * self.settings.budget;
         let left = whole - self.others.unwrap_or(load.others);
         // What we leave, others take: without a floor, two greedy programs would squeeze us to nothing.
-        let ours = left.max(whole * self.settings.fair_share);
-        ((ours - self.overhead.unwrap_or(0.0)) * self.trust).max(0.0)
+        let ours = left.max(whole * self.settings.fair_share) - self.overhead.unwrap_or(0.0);
+        Learned { ours, trust: self.trust, calibration: self.calibration, encoding: self.encoding }
+    }
+
+    fn wanted<'a>(&self, wishes: &'a [Wish], screens: &'a [ScreenWish]) -> Wanted<'a> {
+        Wanted {
+            wishes,
+            ladders: wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect(),
+            screens,
+            screen_ladders: screens.iter().map(|w| screen_ladder(w, &self.model)).collect(),
+        }
     }
 
     /// Decides for each wish.
-    pub fn plan(&mut self, now: Moment, wishes: &[Wish], load: &Load) -> Plan {
-        let available = self.available(load);
-        let ladders: Vec<Vec<Rung>> = wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect();
+    pub fn plan(&mut self, now: Moment, wishes: &[Wish], screens: &[ScreenWish], load: &Load) -> Plan {
+        let wanted = self.wanted(wishes, screens);
+        let room = self.learned(load).room(&wanted);
         // Less than at the tick before may be noise; twice in a row it is not.
-        let enough = self.room_before.map_or(available, |room| available.max(room * self.calibration));
-        let fitting = self.fit_into(wishes, &ladders, enough);
-        let with_room = self.fit_into(wishes, &ladders, available * ROOM_TO_RAISE);
-        let mut plan = Plan { available, ..Plan::default() };
-        let mut standings = HashMap::with_capacity(wishes.len());
-        for (index, (wish, rungs)) in wishes.iter().zip(&ladders).enumerate() {
+        let before = self.room_before.map(|before| before.room(&wanted));
+        let spare = |room: &Room| room.available - wanted.demand(&wanted.top(), room);
+        let enough = before.filter(|before| spare(before) > spare(&room)).unwrap_or(room);
+        let fitting = wanted.fit_into(&enough, &self.settings);
+        let roomy = Room { available: room.available * ROOM_TO_RAISE, ..room };
+        let with_room = wanted.fit_into(&roomy, &self.settings);
+        let settled = Levels {
+            cameras: self.settle_cameras(now, &wanted, &fitting, &with_room),
+            screens: self.settle_screens(now, &wanted, &fitting, &with_room),
+        };
+        Plan {
+            available: room.available,
+            demand: wanted.demand(&settled, &room),
+            deserved: wanted.demand(&wanted.top(), &room),
+            decisions: std::iter::zip(wishes, std::iter::zip(&wanted.ladders, &settled.cameras))
+                .map(|(wish, (rungs, level))| decision(wish, &rungs[*level], self.calibration))
+                .collect(),
+            screens: std::iter::zip(screens, std::iter::zip(&wanted.screen_ladders, &settled.screens))
+                .map(|(wish, (rungs, level))| screen_decision(wish, &rungs[*level], self.encoding))
+                .collect(),
+        }
+    }
+
+    fn settle_cameras(
+        &mut self,
+        now: Moment,
+        wanted: &Wanted,
+        needed: &Levels,
+        roomy: &Levels,
+    ) -> Vec<usize> {
+        let mut standings = HashMap::with_capacity(wanted.wishes.len());
+        let mut levels = Vec::with_capacity(wanted.wishes.len());
+        for (index, (wish, rungs)) in wanted.wishes.iter().zip(&wanted.ladders).enumerate() {
             let old = self.standings.get(&wish.camera);
-            let (level, since) = self.settle(now, old, rungs, fitting[index], with_room[index]);
+            let (needed, roomy) = (needed.cameras[index], roomy.cameras[index]);
+            let (level, since) = self.settle(now, old, rungs, needed, roomy);
             let rung = &rungs[level];
             standings.insert(wish.camera.clone(), Standing { step: rung.step, since, cost: rung.cost });
-            plan.demand += rung.cost * self.calibration;
-            plan.deserved += rungs[0].cost * self.calibration;
-            plan.decisions.push(decision(wish, rung, self.calibration));
+            levels.push(level);
         }
         self.standings = standings;
-        plan
+        levels
     }
 
     /// The level of a camera, and since when it is no lower.
@@ -253,49 +348,57 @@ impl Governor {
         if rested && comfortable < current { (comfortable, now) } else { (current, old.since) }
     }
 
-    /// The level of each ladder so that all fit into `available`: degrades class by class of
-    /// priority, within it step by step, within that the smallest tiles first. Nothing is paused
-    /// while anything else is left to take.
-    fn fit_into(&self, wishes: &[Wish], ladders: &[Vec<Rung>], available: f64) -> Vec<usize> {
-        let mut levels = vec![0; ladders.len()];
-        let mut demand: f64 = ladders.iter().map(|l| l[0].cost * self.calibration).sum();
-        if demand <= available {
-            return levels;
+    fn settle_screens(
+        &mut self,
+        now: Moment,
+        wanted: &Wanted,
+        needed: &Levels,
+        roomy: &Levels,
+    ) -> Vec<usize> {
+        let mut standings = HashMap::with_capacity(wanted.screens.len());
+        let mut levels = Vec::with_capacity(wanted.screens.len());
+        for (index, (wish, rungs)) in wanted.screens.iter().zip(&wanted.screen_ladders).enumerate() {
+            let hold = self.settings.hold;
+            let fresh =
+                ScreenStanding { step: ScreenStep::AsAsked, since: now, cost: 0.0, raised: None, hold };
+            let old = self.screens.get(&wish.screen).copied().unwrap_or(fresh);
+            let current = rungs.iter().rposition(|r| r.step <= old.step).unwrap_or(0);
+            let (needed, roomy) = (needed.screens[index], roomy.screens[index]);
+            let (level, mut next) = if needed > current {
+                let in_vain = old.raised.is_some_and(|at| now.since(at) < LASTING * old.hold);
+                let hold = if in_vain { (2 * old.hold).min(LONGEST_HOLD) } else { hold };
+                (needed, ScreenStanding { since: now, hold, ..old })
+            } else if roomy < current && now.since(old.since) >= old.hold {
+                (roomy, ScreenStanding { since: now, raised: Some(now), ..old })
+            } else {
+                (current, old)
+            };
+            (next.step, next.cost) = (rungs[level].step, rungs[level].cost);
+            standings.insert(wish.screen.clone(), next);
+            levels.push(level);
         }
-        let mut order: Vec<usize> = (0..wishes.len()).filter(|i| ladders[*i].len() > 1).collect();
-        order.sort_by_key(|i| (wishes[*i].priority, wishes[*i].area(), *i));
-        let paused = |i: usize, level: usize| ladders[i][level].step == Step::Paused;
-        for class in order.chunk_by(|a, b| wishes[*a].priority == wishes[*b].priority) {
-            let mut steps: Vec<Step> = class.iter().flat_map(|i| &ladders[*i]).map(|r| r.step).collect();
-            steps.sort_unstable();
-            steps.dedup();
-            for step in steps.into_iter().filter(|s| *s != Step::Paused) {
-                for &i in class {
-                    while levels[i] + 1 < ladders[i].len()
-                        && ladders[i][levels[i] + 1].step <= step
-                        && !paused(i, levels[i] + 1)
-                    {
-                        demand -=
-                            (ladders[i][levels[i]].cost - ladders[i][levels[i] + 1].cost) * self.calibration;
-                        levels[i] += 1;
-                        if demand <= available {
-                            return levels;
-                        }
-                    }
-                }
-            }
-        }
-        for i in order {
-            let last = ladders[i].len() - 1;
-            if paused(i, last) {
-                demand -= ladders[i][levels[i]].cost * self.calibration;
-                levels[i] = last;
-                if demand <= available {
-                    break;
-                }
-            }
-        }
+        self.screens = standings;
         levels
+    }
+}
+
+impl Learned {
+    /// What there is for what is wanted. Distress takes nothing of what screens need at the least: they are
+    /// made whatever happens.
+    fn room(&self, wanted: &Wanted) -> Room {
+        let least = wanted.least_of_screens(self.encoding);
+        let available = (self.ours - least).max(0.0) * self.trust + least;
+        Room { available, calibration: self.calibration, encoding: self.encoding }
+    }
+}
+
+fn screen_decision(wish: &ScreenWish, rung: &ScreenRung, encoding: Option<f64>) -> ScreenDecision {
+    ScreenDecision {
+        screen: wish.screen.clone(),
+        step: rung.step,
+        preset: rung.preset.clone(),
+        every: rung.every,
+        cost: rung.cost * encoding.unwrap_or(1.0),
     }
 }
 
@@ -323,10 +426,12 @@ pub enum Admission {
         /// CPU seconds a second that are left.
         spare: f64,
     },
-    /// It fits, but these cameras get less than they deserve.
+    /// It fits, but these cameras get less than they deserve, and these screens less than was asked for.
     Degraded {
         /// Camera and how far below.
         cameras: Vec<(CameraId, Step)>,
+        /// Screen and how far below.
+        screens: Vec<(ScreenId, ScreenStep)>,
     },
     /// It does not fit: even degraded, so many CPU seconds a second are missing, or these cameras
     /// would have to be paused.
@@ -340,35 +445,43 @@ pub enum Admission {
 
 impl Governor {
     /// What would come of these wishes, with what was learned so far.
-    pub fn admit(&self, wishes: &[Wish], load: &Load) -> Admission {
-        let available = self.available(load);
-        let allowed = |w: &Wish| {
-            let mut rungs = ladder(w, &self.settings, &self.model);
+    pub fn admit(&self, wishes: &[Wish], screens: &[ScreenWish], load: &Load) -> Admission {
+        let mut wanted = self.wanted(wishes, screens);
+        for rungs in &mut wanted.ladders {
             rungs.retain(|r| !r.is_beyond(&self.settings));
-            rungs
-        };
-        let ladders: Vec<Vec<Rung>> = wishes.iter().map(allowed).collect();
-        let levels = self.fit_into(wishes, &ladders, available);
-        let chosen = || wishes.iter().zip(ladders.iter().zip(&levels).map(|(l, n)| &l[*n]));
-        let demand: f64 = chosen().map(|(_, r)| r.cost * self.calibration).sum();
+        }
+        let known = self.learned(load);
+        // Beforehand, the model is all there is.
+        let mut room = Learned { encoding: Some(known.encoding.unwrap_or(1.0)), ..known }.room(&wanted);
+        // Screens are made whatever happens, but no layout is admitted that they alone are too much for.
+        room.available = room.available.min(known.ours.max(0.0));
+        let levels = wanted.fit_into(&room, &self.settings);
+        let demand = wanted.demand(&levels, &room);
+        let chosen = || wishes.iter().zip(wanted.ladders.iter().zip(&levels.cameras).map(|(l, n)| &l[*n]));
         let paused: Vec<CameraId> =
             chosen().filter(|(_, r)| r.step == Step::Paused).map(|(w, _)| w.camera.clone()).collect();
-        if demand > available || !paused.is_empty() {
-            let would_need: f64 = ladders
-                .iter()
-                .map(|l| l.iter().rev().find(|r| r.step != Step::Paused).map_or(0.0, |r| r.cost))
-                .sum();
-            let missing = (would_need * self.calibration - available).max(0.0);
+        if demand > room.available || !paused.is_empty() {
+            let last = |l: &Vec<Rung>| l.iter().rposition(|r| r.step != Step::Paused).unwrap_or(0);
+            let lowest = Levels {
+                cameras: wanted.ladders.iter().map(last).collect(),
+                screens: levels.screens.clone(),
+            };
+            let missing = (wanted.demand(&lowest, &room) - room.available).max(0.0);
             return Admission::DoesNotFit { missing, paused };
         }
         let cameras: Vec<(CameraId, Step)> = chosen()
             .filter(|(_, r)| r.step != Step::AsDeserved)
             .map(|(w, r)| (w.camera.clone(), r.step))
             .collect();
-        if cameras.is_empty() {
-            Admission::Fits { spare: available - demand }
+        let screens: Vec<(ScreenId, ScreenStep)> =
+            std::iter::zip(screens, std::iter::zip(&wanted.screen_ladders, &levels.screens))
+                .map(|(wish, (rungs, level))| (wish.screen.clone(), rungs[*level].step))
+                .filter(|(_, step)| *step != ScreenStep::AsAsked)
+                .collect();
+        if cameras.is_empty() && screens.is_empty() {
+            Admission::Fits { spare: room.available - demand }
         } else {
-            Admission::Degraded { cameras }
+            Admission::Degraded { cameras, screens }
         }
     }
 }

@@ -13,6 +13,9 @@ const UPSCALE: f64 = 1.25;
 /// picture after 4x, more than 45 after 2x (docs/design/effort.md).
 const HIDES_LOOP_FILTER: f64 = 0.5;
 
+/// A camera with no more pictures a second is not worth to be shown by its key frames alone.
+const SLOW_FPS: f64 = 1.0;
+
 /// The part of the refresh limit that the last rung within it asks for. What is left is for the wait for
 /// a worker and for the screen's next picture: the limit is a promise about what tiles show.
 const OF_LIMIT: f64 = 0.95;
@@ -165,7 +168,9 @@ pub fn ladder(wish: &Wish, settings: &EffortSettings, model: &CostModel) -> Vec<
     }
     let deserved = deserved_profile(wish);
     let lines = wish.sizes.iter().map(|(_, h)| *h).max().unwrap_or_default();
-    let thumbnail = lines < settings.thumbnail_lines && !wish.pinned;
+    // Key frames alone of a camera that sends a picture every few seconds would be minutes apart.
+    let slow = wish.profiles[deserved].load.fps <= SLOW_FPS;
+    let thumbnail = lines < settings.thumbnail_lines && !wish.pinned && !slow;
     let hidden =
         !wish.pinned && wish.sizes.iter().all(|size| scale(wish, deserved, *size) <= HIDES_LOOP_FILTER);
     let first = if thumbnail { Effort::KeyFrames } else { Effort::Full };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cost::{CostModel, StreamLoad};
+use super::screens::{ScreenStep, ScreenWish, screen_ladder};
 use crate::base::{Error, ErrorKind, Result};
 use crate::decode::Effort;
 use crate::media::Codec;
@@ -62,6 +63,9 @@ pub struct Wish {
     pub codec: Codec,
     /// Preset of the encoders.
     pub preset: String,
+    /// Faster ones that a running wall goes over to where it must, the slowest first.
+    #[serde(default)]
+    pub faster: Vec<String>,
     /// Bits per second of an encoded screen; with its viewers, it leaves by the network.
     pub screen_bits: f64,
     /// Viewers of each screen.
@@ -77,6 +81,17 @@ pub struct Part {
     pub cores: f64,
     /// How far off that may be, in cores.
     pub error: f64,
+}
+
+/// What all would take with less effort for the screens, as a running wall makes it where it must.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Lower {
+    /// How far below what was asked for: `faster-preset`, `half-rate`, `quarter-rate`.
+    pub step: &'static str,
+    /// Cores in use, in sum.
+    pub cores: f64,
+    /// As for the plan.
+    pub fits: Option<bool>,
 }
 
 /// An answer.
@@ -98,6 +113,8 @@ pub struct Plan {
     pub usable_cores: f64,
     /// True where the sum and its error fit; `None` where only the sum without its error does.
     pub fits: Option<bool>,
+    /// What it would take if the screens went down, step by step, before any camera loses pictures.
+    pub lower: Vec<Lower>,
     /// Usable cores that are left; below zero where some are missing.
     pub headroom_cores: f64,
     /// The most cameras that these screens can show with the asked effort on the usable cores (the
@@ -209,11 +226,13 @@ pub fn plan(model: &CostModel, wish: &Wish) -> Result<Plan> {
     let cores: f64 = parts.iter().map(|p| p.cores).sum();
     let cores_error: f64 = parts.iter().map(|p| p.error).sum();
     let usable_cores = USABLE * model.machine.cores as f64;
-    let fits = match cores {
+    let fits = |cores: f64| match cores {
         c if c + cores_error <= usable_cores => Some(true),
         c if c - cores_error > usable_cores => Some(false),
         _ => None,
     };
+    let lower =
+        |(step, saved): (&'static str, f64)| Lower { step, cores: cores - saved, fits: fits(cores - saved) };
     let mean = |of: &dyn Fn(&StreamLoad) -> f64| {
         wish.cameras.iter().map(|g| f64::from(g.count) * of(&g.load)).sum::<f64>() / f64::from(total.max(1))
     };
@@ -238,7 +257,8 @@ pub fn plan(model: &CostModel, wish: &Wish) -> Result<Plan> {
         cores_error,
         machine_cores: model.machine.cores,
         usable_cores,
-        fits,
+        fits: fits(cores),
+        lower: savings(model, wish).into_iter().map(lower).collect(),
         headroom_cores: usable_cores - cores,
         most_shown: most(one),
         most_shown_key_frames: most(one_key),
@@ -250,6 +270,39 @@ pub fn plan(model: &CostModel, wish: &Wish) -> Result<Plan> {
             * wish.screens.iter().map(|s| f64::from(s.count) * wish.screen_bits).sum::<f64>(),
         parts,
     })
+}
+
+/// What each step down of all screens together saves, by their own ladder.
+fn savings(model: &CostModel, wish: &Wish) -> Vec<(&'static str, f64)> {
+    let steps = [ScreenStep::FasterPreset(u32::MAX), ScreenStep::HalfRate, ScreenStep::QuarterRate];
+    let saved = |step: ScreenStep| -> f64 {
+        let of = |group: &ScreenGroup| {
+            let ladder = screen_ladder(&screen_wish(wish, group), model);
+            let lowest = ladder.iter().rev().find(|rung| rung.step <= step);
+            let saved = ladder.first().zip(lowest).map_or(0.0, |(first, lowest)| first.cost - lowest.cost);
+            f64::from(group.count) * saved
+        };
+        wish.screens.iter().map(of).sum()
+    };
+    let mut savings: Vec<(&'static str, f64)> = steps.map(|step| (step.word(), saved(step))).into();
+    let mut before = 0.0;
+    savings.retain(|(_, saved)| *saved > std::mem::replace(&mut before, *saved));
+    savings
+}
+
+fn screen_wish(wish: &Wish, group: &ScreenGroup) -> ScreenWish {
+    ScreenWish {
+        screen: "".into(),
+        width: group.width,
+        height: group.height,
+        fps: group.fps,
+        codec: wish.codec,
+        preset: wish.preset.clone(),
+        faster: wish.faster.clone(),
+        in_software: true,
+        pinned: false,
+        priority: 0,
+    }
 }
 
 fn check(wish: &Wish) -> Result<()> {
@@ -334,6 +387,7 @@ mod tests {
             }],
             codec: Codec::H264,
             preset: "ultrafast".into(),
+            faster: Vec::new(),
             screen_bits: 6e6,
             viewers: 1,
         }
@@ -349,6 +403,20 @@ mod tests {
         assert!((plan.memory_bytes / 205e6 - 1.0).abs() <= MEMORY_ERROR, "{}", plan.memory_bytes);
         assert_eq!((plan.fits, plan.shown, plan.standby), (Some(true), 16, 0));
         assert_eq!(plan.network_in, 6.4e6);
+    }
+
+    #[test]
+    fn what_screens_could_do_with_is_said_too() {
+        let model = CostModel::reference();
+        let eight = ScreenGroup { count: 8, ..live_wall().screens[0].clone() };
+        let cameras = vec![CameraGroup { count: 128, load: load(Codec::H264, 400.0) }];
+        let wish = Wish { cameras, shown: 128, screens: vec![eight], ..live_wall() };
+        let told = plan(&model, &wish).unwrap();
+        let steps: Vec<&str> = told.lower.iter().map(|l| l.step).collect();
+        assert_eq!((told.fits, steps), (Some(false), vec!["half-rate", "quarter-rate"]));
+        assert!(told.lower[0].cores < told.cores - 1.0 && told.lower[1].cores < told.lower[0].cores);
+        let veryfast = Wish { preset: "veryfast".into(), faster: vec!["ultrafast".into()], ..live_wall() };
+        assert_eq!(plan(&model, &veryfast).unwrap().lower[0].step, "faster-preset");
     }
 
     #[test]

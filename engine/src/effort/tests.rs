@@ -19,12 +19,12 @@ fn main_stream() -> ProfileLoad {
     ProfileLoad { name: "main".into(), load }
 }
 
-fn sub_stream() -> ProfileLoad {
+pub(super) fn sub_stream() -> ProfileLoad {
     let load = StreamLoad { width: 640, height: 360, fps: 12.5, bits_per_second: 4e5, ..main_stream().load };
     ProfileLoad { name: "sub".into(), load }
 }
 
-fn wish(name: &str, size: (u32, u32)) -> Wish {
+pub(super) fn wish(name: &str, size: (u32, u32)) -> Wish {
     Wish {
         camera: name.into(),
         sizes: vec![size],
@@ -35,46 +35,67 @@ fn wish(name: &str, size: (u32, u32)) -> Wish {
     }
 }
 
-fn steps(plan: &Plan) -> Vec<Step> {
+pub(super) fn steps(plan: &Plan) -> Vec<Step> {
     plan.decisions.iter().map(|d| d.step).collect()
 }
 
 /// A machine that decodes exactly as the model foresees, times `factor`.
-struct Machine {
-    clock: std::sync::Arc<SimClock>,
-    governor: Governor,
-    cores: f64,
-    others: f64,
-    /// What the process uses beside decoding.
-    overhead: f64,
-    factor: f64,
-    decoding: f64,
+pub(super) struct Machine {
+    pub clock: std::sync::Arc<SimClock>,
+    pub governor: Governor,
+    pub cores: f64,
+    pub others: f64,
+    /// What the process uses beside decoding and encoding.
+    pub overhead: f64,
+    pub factor: f64,
+    pub decoding: f64,
+    pub screens: Vec<ScreenWish>,
+    /// Encoding as the model foresees, times this for each screen as it stands.
+    pub encoder: fn(&ScreenDecision) -> f64,
+    pub encoding: f64,
 }
 
 impl Machine {
-    fn new(cores: f64) -> Machine {
+    pub fn new(cores: f64) -> Machine {
         let governor = Governor::new(EffortSettings::default(), CostModel::reference());
         let clock = SimClock::new();
-        Machine { clock, governor, cores, others: 0.0, overhead: 0.0, factor: 1.0, decoding: 0.0 }
+        let (decoding, encoding) = (0.0, 0.0);
+        let screens = Vec::new();
+        let (others, overhead, factor) = (0.0, 0.0, 1.0);
+        Machine {
+            clock,
+            governor,
+            cores,
+            others,
+            overhead,
+            factor,
+            decoding,
+            screens,
+            encoder: |_| 1.0,
+            encoding,
+        }
     }
 
-    fn load(&self, distress: u64) -> Load {
-        let own = self.decoding + self.overhead;
-        Load { cores: self.cores, own, others: self.others, decoding: self.decoding, distress }
+    pub fn load(&self, distress: u64) -> Load {
+        let (decoding, encoding) = (self.decoding, self.encoding);
+        let own = decoding + encoding + self.overhead;
+        Load { cores: self.cores, own, others: self.others, decoding, encoding, distress }
     }
 
-    fn tick_with(&mut self, wishes: &[Wish], distress: u64) -> Plan {
+    pub fn tick_with(&mut self, wishes: &[Wish], distress: u64) -> Plan {
         self.clock.advance(Duration::from_secs(1));
         let (now, load) = (self.clock.now(), self.load(distress));
         self.governor.observe(now, wishes, &load);
-        let plan = self.governor.plan(now, wishes, &load);
+        let plan = self.governor.plan(now, wishes, &self.screens, &load);
         let live = plan.decisions.iter().zip(wishes).filter(|(_, wish)| wish.live);
         let foreseen: f64 = live.map(|(decision, _)| decision.cost).sum();
         self.decoding = foreseen / self.governor.calibration() * self.factor;
+        let learned = self.governor.encoding().unwrap_or(1.0);
+        self.encoding = plan.screens.iter().map(|s| s.cost / learned * (self.encoder)(s)).sum();
         plan
     }
 
-    fn tick(&mut self, wishes: &[Wish]) -> Plan {
+    pub fn tick(&mut self, wishes: &[Wish]) -> Plan {
         self.tick_with(wishes, 0)
     }
 }
@@ -395,10 +416,10 @@ fn a_layout_is_judged_before_it_is_applied() {
     let mut machine = Machine::new(2.0);
     let few: Vec<Wish> = (0..4).map(|n| wish(&format!("c{n}"), (480, 270))).collect();
     machine.tick(&few);
-    let judge = |machine: &Machine, wishes: &[Wish]| machine.governor.admit(wishes, &machine.load(0));
+    let judge = |machine: &Machine, wishes: &[Wish]| machine.governor.admit(wishes, &[], &machine.load(0));
     assert!(matches!(judge(&machine, &few), Admission::Fits { spare } if spare > 1.0));
     let more: Vec<Wish> = (0..30).map(|n| wish(&format!("c{n}"), (960, 540))).collect();
-    let Admission::Degraded { cameras } = judge(&machine, &more) else {
+    let Admission::Degraded { cameras, .. } = judge(&machine, &more) else {
         panic!("30 large tiles fit degraded")
     };
     assert!(!cameras.is_empty() && cameras.iter().all(|(_, step)| *step != Step::AsDeserved));

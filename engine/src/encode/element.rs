@@ -90,16 +90,72 @@ impl Candidate {
     }
 }
 
+/// Presets that are faster than this one and make streams with its parameter sets, the slowest first; none for
+/// hardware, whose presets take nothing of the processor.
+pub fn faster(codec: Codec, preset: &str) -> Vec<&'static str> {
+    let rank = |name: &str| PRESETS.iter().position(|p| *p == name).unwrap_or(0);
+    let least = match codec {
+        // The two fastest tell quantisers another way in their parameter sets than all others.
+        Codec::H265 if rank(preset) > rank("medium") => rank(preset),
+        Codec::H265 if rank(preset) > rank("superfast") => rank("veryfast"),
+        _ => 0,
+    };
+    let useful = |name: &&&str| rank(name) <= rank("veryfast");
+    PRESETS[least..rank(preset).max(least)].iter().filter(useful).rev().copied().collect()
+}
+
+/// What the parameter sets of x264 tell of a preset's coding tools. A stream that goes over to a faster
+/// one keeps them.
+fn x264_tools(preset: &str) -> (&'static str, u32) {
+    // Arithmetic coding, 8x8 transforms and weighted prediction are switches of all but the first.
+    let references = match preset {
+        "faster" | "fast" => 2,
+        "medium" => 3,
+        "slow" => 5,
+        "slower" => 8,
+        "veryslow" => 16,
+        _ => 1,
+    };
+    // From `fast` on, x264 lowers the quantiser of chroma for the sake of what the eye sees in luma.
+    let chroma = if speed_of(preset) >= speed_of("fast") { ":chroma-qp-offset=-2" } else { "" };
+    (chroma, references)
+}
+
+/// The options that make `instead` write the parameter sets of `config`'s own preset.
+fn kept_tools(config: &EncoderConfig, instead: &str) -> String {
+    match config.codec {
+        Codec::H265 => {
+            let (references, slow) = match config.preset.as_str() {
+                "fast" | "medium" => (3, true),
+                "veryfast" | "faster" => (2, true),
+                _ => (1, false),
+            };
+            let (ctu, tools) = if slow { (64, 1) } else { (32, 0) };
+            format!(
+                ":ctu={ctu}:min-cu-size=8:ref={references}:amp=0:sao={tools}:signhide=1:weightp={tools}:\
+                 strong-intra-smoothing=1"
+            )
+        }
+        _ => {
+            let (chroma, references) = x264_tools(&config.preset);
+            // Those have it of themselves.
+            let chroma = if speed_of(instead) >= speed_of("fast") { "" } else { chroma };
+            format!(":cabac=1:8x8dct=1:weightp=1:ref={references}{chroma}")
+        }
+    }
+}
+
 fn x264(config: &EncoderConfig) -> Vec<(&'static str, String)> {
+    let tools = config.instead.map(|instead| kept_tools(config, instead)).unwrap_or_default();
     let mut all = vec![
         ("tune", "zerolatency".into()),
-        ("speed-preset", config.preset.clone()),
+        ("speed-preset", config.instead.unwrap_or(&config.preset).to_owned()),
         ("key-int-max", config.gop.to_string()),
         ("bframes", "0".into()),
         ("byte-stream", "true".into()),
         ("aud", "true".into()),
         // Key frames come at the interval or on request, never because a tile changed.
-        ("option-string", "scenecut=0:open-gop=0:repeat-headers=1".into()),
+        ("option-string", format!("scenecut=0:open-gop=0:repeat-headers=1{tools}")),
     ];
     match config.rate {
         Rate::Kbps(kbps) => all.extend([("pass", "cbr".into()), ("bitrate", kbps.to_string())]),
@@ -125,14 +181,15 @@ fn x265(config: &EncoderConfig) -> Vec<(&'static str, String)> {
         Rate::Kbps(kbps) => format!("bitrate={kbps}:vbv-maxrate={kbps}:vbv-bufsize={kbps}"),
         Rate::Crf(crf) => format!("crf={crf}"),
     };
+    let tools = config.instead.map(|instead| kept_tools(config, instead)).unwrap_or_default();
     let mut all = vec![
         ("tune", "zerolatency".into()),
-        ("speed-preset", config.preset.clone()),
+        ("speed-preset", config.instead.unwrap_or(&config.preset).to_owned()),
         ("key-int-max", config.gop.to_string()),
         ("log-level", "error".into()),
         // No repeat-headers: before its first picture x265enc (1.22) then sends headers with as many bytes
         // behind them that it never wrote, whatever the memory held. The parser repeats headers.
-        ("option-string", format!("{rate}:bframes=0:scenecut=0:open-gop=0:aud=1:info=0")),
+        ("option-string", format!("{rate}:bframes=0:scenecut=0:open-gop=0:aud=1:info=0{tools}")),
     ];
     if let Rate::Kbps(kbps) = config.rate {
         all.push(("bitrate", kbps.to_string()));
@@ -201,7 +258,11 @@ fn qsv(config: &EncoderConfig) -> Vec<(&'static str, String)> {
 
 /// 0 for the fastest preset.
 fn speed(config: &EncoderConfig) -> usize {
-    PRESETS.iter().position(|p| *p == config.preset).unwrap_or(2)
+    speed_of(&config.preset)
+}
+
+fn speed_of(preset: &str) -> usize {
+    PRESETS.iter().position(|p| *p == preset).unwrap_or(2)
 }
 
 /// Sets a property from text where the element has it and takes the value.

@@ -5,6 +5,7 @@ pub mod nal;
 pub mod offline;
 pub mod picture;
 pub mod probe;
+mod run;
 pub mod screen;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -39,6 +40,9 @@ pub struct EncoderConfig {
     pub frame_rate: Ratio,
     /// Speed against quality, in x264's words; mapped for other encoders.
     pub preset: String,
+    /// A faster preset that is used instead for now, of those that [`element::faster`] names: the stream keeps
+    /// its parameter sets, so that viewers and recordings go on.
+    pub instead: Option<&'static str>,
     /// How many bits.
     pub rate: Rate,
     /// Pictures from one regular key frame to the next.

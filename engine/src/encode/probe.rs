@@ -85,6 +85,7 @@ fn encode_one(candidate: &Candidate) -> Result<()> {
         height,
         frame_rate: rate,
         preset: "ultrafast".into(),
+        instead: None,
         rate: Rate::Kbps(500),
         gop: 25,
     };
@@ -140,6 +141,14 @@ impl Drop for Bench {
     }
 }
 
+/// Name of the source of pipelines that encode on the processor.
+const SOFTWARE_SOURCE: &str = "encoder";
+
+/// True for a thread, by its name, that encodes on the processor.
+pub fn is_encoding_thread(name: &str) -> bool {
+    name.strip_prefix(SOFTWARE_SOURCE).is_some_and(|rest| rest.starts_with(':')) || name.starts_with("enc ")
+}
+
 /// A pipeline with its two ends.
 pub type Parts = (gst::Pipeline, gst_app::AppSrc, gst_app::AppSink);
 
@@ -159,7 +168,9 @@ pub fn pipeline(candidate: &Candidate, config: &EncoderConfig) -> Result<Parts> 
     parser.set_property("config-interval", -1i32);
     let encoded =
         gst::Caps::builder(media).field("stream-format", "byte-stream").field("alignment", "au").build();
-    let source = gst_app::AppSrc::builder().format(gst::Format::Time).max_bytes(0).build();
+    // The thread that encodes is named after its source, and so are those that the encoder starts.
+    let name = if candidate.family == EncoderChoice::Software { SOFTWARE_SOURCE } else { "hardware" };
+    let source = gst_app::AppSrc::builder().name(name).format(gst::Format::Time).max_bytes(0).build();
     let sink = gst_app::AppSink::builder().caps(&encoded).sync(false).async_(false).build();
     let mut chain = vec![source.clone().upcast::<gst::Element>()];
     if candidate.chroma.is_some() {

@@ -7,26 +7,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer::prelude::*;
-use gstreamer_app as gst_app;
-use gstreamer_video as gst_video;
 
 use super::element::{self, Candidate};
-use super::{EncodedSink, EncoderChoice, EncoderConfig, nal, picture, probe};
-use crate::base::backoff::{ENCODER, Retry};
-use crate::base::mailbox::Empty;
+use super::run::{Run, encode};
+use super::{EncodedSink, EncoderConfig, nal, probe};
 use crate::base::thread::Worker;
-use crate::base::{Counter, Error, ErrorKind, Histogram, Mailbox, Moment, Overflow, Result, SharedClock};
-use crate::media::{AccessUnit, Chroma, Frame, Pts, ScreenId};
+use crate::base::{Counter, Histogram, Mailbox, Moment, Overflow, Result, SharedClock};
+use crate::media::{AccessUnit, Frame, Pts, ScreenId};
 
 /// Pictures that may wait while one is encoded; the oldest goes first.
 const WAITING: usize = 2;
-/// At most four key frames a second on request: each costs several times a predicted picture.
-const KEY_INTERVAL: Duration = Duration::from_millis(250);
+/// A picture that waited longer than this before it was encoded is old, and so is one that came out so long
+/// after it was handed in: it gives way to a newer one.
+pub(super) const OLD: Duration = Duration::from_millis(200);
 /// How long an encoder may hold a picture before it is called stuck.
-const STUCK: Duration = Duration::from_secs(2);
+pub(super) const STUCK: Duration = Duration::from_secs(2);
 /// How long a clean end may take.
-const END: Duration = Duration::from_secs(3);
+pub(super) const END: Duration = Duration::from_secs(3);
 
 /// What an encoder has done so far.
 #[derive(Clone, Debug)]
@@ -41,8 +38,12 @@ pub struct EncodeStatus {
     pub submitted: u64,
     /// Access units handed out.
     pub encoded: u64,
+    /// The preset in use: the one that was asked for, or a faster one.
+    pub preset: String,
     /// Pictures dropped: they came faster than they could be encoded, or did not fit.
     pub dropped: u64,
+    /// Pictures that came out more than 0.2 s after they were handed in.
+    pub late: u64,
     /// Bytes handed out.
     pub bytes: u64,
     /// Random-access units handed out.
@@ -66,51 +67,58 @@ pub struct ScreenEncoder {
 /// Makes the pipeline of an encoder; another one in tests.
 pub(super) type Maker = fn(&Candidate, &EncoderConfig) -> Result<probe::Parts>;
 
-struct Job {
-    frame: Frame,
-    at: Moment,
-    submitted: Moment,
+pub(super) struct Job {
+    pub(super) frame: Frame,
+    pub(super) at: Moment,
+    pub(super) submitted: Moment,
 }
 
-struct Shared {
-    name: ScreenId,
-    config: EncoderConfig,
-    clock: SharedClock,
-    sink: Arc<dyn EncodedSink>,
-    make: Maker,
-    mailbox: Mailbox<Job>,
-    key_wanted: AtomicBool,
-    submitted: Counter,
-    encoded: Counter,
-    dropped: Counter,
-    bytes: Counter,
-    key_frames: Counter,
+pub(super) struct Shared {
+    pub(super) name: ScreenId,
+    pub(super) config: EncoderConfig,
+    pub(super) clock: SharedClock,
+    pub(super) sink: Arc<dyn EncodedSink>,
+    pub(super) make: Maker,
+    pub(super) mailbox: Mailbox<Job>,
+    pub(super) key_wanted: AtomicBool,
+    /// A faster preset than was asked for.
+    pub(super) instead: Mutex<Option<&'static str>>,
+    pub(super) submitted: Counter,
+    pub(super) encoded: Counter,
+    pub(super) dropped: Counter,
+    pub(super) late: Counter,
+    pub(super) bytes: Counter,
+    pub(super) key_frames: Counter,
     /// Presentation time of the newest unit, so that time never stands still or runs back.
-    newest: AtomicU64,
-    inside: Mutex<Inside>,
-    moved: Condvar,
+    pub(super) newest: AtomicU64,
+    pub(super) inside: Mutex<Inside>,
+    pub(super) moved: Condvar,
 }
 
 /// What the encoding and the collecting thread both see.
 #[derive(Default)]
-struct Inside {
+pub(super) struct Inside {
     /// Pictures in the encoder: buffer time, tick, submission.
-    pictures: VecDeque<(gst::ClockTime, Moment, Moment)>,
-    times: Histogram,
-    sets: Option<Bytes>,
-    began: bool,
-    encoder: String,
-    fallback: bool,
-    error: Option<String>,
+    pub(super) pictures: VecDeque<(gst::ClockTime, Moment, Moment)>,
+    pub(super) times: Histogram,
+    pub(super) sets: Option<Bytes>,
+    pub(super) began: bool,
+    /// The tick of the newest key frame, and pictures handed to the encoder since.
+    pub(super) last_key: Option<Moment>,
+    pub(super) since_key: u32,
+    pub(super) encoder: String,
+    pub(super) preset: String,
+    pub(super) fallback: bool,
+    pub(super) error: Option<String>,
 }
 
 impl Shared {
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one buffer of the encoder and hands it on as an access unit.
-    fn collect(&self, sample: &gst::Sample) {
+    pub(super) fn collect(&self, sample: &gst::Sample) {
         let Some(buffer) = sample.buffer_owned() else { return };
         let random_access = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         let running = sample
@@ -130,6 +138,9 @@ impl Shared {
                 inside.began |= inside.sets.is_some();
             }
             let tick = self.take(&mut inside, running, now);
+            if random_access && tick.is_some() {
+                (inside.last_key, inside.since_key) = (tick, 0);
+            }
             if !inside.began {
                 self.dropped.add_one();
                 return;
@@ -163,7 +174,11 @@ impl Shared {
                 self.dropped.add_one();
                 continue;
             }
-            inside.times.record(now.since(submitted));
+            let took = now.since(submitted);
+            inside.times.record(took);
+            if took > OLD {
+                self.late.add_one();
+            }
             return Some(tick);
         }
         None
@@ -204,9 +219,11 @@ impl ScreenEncoder {
             make,
             mailbox: Mailbox::new(WAITING, Overflow::DropOldest),
             key_wanted: AtomicBool::new(false),
+            instead: Mutex::default(),
             submitted: Counter::default(),
             encoded: Counter::default(),
             dropped: Counter::default(),
+            late: Counter::default(),
             bytes: Counter::default(),
             key_frames: Counter::default(),
             newest: AtomicU64::new(0),
@@ -234,6 +251,13 @@ impl ScreenEncoder {
         self.shared.mailbox.send(Job { frame, at, submitted });
     }
 
+    /// Encodes with a faster preset than was asked for from the next picture on, or with that one again
+    /// (`None`): one of [`element::faster`]. The stream goes on with a key frame and the same parameter
+    /// sets. Hardware stays as it is.
+    pub fn set_preset(&self, instead: Option<&'static str>) {
+        *self.shared.instead.lock().unwrap_or_else(PoisonError::into_inner) = instead;
+    }
+
     /// Asks for a key frame: the next picture becomes one, at most four a second.
     pub fn force_key(&self) {
         self.shared.key_wanted.store(true, Ordering::Relaxed);
@@ -247,9 +271,11 @@ impl ScreenEncoder {
             encoder: inside.encoder.clone(),
             fallback: inside.fallback,
             error: inside.error.clone(),
+            preset: inside.preset.clone(),
             submitted: shared.submitted.get(),
             encoded: shared.encoded.get(),
             dropped: shared.dropped.get() + shared.mailbox.dropped(),
+            late: shared.late.get(),
             bytes: shared.bytes.get(),
             key_frames: shared.key_frames.get(),
             encode_time: inside.times.clone(),
@@ -277,213 +303,5 @@ impl ScreenEncoder {
 impl Drop for ScreenEncoder {
     fn drop(&mut self) {
         self.shared.mailbox.close();
-    }
-}
-
-/// One life of a GStreamer encoder.
-struct Run {
-    shared: Arc<Shared>,
-    candidate: &'static Candidate,
-    pipeline: gst::Pipeline,
-    source: gst_app::AppSrc,
-    sink: gst_app::AppSink,
-    chroma: Option<Chroma>,
-    depth: usize,
-    origin: Option<Moment>,
-    last: Option<gst::ClockTime>,
-    key_at: Option<Moment>,
-}
-
-impl Run {
-    fn new(shared: Arc<Shared>, instead: Option<EncoderChoice>) -> Result<Run> {
-        let config = &shared.config;
-        let candidate = probe::choose(config.codec, instead.unwrap_or(config.choice))?;
-        let (pipeline, source, sink) = (shared.make)(candidate, config)?;
-        let collector = Arc::downgrade(&shared);
-        sink.set_callbacks(
-            gst_app::AppSinkCallbacks::builder()
-                .new_sample(move |sink| {
-                    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                    if let Some(shared) = collector.upgrade() {
-                        shared.collect(&sample);
-                    }
-                    Ok(gst::FlowSuccess::Ok)
-                })
-                .build(),
-        );
-        pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|e| Error::new(ErrorKind::Missing, candidate.element, "does not start").caused_by(e))?;
-        {
-            let mut inside = shared.inside();
-            inside.encoder = candidate.element.to_owned();
-            inside.fallback = config.choice != EncoderChoice::Auto && candidate.family != config.choice
-                || instead.is_some_and(|instead| instead != config.choice);
-            inside.pictures.clear();
-            inside.began = false;
-        }
-        let depth = candidate.depth();
-        Ok(Run {
-            shared,
-            candidate,
-            pipeline,
-            source,
-            sink,
-            chroma: None,
-            depth,
-            origin: None,
-            last: None,
-            key_at: None,
-        })
-    }
-
-    /// Pushes one picture and waits until the encoder can take the next.
-    fn encode(&mut self, job: Job) -> Result<()> {
-        let config = &self.shared.config;
-        let frame = &job.frame;
-        if (frame.width(), frame.height()) != (config.width, config.height) {
-            self.shared.dropped.add_one();
-            let (w, h) = (frame.width(), frame.height());
-            tracing::error!(screen = %self.shared.name, w, h, "a picture of another size than its screen");
-            return Ok(());
-        }
-        if self.chroma != Some(frame.chroma()) {
-            let caps = picture::caps(frame.chroma(), config.width, config.height, config.frame_rate);
-            self.source.set_caps(Some(&caps));
-            self.chroma = Some(frame.chroma());
-        }
-        self.request_key(job.at);
-        let Some(mut buffer) = picture::buffer(frame) else {
-            self.shared.dropped.add_one();
-            return Ok(());
-        };
-        let since = job.at.since(*self.origin.get_or_insert(job.at));
-        let time = gst::ClockTime::try_from(since).unwrap_or_default();
-        // Encoders refuse a time that stands still or runs back.
-        let time = self.last.map_or(time, |last| time.max(last + gst::ClockTime::from_useconds(100)));
-        self.last = Some(time);
-        buffer.make_mut().set_pts(time);
-        self.shared.inside().pictures.push_back((time, job.at, job.submitted));
-        self.source.push_buffer(buffer).map_err(|e| {
-            Error::new(ErrorKind::Internal, self.candidate.element, "refuses a picture").caused_by(e)
-        })?;
-        self.wait_for_room()
-    }
-
-    /// Passes a wish for a key frame on, unless one was asked for a moment ago.
-    fn request_key(&mut self, at: Moment) {
-        let too_soon = self.key_at.is_some_and(|last| at.since(last) < KEY_INTERVAL);
-        if too_soon || !self.shared.key_wanted.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let first = self.last.is_none();
-        self.key_at = Some(at);
-        if !first {
-            let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
-            self.sink.send_event(event);
-        }
-    }
-
-    fn wait_for_room(&mut self) -> Result<()> {
-        let bus = self.pipeline.bus();
-        let mut waited = Duration::ZERO;
-        let step = Duration::from_millis(100);
-        loop {
-            let inside = self.shared.inside();
-            let depth = self.depth;
-            let (inside, timeout) = self
-                .shared
-                .moved
-                .wait_timeout_while(inside, step, |inside| inside.pictures.len() >= depth)
-                .unwrap_or_else(PoisonError::into_inner);
-            drop(inside);
-            if let Some(message) = bus.as_ref().and_then(|b| b.pop_filtered(&[gst::MessageType::Error]))
-                && let gst::MessageView::Error(error) = message.view()
-            {
-                return Err(Error::new(ErrorKind::Internal, self.candidate.element, "failed")
-                    .caused_by(error.error()));
-            }
-            if !timeout.timed_out() {
-                return Ok(());
-            }
-            waited += step;
-            if waited >= STUCK {
-                return Err(Error::new(
-                    ErrorKind::Internal,
-                    self.candidate.element,
-                    "holds a picture and gives none",
-                ));
-            }
-        }
-    }
-
-    /// Lets what is inside come out.
-    fn drain(&self) {
-        let _ = self.source.end_of_stream();
-        let end = gst::ClockTime::try_from(END).unwrap_or_default();
-        if let Some(bus) = self.pipeline.bus() {
-            bus.timed_pop_filtered(end, &[gst::MessageType::Eos, gst::MessageType::Error]);
-        }
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.pipeline.set_state(gst::State::Null);
-    }
-}
-
-/// The encoding thread: until the mailbox is closed; an encoder that fails is replaced by a new
-/// one, in software where hardware failed, and the stream begins anew with a key frame.
-fn encode(shared: &Arc<Shared>, run: Run) {
-    let mut life = Life::Encoding(run);
-    let mut began = shared.clock.now();
-    let mut retry = Retry::new(ENCODER);
-    loop {
-        let job = match shared.mailbox.receive(Duration::from_secs(1)) {
-            Ok(job) => job,
-            Err(Empty::Timeout) => continue,
-            Err(Empty::Closed) => break,
-        };
-        let now = shared.clock.now();
-        if matches!(life, Life::Failed { again } if again <= now) {
-            life = Run::new(shared.clone(), Some(EncoderChoice::Software)).map_or_else(
-                |error| shared.failed(&error, retry.after(Duration::ZERO, rand::random())),
-                |run| {
-                    shared.inside().error = None;
-                    began = now;
-                    Life::Encoding(run)
-                },
-            );
-        }
-        let Life::Encoding(run) = &mut life else {
-            shared.dropped.add_one();
-            continue;
-        };
-        if let Err(error) = run.encode(job) {
-            let worked = shared.clock.now().since(began);
-            life = shared.failed(&error, retry.after(worked, rand::random()));
-        }
-    }
-    if let Life::Encoding(run) = life {
-        run.drain();
-    }
-}
-
-/// Whether there is an encoder now.
-enum Life {
-    Encoding(Run),
-    /// None, until the first picture from this moment on.
-    Failed {
-        again: Moment,
-    },
-}
-
-impl Shared {
-    fn failed(&self, error: &Error, wait: Duration) -> Life {
-        let retry_in_s = wait.as_secs_f32();
-        tracing::error!(screen = %self.name, %error, retry_in_s, "the encoder failed and is started anew");
-        self.inside().error = Some(error.to_string());
-        Life::Failed { again: self.clock.now() + wait }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) fn config(codec: Codec) -> EncoderConfig {
         height: 180,
         frame_rate: Ratio { num: 25, den: 1 },
         preset: "ultrafast".into(),
+        instead: None,
         rate: Rate::Crf(18),
         gop: 50,
     }
@@ -246,6 +247,106 @@ fn walls_have_a_constant_quantiser_and_files_keep_the_rate_factor() {
     assert_eq!(said(file), ("qual".into(), 23));
     // Its default would cap the rate.
     assert_eq!(file.property::<u32>("vbv-buf-capacity"), 0);
+}
+
+/// Encodes six pictures with each of these presets in turn (`None`: the one of `config`).
+fn in_turn(config: EncoderConfig, presets: &[Option<&'static str>]) -> Vec<AccessUnit> {
+    let kept = Arc::new(Kept::default());
+    let (w, h) = (config.width, config.height);
+    let encoder =
+        ScreenEncoder::start(&ScreenId::from("t"), config, kept.clone(), SystemClock::shared()).unwrap();
+    for n in 0..6 * presets.len() as u32 {
+        encoder.set_preset(presets[n as usize / 6]);
+        encoder.submit(picture(n, w, h), tick(n));
+        assert_eq!(kept.wait_for(n as usize + 1), n as usize + 1, "picture {n} did not come out by itself");
+    }
+    let status = encoder.status();
+    assert!(encoder.finish());
+    assert_eq!((status.dropped, status.fallback, status.error), (0, false, None));
+    kept.0.lock().unwrap().clone()
+}
+
+#[test]
+fn another_preset_begins_with_a_key_frame_and_the_same_parameter_sets() {
+    let mut pairs: Vec<(Codec, &str)> =
+        element::PRESETS.iter().map(|preset| (Codec::H264, *preset)).collect();
+    pairs.extend(["superfast", "veryfast", "fast"].map(|preset| (Codec::H265, preset)));
+    let mut tried = 0;
+    for (codec, asked) in pairs {
+        for rate in [Rate::Crf(23), Rate::Kbps(500)] {
+            for faster in element::faster(codec, asked) {
+                tried += 1;
+                let config = EncoderConfig { preset: asked.into(), rate, ..config(codec) };
+                let units = in_turn(config, &[None, Some(faster), None]);
+                let what = format!("{codec} {asked} to {faster} at {rate:?}");
+                let keys: Vec<usize> = (0..units.len()).filter(|n| units[*n].random_access).collect();
+                assert_eq!(keys, [0, 6, 12], "{what}");
+                let sets = |n: usize| nal::parameter_sets(codec, &units[n].data).unwrap();
+                assert!(sets(0) == sets(6) && sets(0) == sets(12), "{what}");
+                assert!(units.windows(2).all(|w| w[0].pts < w[1].pts), "{what}");
+                let stream: Vec<u8> = units.iter().flat_map(|u| u.data.to_vec()).collect();
+                let frames = decoded(codec, &stream, 320 * 180 * 3 / 2);
+                assert_eq!(frames.len(), 18, "{what}");
+                for (n, frame) in frames.iter().enumerate().step_by(5) {
+                    let quality = psnr(frame, &picture(n as u32, 320, 180).to_packed_i420());
+                    assert!(quality > 28.0, "{what}: picture {n}: {quality:.1} dB");
+                }
+            }
+        }
+    }
+    assert!(tried > 30, "{tried}");
+    assert!(element::faster(Codec::H264, "ultrafast").is_empty());
+    assert!(element::faster(Codec::H265, "slow").is_empty());
+}
+
+#[test]
+fn key_frames_come_in_time_where_pictures_are_left_out() {
+    let kept = Arc::new(Kept::default());
+    let encoder =
+        ScreenEncoder::start(&"t".into(), config(Codec::H264), kept.clone(), SystemClock::shared()).unwrap();
+    for n in 0..60 {
+        encoder.submit(picture(n, 320, 180), tick(2 * n));
+        assert_eq!(kept.wait_for(n as usize + 1), n as usize + 1);
+    }
+    let units = kept.0.lock().unwrap();
+    let keys: Vec<usize> = (0..units.len()).filter(|n| units[*n].random_access).collect();
+    assert_eq!(keys, [0, 25, 50], "every two seconds, as at the full rate");
+}
+
+#[test]
+fn old_pictures_give_way_to_the_newest() {
+    let clock = crate::base::SimClock::new();
+    let kept = Arc::new(Kept::default());
+    // Its parts come only when they may: until then pictures wait, and become old.
+    static GATE: Mutex<()> = Mutex::new(());
+    fn gated(candidate: &element::Candidate, config: &EncoderConfig) -> Result<probe::Parts> {
+        let parts = probe::pipeline(candidate, config)?;
+        let pad = parts.2.static_pad("sink").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, |_, _| {
+            drop(GATE.lock().unwrap());
+            gst::PadProbeReturn::Ok
+        });
+        Ok(parts)
+    }
+    let encoder =
+        ScreenEncoder::start_with(&"t".into(), config(Codec::H264), kept.clone(), clock.clone(), gated)
+            .unwrap();
+    let shut = GATE.lock().unwrap();
+    encoder.submit(picture(0, 320, 180), tick(0));
+    let end = Instant::now() + Duration::from_secs(5);
+    while encoder.status().queue > 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    encoder.submit(picture(1, 320, 180), tick(1));
+    encoder.submit(picture(2, 320, 180), tick(2));
+    clock.advance(Duration::from_millis(300));
+    drop(shut);
+    assert_eq!(kept.wait_for(2), 2);
+    let status = encoder.status();
+    assert!(encoder.finish());
+    let units: Vec<i64> = kept.0.lock().unwrap().iter().map(|u| u.pts.0).collect();
+    assert_eq!(units, [tick(0).0 as i64, tick(2).0 as i64]);
+    assert_eq!((status.dropped, status.late), (1, 2));
 }
 
 #[test]

@@ -2,20 +2,27 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize as Read, Serialize};
 use serde_json::Value;
 
+use crate::base::names;
+
 /// The first field of every manifest: what it is, and the version of this form.
 pub const FORMAT: &str = "vitrail-evidence/1";
+
+/// The form of a manifest in which names are bytes, percent-encoded ([`names::encoded`]): where one of them
+/// is not UTF-8.
+pub const FORMAT_BYTES: &str = "vitrail-evidence/2";
 
 /// What a job read and wrote, with what and why. Every field is described in `docs/ref/evidence.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Read)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or [`FORMAT_BYTES`].
     pub format: String,
     /// When it was made: RFC 3339, UTC, whole seconds.
     pub created: String,
@@ -121,7 +128,7 @@ impl Manifest {
             format: String,
         }
         let Any { format } = serde_json::from_str(text).map_err(no_json)?;
-        if format != FORMAT {
+        if format != FORMAT && format != FORMAT_BYTES {
             return Err(match format.starts_with("vitrail-evidence/") {
                 true => NoManifest::Newer(format),
                 false => NoManifest::Wrong("its format is not that of evidence".into()),
@@ -135,6 +142,21 @@ impl Manifest {
     /// As JSON, a field a line.
     pub(super) fn render(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    /// The path, below the manifest's folder or its own, that a name of this manifest means.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        match self.format == FORMAT_BYTES {
+            true => names::decoded(name).unwrap_or_default().into(),
+            false => name.into(),
+        }
+    }
+
+    /// A name that leads nowhere but below a folder, in its only spelling.
+    fn is_below(&self, name: &str) -> bool {
+        is_below(name.as_bytes())
+            && (self.format != FORMAT_BYTES
+                || names::decoded(name).is_some_and(|bytes| is_below(bytes.as_encoded_bytes())))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -152,7 +174,7 @@ impl Manifest {
         let outputs = self.outputs.iter().map(|f| (&f.name, &f.sha256, None));
         let mut names = HashSet::new();
         for (name, sha256, place) in sources.chain(outputs) {
-            if !is_below(name) {
+            if !self.is_below(name) {
                 return Err(format!("the name {name:?} leads out of the folder"));
             }
             if sha256.len() != 64 || !sha256.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
@@ -162,7 +184,7 @@ impl Manifest {
                 return Err(format!("it names {name:?} twice"));
             }
         }
-        match self.output_folders.iter().find(|name| !is_below(name)) {
+        match self.output_folders.iter().find(|name| !self.is_below(name)) {
             Some(name) => Err(format!("the name {name:?} leads out of the folder")),
             None => Ok(()),
         }
@@ -171,8 +193,8 @@ impl Manifest {
 
 /// True for a relative path that stays below its folder whatever it holds, in its only spelling:
 /// no empty part, no `.`, no `..`.
-pub(super) fn is_below(name: &str) -> bool {
-    !name.contains('\0') && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+pub(super) fn is_below(name: &[u8]) -> bool {
+    !name.contains(&0) && name.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 /// Any JSON in which no object has a key twice: of those, readers take the first or the last.

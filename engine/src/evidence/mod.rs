@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::base::files::{sync_parent, write_whole};
+use crate::base::names::LONGEST;
 use crate::base::{Clock, Error, ErrorKind, Result, Shutdown};
 
 mod key;
@@ -22,12 +23,12 @@ mod tests;
 mod verify;
 
 pub use key::{PublicKey, SigningKeyFile, public_path};
-pub use manifest::{FORMAT, Manifest, OutputFile, Range, SourceFile, Version};
+pub use manifest::{FORMAT, FORMAT_BYTES, Manifest, OutputFile, Range, SourceFile, Version};
 pub use verify::{
     Check, FileFinding, FileState, Findings, Role, SignatureFinding, SignatureState, Verdict, verify,
 };
 
-use record::Reader;
+use record::{Form, Reader};
 use signature::SignatureFile;
 
 /// Who signs, and why: known before a job begins.
@@ -150,6 +151,10 @@ pub fn check_ready(export: &Export, output: &Path) -> Result<()> {
         }
     }
     let manifest = manifest_path(output)?;
+    if signature_path(&manifest).file_name().is_some_and(|name| name.len() > LONGEST) {
+        let remedy = "would give its manifest a name of more than 255 bytes; choose a shorter one";
+        return Err(Error::new(ErrorKind::Config, output.display().to_string(), remedy));
+    }
     if !export.overwrite && manifest.symlink_metadata().is_ok() {
         let remedy = "is there already; choose another name or add --overwrite";
         return Err(Error::new(ErrorKind::Config, manifest.display().to_string(), remedy));
@@ -202,10 +207,12 @@ fn write_manifest(
     let sources = record::find_sources(beside, &subject.sources)?;
     let (outputs, output_folders) = record::find_outputs(beside, &subject.outputs)?;
     reader.expect(sources.iter().chain(&outputs));
-    let sources = sources.into_iter().map(|found| reader.source(found)).collect::<Result<_>>()?;
-    let outputs = outputs.into_iter().map(|found| reader.output(found)).collect::<Result<_>>()?;
+    let form = Form::for_all(sources.iter().chain(&outputs), &output_folders);
+    let output_folders = output_folders.iter().map(|name| form.spell(name)).collect();
+    let sources = sources.into_iter().map(|found| reader.source(found, form)).collect::<Result<_>>()?;
+    let outputs = outputs.into_iter().map(|found| reader.output(found, form)).collect::<Result<_>>()?;
     let manifest = Manifest {
-        format: FORMAT.into(),
+        format: form.name().into(),
         created: timestamp(clock)?,
         key_id: export.key.public().id(),
         reason: export.reason.clone(),

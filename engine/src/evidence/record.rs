@@ -1,19 +1,20 @@
 //! From the files of a job to their entries in the manifest: names and sums.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::manifest::{OutputFile, SourceFile};
+use super::manifest::{FORMAT, FORMAT_BYTES, OutputFile, SourceFile};
 use super::sum::{NotOpened, Sum, open_below, sum};
 use super::{Progress, Source};
-use crate::base::{Error, ErrorKind, Result, Shutdown};
+use crate::base::{Error, ErrorKind, Result, Shutdown, names};
 
 /// A file that goes into the manifest.
 pub(super) struct Found {
-    /// Its name there.
-    name: String,
+    /// Where it lies below `folder`.
+    name: OsString,
     /// It does not lie below the manifest's folder.
     elsewhere: bool,
     /// The folder that `name` counts from, without links.
@@ -43,9 +44,9 @@ pub(super) fn find_sources(beside: &Path, sources: &[Source]) -> Result<Vec<Foun
 }
 
 /// The files that were written, by name, and the folders that hold nothing else.
-pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Found>, Vec<String>)> {
+pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Found>, Vec<OsString>)> {
     let folder = canonical(beside)?;
-    let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
         let Some(last) = path.file_name() else {
             return Err(refuse(path.display(), "is no file name"));
@@ -57,16 +58,16 @@ pub(super) fn find_outputs(beside: &Path, paths: &[PathBuf]) -> Result<(Vec<Foun
         }
         let name = name_below(&folder, &real)?;
         if real.symlink_metadata().is_ok_and(|about| about.is_dir()) {
-            for file in files_below(&real).map_err(|e| unreadable(path, e))? {
-                names.insert(name_below(&folder, &file)?);
+            for inside in files_below(&real).map_err(|e| unreadable(path, e))? {
+                files.insert(name_below(&folder, &inside)?);
             }
             folders.insert(name);
         } else {
-            names.insert(name);
+            files.insert(name);
         }
     }
     let found = |name| Found { name, elsewhere: false, folder: folder.clone(), known: None };
-    Ok((names.into_iter().map(found).collect(), folders.into_iter().collect()))
+    Ok((files.into_iter().map(found).collect(), folders.into_iter().collect()))
 }
 
 /// Reads files for the manifest, tells how far it is, and stops when told to.
@@ -87,21 +88,21 @@ impl<'a> Reader<'a> {
         self.done.of = unknown.filter_map(|f| Some(f.folder.join(&f.name).metadata().ok()?.len())).sum();
     }
 
-    pub(super) fn source(&mut self, found: Found) -> Result<SourceFile> {
+    pub(super) fn source(&mut self, found: Found, form: Form) -> Result<SourceFile> {
         let known = found.known.clone();
         let Sum { bytes, sha256 } = known.map_or_else(|| self.sum(&found), Ok)?;
-        Ok(SourceFile { name: found.name, elsewhere: found.elsewhere, bytes, sha256 })
+        Ok(SourceFile { name: form.spell(&found.name), elsewhere: found.elsewhere, bytes, sha256 })
     }
 
-    pub(super) fn output(&mut self, found: Found) -> Result<OutputFile> {
+    pub(super) fn output(&mut self, found: Found, form: Form) -> Result<OutputFile> {
         let Sum { bytes, sha256 } = self.sum(&found)?;
-        Ok(OutputFile { name: found.name, bytes, sha256 })
+        Ok(OutputFile { name: form.spell(&found.name), bytes, sha256 })
     }
 
     /// The sum of a file that must not change meanwhile.
     fn sum(&mut self, found: &Found) -> Result<Sum> {
         let path = found.folder.join(&found.name);
-        let file = open_below(&found.folder, &found.name).map_err(|why| not_opened(&path, why))?;
+        let file = open_below(&found.folder, Path::new(&found.name)).map_err(|why| not_opened(&path, why))?;
         self.whole(&file, &path)
     }
 
@@ -141,12 +142,45 @@ pub(super) fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn name_below(folder: &Path, path: &Path) -> Result<String> {
-    let below = path.strip_prefix(folder).ok().and_then(Path::to_str);
-    let name = below.ok_or_else(|| {
-        refuse(path.display(), "has a name that is not UTF-8, which a manifest cannot hold; rename it")
-    })?;
-    Ok(name.to_owned())
+fn name_below(folder: &Path, path: &Path) -> Result<OsString> {
+    let below = path.strip_prefix(folder).ok();
+    let name = below.ok_or_else(|| refuse(path.display(), "does not lie where it was found"))?;
+    Ok(name.as_os_str().to_owned())
+}
+
+/// How names are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As they are.
+    Text,
+    /// Their bytes.
+    Bytes,
+}
+
+impl Form {
+    /// The form that loses nothing of these.
+    pub(super) fn for_all<'a>(found: impl Iterator<Item = &'a Found>, folders: &'a [OsString]) -> Form {
+        let is_text = |name: &OsString| name.to_str().is_some();
+        match found.map(|f| &f.name).chain(folders).all(is_text) {
+            true => Form::Text,
+            false => Form::Bytes,
+        }
+    }
+
+    /// What the manifest says of its form.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Form::Text => FORMAT,
+            Form::Bytes => FORMAT_BYTES,
+        }
+    }
+
+    pub(super) fn spell(self, name: &OsStr) -> String {
+        match self {
+            Form::Text => name.to_string_lossy().into_owned(),
+            Form::Bytes => names::encoded(name),
+        }
+    }
 }
 
 /// The deepest folder that holds them all.

@@ -57,9 +57,9 @@ pub(super) enum NotOpened {
 
 /// Opens the file `name` below `folder`. No part of the name may be a link: what it leads to is not
 /// what was recorded.
-pub(super) fn open_below(folder: &Path, name: &str) -> Result<File, NotOpened> {
+pub(super) fn open_below(folder: &Path, name: &Path) -> Result<File, NotOpened> {
     let mut path = folder.to_owned();
-    let parts: Vec<Component> = Path::new(name).components().collect();
+    let parts: Vec<Component> = name.components().collect();
     for (at, part) in parts.iter().enumerate() {
         path.push(part);
         let about = path.symlink_metadata().map_err(refused)?;

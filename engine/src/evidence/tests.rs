@@ -283,10 +283,10 @@ fn a_folder_that_took_a_files_place_and_a_pipe_do_not_stop_it() {
 #[test]
 fn names_stay_below_their_folder() {
     for name in ["a", "a/b.mp4", "…", "..a", "a..b", "a b", ".hidden"] {
-        assert!(is_below(name), "{name}");
+        assert!(is_below(name.as_bytes()), "{name}");
     }
     for name in ["", "/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", "a\0b", ".", ".."] {
-        assert!(!is_below(name), "{name}");
+        assert!(!is_below(name.as_bytes()), "{name}");
     }
 }
 
@@ -336,7 +336,7 @@ fn a_signed_manifest_with_tricks_is_refused() {
     }
     case.sign(b"\xff\xfe");
     assert!(case.findings().signature.trouble.unwrap().contains("UTF-8"));
-    case.sign(own("vitrail-evidence/1", "vitrail-evidence/2").as_bytes());
+    case.sign(own("vitrail-evidence/1", "vitrail-evidence/3").as_bytes());
     assert_eq!(verify(&case.check(), &mut |_| {}).unwrap_err().kind(), ErrorKind::Unsupported);
     case.sign(text.as_bytes());
     assert_eq!(case.findings().verdict, Verdict::Verified);

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::key::PublicKey;
-use super::manifest::{Manifest, NoManifest, SourceFile};
+use super::manifest::{FORMAT_BYTES, Manifest, NoManifest, SourceFile};
 use super::record::files_below;
 use super::signature::SignatureFile;
 use super::sum::{NotOpened, open_below, open_file, sum};
 use super::{Progress, signature_path};
+use crate::base::names::{encoded, lossless};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Larger manifests are not read: 256 MiB, about a million files.
@@ -168,7 +169,7 @@ pub fn verify(check: &Check, progress: &mut dyn FnMut(Progress)) -> Result<Findi
         Verdict::Verified
     };
     Ok(Findings {
-        manifest: check.manifest.display().to_string(),
+        manifest: lossless(&check.manifest),
         verdict,
         signature,
         sources_skipped: check.skip_sources,
@@ -262,7 +263,7 @@ fn check_files(check: &Check, facts: &Manifest, progress: &mut dyn FnMut(Progres
         files.push(file(Role::Source, &source.name, finding));
     }
     for output in &facts.outputs {
-        let opened = open_below(folder, &output.name);
+        let opened = open_below(folder, &facts.path(&output.name));
         let finding = compare(opened, output.bytes, &output.sha256, &mut read);
         files.push(file(Role::Output, &output.name, finding));
     }
@@ -281,14 +282,15 @@ fn open_source(
     source: &SourceFile,
     folder: &Path,
 ) -> std::result::Result<File, NotOpened> {
-    let last = Path::new(&source.name).file_name();
+    let name = facts.path(&source.name);
+    let last = name.file_name();
     let named = check.sources.iter().filter_map(|place| {
         if place.is_dir() {
-            return Some(place.join(&source.name));
+            return Some(place.join(&name));
         }
         (facts.sources.len() == 1 || place.file_name() == last).then(|| place.clone())
     });
-    let recorded = (!source.elsewhere).then(|| folder.join(&source.name));
+    let recorded = (!source.elsewhere).then(|| folder.join(&name));
     for path in recorded.into_iter().chain(named) {
         match open_file(&path) {
             Err(NotOpened::Missing) => {}
@@ -327,12 +329,16 @@ fn compare(
     }
 }
 
+fn lossy(name: &Path) -> String {
+    name.to_string_lossy().into_owned()
+}
+
 /// Files in folders of outputs that the manifest does not name.
 fn added(folder: &Path, facts: &Manifest) -> Vec<FileFinding> {
-    let known: HashSet<PathBuf> = facts.outputs.iter().map(|f| folder.join(&f.name)).collect();
+    let known: HashSet<PathBuf> = facts.outputs.iter().map(|f| folder.join(facts.path(&f.name))).collect();
     let mut found = Vec::new();
     for name in &facts.output_folders {
-        let inside = match files_below(&folder.join(name)) {
+        let inside = match files_below(&folder.join(facts.path(name))) {
             Ok(inside) => inside,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 found.push(file(Role::Output, name, (FileState::Missing, None)));
@@ -344,7 +350,8 @@ fn added(folder: &Path, facts: &Manifest) -> Vec<FileFinding> {
             }
         };
         for path in inside.into_iter().filter(|path| !known.contains(path)) {
-            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path.strip_prefix(folder).unwrap_or(&path);
+            let name = if facts.format == FORMAT_BYTES { encoded(name.as_os_str()) } else { lossy(name) };
             found.push(file(Role::Output, &name, (FileState::Added, None)));
         }
     }

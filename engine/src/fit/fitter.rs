@@ -7,7 +7,7 @@ use super::{FitSpec, Mask, Scratch, fit};
 use crate::base::cpu;
 use crate::base::{Error, ErrorKind, Moment, SharedClock};
 use crate::decode::FrameConsumer;
-use crate::media::{Frame, SourceRef};
+use crate::media::{Frame, Orientation, SourceRef};
 use crate::store::FrameStore;
 
 /// What is wanted of one camera.
@@ -17,6 +17,8 @@ pub struct Targets {
     pub specs: Vec<FitSpec>,
     /// Parts that must never be seen.
     pub masks: Vec<Mask>,
+    /// How its pictures are turned after what they ask for themselves.
+    pub turn: Orientation,
 }
 
 /// The targets of one camera, which the wall changes while the camera runs. It also keeps the
@@ -96,6 +98,7 @@ impl Newest {
     fn put_all(&mut self, targets: &Targets, store: &FrameStore) -> usize {
         let Newest { frame, scratch } = self;
         let Some((source, frame)) = frame else { return 0 };
+        let frame = &frame.turned(targets.turn);
         let fitted = targets.specs.iter().map(|spec| fit(frame, spec, &targets.masks, scratch));
         fitted.filter(|fitted| store.put(source, fitted.clone())).count()
     }
@@ -224,7 +227,7 @@ mod tests {
     }
 
     fn wanted(specs: &[FitSpec]) -> Targets {
-        Targets { specs: specs.to_vec(), masks: Vec::new() }
+        Targets { specs: specs.to_vec(), ..Targets::default() }
     }
 
     const SMALL: FitSpec = FitSpec::whole(16, 12, FitMode::Contain);
@@ -259,7 +262,11 @@ mod tests {
         let mut set = set();
         set.targets.set(wanted(&[SMALL]));
         set.fitter.frame(&frame(90, 0));
-        set.targets.set(Targets { specs: vec![SMALL], masks: vec![Mask(Region::WHOLE)] });
+        set.targets.set(Targets {
+            specs: vec![SMALL],
+            masks: vec![Mask(Region::WHOLE)],
+            ..Targets::default()
+        });
         set.targets.refit(&set.store);
         let (_, fitted) = set.store.slot(&"a".into(), &SMALL).latest().expect("a picture");
         assert!(fitted.frame.planes()[0].data.iter().all(|v| *v == 16));

@@ -26,7 +26,7 @@ impl Span {
     }
 }
 
-/// How one frame goes into one tile.
+/// How one frame goes into one tile, both upright or both as the frame lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Mapping {
     /// What is shown of the source, across, in luma pixels.
@@ -50,13 +50,38 @@ impl Mapping {
     pub fn scale_y(&self) -> f64 {
         self.down.len() / f64::from(self.picture.height)
     }
+
+    /// From upright to how a frame of this size lies: everything is laid down with it.
+    pub fn laid_down(self, frame: &Frame, spec: &FitSpec) -> Mapping {
+        let down = frame.meta().orientation.inverse();
+        if down.is_upright() {
+            return self;
+        }
+        let size = |(w, h): (u32, u32)| (f64::from(w), f64::from(h));
+        let source = [self.across.from, self.down.from, self.across.to, self.down.to];
+        let [left, top, right, bottom] = down.place(source, size(frame.upright_size()));
+        let tile = (even_at_least_two(spec.width), even_at_least_two(spec.height));
+        let rect = |r: PixelRect| {
+            let edges = [r.x, r.y, r.right(), r.bottom()].map(f64::from);
+            // Whole numbers stay whole.
+            let [left, top, right, bottom] = down.place(edges, size(tile)).map(|v| v as u32);
+            PixelRect::new(left, top, right - left, bottom - top)
+        };
+        Mapping {
+            across: Span { from: left, to: right }.snapped(),
+            down: Span { from: top, to: bottom }.snapped(),
+            picture: rect(self.picture),
+            part: rect(self.part),
+            window: rect(self.window),
+        }
+    }
 }
 
-/// Solves where a frame goes.
+/// Solves where a frame goes, upright.
 pub(super) fn solve(frame: &Frame, spec: &FitSpec) -> Mapping {
     let (width, height) = (even_at_least_two(spec.width), even_at_least_two(spec.height));
-    let (across, down) = shown(frame, &spec.crop);
-    let aspect = pixel_aspect(frame.meta().pixel_aspect);
+    let (across, down) = shown(frame.upright_size(), &spec.crop);
+    let aspect = pixel_aspect(frame.upright_pixel_aspect());
     let tile = PixelRect::new(0, 0, width, height);
     let (tile_w, tile_h) = (f64::from(width), f64::from(height));
     let (picture_w, picture_h) = (across.len() * aspect, down.len());
@@ -83,8 +108,8 @@ pub(super) fn solve(frame: &Frame, spec: &FitSpec) -> Mapping {
     }
 }
 
-/// The crop region in pixels; at least one pixel, within the frame.
-fn shown(frame: &Frame, crop: &Region) -> (Span, Span) {
+/// The crop region in pixels; at least one pixel, within a picture of this size.
+fn shown((width, height): (u32, u32), crop: &Region) -> (Span, Span) {
     let span = |at: f32, len: f32, size: u32| {
         let size = f64::from(size);
         let fraction = |v: f32| if v.is_finite() { f64::from(v).clamp(0.0, 1.0) } else { 0.0 };
@@ -92,7 +117,7 @@ fn shown(frame: &Frame, crop: &Region) -> (Span, Span) {
         let to = (from + fraction(len) * size).clamp(from + 1.0, size.max(from + 1.0));
         Span { from, to: to.min(size) }
     };
-    (span(crop.x, crop.width, frame.width()), span(crop.y, crop.height, frame.height()))
+    (span(crop.x, crop.width, width), span(crop.y, crop.height, height))
 }
 
 /// Aspects beyond 1:100 are headers gone wrong; they are taken as square.
@@ -116,12 +141,13 @@ fn even_window(window: &PixelRect, tile: &PixelRect) -> PixelRect {
     PixelRect::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y)).intersect(tile)
 }
 
-/// A part of a picture that must be black before anything leaves this room.
+/// A part of a picture that must be black before anything leaves this room. It is a part of the picture as the
+/// camera sends it: however that is turned and mirrored to be shown, the mask stays on what it hides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Mask(pub Region);
 
-/// The pixels of the output (relative to `part`) that a mask blackens: grown outward, so that no
+/// The pixels of the output (relative to `part`), as the frame lies, that a mask blackens: grown outward, so that no
 /// output sample, luma or chroma, takes anything from a masked source pixel. `None` where it lies
 /// outside.
 pub(super) fn masked(mask: &Mask, frame: &Frame, mapping: &Mapping) -> Option<PixelRect> {

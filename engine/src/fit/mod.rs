@@ -1,4 +1,4 @@
-//! Shrinks a frame to exactly the sizes that visible tiles need, while it is hot in cache.
+//! Shrinks a frame to exactly the sizes that visible tiles need, while it is hot in cache, and sets it upright.
 
 mod axis;
 mod change;
@@ -9,6 +9,9 @@ mod scale;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod turn;
+#[cfg(test)]
+mod turned_tests;
 
 use std::hash::{Hash, Hasher};
 
@@ -116,7 +119,7 @@ pub struct FitSpec {
     pub height: u32,
     /// What to do with a differing aspect.
     pub mode: FitMode,
-    /// The part of the picture to show.
+    /// The part of the upright picture to show.
     pub crop: Region,
     /// The part of the tile that is wanted, in tile pixels, even edges: the whole tile, but for a
     /// tile that spans screens, of which each screen wants its own part.
@@ -133,7 +136,7 @@ impl FitSpec {
 /// A picture at the size a tile needs.
 #[derive(Clone, Debug)]
 pub struct FittedFrame {
-    /// The pixels: I420, even size, and the meta of the frame it was made from (but square pixels).
+    /// The pixels: I420, even size, and the meta of the frame it was made from (but square pixels, and upright).
     pub frame: Frame,
     /// Where it lies within the spec's window, even; the rest of the window is bars.
     pub x: u32,

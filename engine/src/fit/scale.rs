@@ -4,12 +4,13 @@ use super::axis::{Axis, Stretch};
 use super::geometry::{self, Mapping, Mask, Span};
 use super::kernels::{self, Samples, Scratch};
 use super::simd::{self, Level};
-use super::{FitSpec, FittedFrame, PixelRect};
-use crate::media::{Chroma, Frame, FrameMeta, Range, Ratio};
+use super::{FitSpec, FittedFrame, PixelRect, turn};
+use crate::media::{Chroma, Frame, FrameMeta, Orientation, Range, Ratio};
 
 /// Fits `frame` into a tile and burns `masks` in: area average where the picture shrinks, linear
-/// interpolation where it grows, an exact copy where sizes are equal. Where the window shows only
-/// bars, the result is two by two black pixels, which look like them.
+/// interpolation where it grows, an exact copy where sizes are equal. What comes out stands upright: it is
+/// turned when it is small, after the masks, which lie on the frame as it is. Where the window shows
+/// only bars, the result is two by two black pixels, which look like them.
 pub fn fit(frame: &Frame, spec: &FitSpec, masks: &[Mask], scratch: &mut Scratch) -> FittedFrame {
     fit_at(Level::best(), frame, spec, masks, scratch)
 }
@@ -22,12 +23,13 @@ pub fn fit_at(
     masks: &[Mask],
     scratch: &mut Scratch,
 ) -> FittedFrame {
-    let mapping = geometry::solve(frame, spec);
-    let meta = FrameMeta { pixel_aspect: Ratio::ONE, ..*frame.meta() };
-    let part = mapping.part;
-    if part.is_empty() {
+    let upright = geometry::solve(frame, spec);
+    let meta = FrameMeta { pixel_aspect: Ratio::ONE, orientation: Orientation::UPRIGHT, ..*frame.meta() };
+    if upright.part.is_empty() {
         return bars(spec, meta);
     }
+    let mapping = upright.laid_down(frame, spec);
+    let part = mapping.part;
     let (w, h) = (part.width as usize, part.height as usize);
     let mut out = vec![0; w * h + w * h / 2];
     let (luma, chroma) = out.split_at_mut(w * h);
@@ -40,12 +42,27 @@ pub fn fit_at(
             blacken(&mut out, &part, &rect, black(&meta));
         }
     }
+    let out = set_upright(out, &part, frame.meta().orientation);
+    let Mapping { part, window, .. } = upright;
     match Frame::packed_i420(part.width, part.height, out.into(), meta) {
-        Some(frame) => {
-            FittedFrame { frame, x: part.x - mapping.window.x, y: part.y - mapping.window.y, spec: *spec }
-        }
+        Some(frame) => FittedFrame { frame, x: part.x - window.x, y: part.y - window.y, spec: *spec },
         None => bars(spec, meta),
     }
+}
+
+/// A packed picture of the size of `part`, turned.
+fn set_upright(picture: Vec<u8>, part: &PixelRect, orientation: Orientation) -> Vec<u8> {
+    if orientation.is_upright() {
+        return picture;
+    }
+    let (w, h) = (part.width as usize, part.height as usize);
+    let mut out = vec![0; picture.len()];
+    let quarter = w * h / 4;
+    let planes = [(0..w * h, w), (w * h..w * h + quarter, w / 2), (w * h + quarter..picture.len(), w / 2)];
+    for (range, width) in planes {
+        turn::plane(orientation, &picture[range.clone()], width, &mut out[range]);
+    }
+    out
 }
 
 /// Plane 0 is luma, 1 and 2 are chroma, whatever the layout of the frame.

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::rhythm::Rhythm;
 use super::state::{IngestStatus, SourceState};
 use super::watchdog::Observed;
 use crate::base::{Counter, Error, ErrorKind, Moment, SharedClock};
 use crate::media::{AccessUnit, VideoParameters};
-use crate::source::{StreamDescription, UnitSink};
+use crate::source::{Patience, StreamDescription, UnitSink};
 
 /// What is known of one camera, over all its runs.
 pub(super) struct Meter {
@@ -23,6 +24,8 @@ pub(super) struct Meter {
     last_arrival: AtomicU64,
     /// The run whose units are taken; 0 where none is.
     current: AtomicU64,
+    patience: Patience,
+    rhythm: Mutex<Rhythm>,
     slow: Mutex<Slow>,
 }
 
@@ -49,7 +52,7 @@ impl Slow {
 }
 
 impl Meter {
-    pub(super) fn new(sink: Arc<dyn UnitSink>, clock: SharedClock) -> Arc<Meter> {
+    pub(super) fn new(sink: Arc<dyn UnitSink>, clock: SharedClock, patience: Patience) -> Arc<Meter> {
         let slow = Slow { since: clock.now(), ..Slow::default() };
         Arc::new(Meter {
             sink,
@@ -61,12 +64,18 @@ impl Meter {
             reconnects: Counter::default(),
             last_arrival: AtomicU64::new(0),
             current: AtomicU64::new(0),
+            patience,
+            rhythm: Mutex::default(),
             slow: Mutex::new(slow),
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, Slow> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rhythm(&self) -> MutexGuard<'_, Rhythm> {
+        self.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sink of the next run; that of the run before takes no more.
@@ -79,6 +88,7 @@ impl Meter {
             self.current.store(number, Ordering::SeqCst);
         }
         drop(slow);
+        self.rhythm().begin_run();
         Arc::new(RunSink {
             meter: self.clone(),
             number,
@@ -86,6 +96,8 @@ impl Meter {
             last_arrival: AtomicU64::new(0),
             has_key_frame: AtomicBool::new(false),
             live: AtomicBool::new(false),
+            described: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
         })
     }
 
@@ -150,6 +162,7 @@ impl Meter {
     }
 
     pub(super) fn status(&self) -> IngestStatus {
+        let tolerance = self.rhythm().tolerance(self.patience);
         let slow = self.lock();
         IngestStatus {
             state: slow.state.clone(),
@@ -161,6 +174,7 @@ impl Meter {
             reconnects: self.reconnects.get(),
             last_arrival: load(&self.last_arrival),
             key_interval: slow.key_interval,
+            tolerance,
             parameters: slow.parameters.clone(),
             last_error: slow.last_error.clone(),
             error_kind: slow.error_kind,
@@ -186,6 +200,10 @@ pub(super) struct RunSink {
     last_arrival: AtomicU64,
     has_key_frame: AtomicBool,
     live: AtomicBool,
+    /// The camera said what it sends.
+    described: AtomicBool,
+    /// It was given up because nothing came.
+    silent: AtomicBool,
 }
 
 impl RunSink {
@@ -196,8 +214,10 @@ impl RunSink {
     pub(super) fn observed(&self) -> Observed {
         Observed {
             started: self.started,
+            described: self.described.load(Ordering::SeqCst),
             last_arrival: load(&self.last_arrival),
             has_key_frame: self.has_key_frame.load(Ordering::SeqCst),
+            rhythm: *self.meter.rhythm(),
         }
     }
 
@@ -215,11 +235,23 @@ impl RunSink {
             self.meter.set_state(SourceState::Stalled);
         }
     }
+
+    /// The watchdog gives it up because nothing comes.
+    pub(super) fn silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// How the run ended says something of the camera's pace.
+    pub(super) fn learn_from_end(&self) {
+        self.meter.rhythm().end_run(self.delivered_for(), self.silent.load(Ordering::SeqCst));
+    }
 }
 
 impl UnitSink for RunSink {
     fn parameters(&self, parameters: &VideoParameters) {
         if self.is_current() {
+            let told = parameters.frame_rate.filter(|rate| rate.num > 0);
+            self.meter.rhythm().told(told.map(|rate| Duration::from_secs_f64(1.0 / rate.as_f64())));
             self.meter.lock().parameters = Some(parameters.clone());
             self.meter.sink.parameters(parameters);
         }
@@ -232,6 +264,7 @@ impl UnitSink for RunSink {
         let meter = &self.meter;
         store(&self.last_arrival, unit.arrival);
         store(&meter.last_arrival, unit.arrival);
+        meter.rhythm().arrived(unit.arrival);
         if unit.loss {
             meter.lost_events.add_one();
         }
@@ -258,6 +291,7 @@ impl UnitSink for RunSink {
     }
 
     fn described(&self, description: &StreamDescription) {
+        self.described.store(true, Ordering::SeqCst);
         if self.is_current() {
             self.meter.sink.described(description);
         }

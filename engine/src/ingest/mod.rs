@@ -1,6 +1,7 @@
 //! Keeps each camera connected: retries, backs off, watches for silence, and says how it stands.
 
 mod meter;
+pub mod rhythm;
 pub mod sites;
 pub mod state;
 mod supervisor;
@@ -85,7 +86,7 @@ impl Ingest {
         grant: Grant,
         sink: Arc<dyn UnitSink>,
     ) -> Feed {
-        let meter = Meter::new(sink, self.clock.clone());
+        let meter = Meter::new(sink, self.clock.clone(), config.patience);
         let stop = self.stop.child_token();
         let site = config.site.clone().or_else(|| config.uri.host().map(str::to_owned));
         let patience = config.patience;

@@ -58,6 +58,8 @@ pub struct IngestStatus {
     pub last_arrival: Option<Moment>,
     /// From the last random-access unit but one to the last, by arrival.
     pub key_interval: Option<Duration>,
+    /// How old its newest unit may be by the camera's own pace, [`super::rhythm::LONGEST`] at most.
+    pub tolerance: Duration,
     /// What the stream says of itself, once known.
     pub parameters: Option<VideoParameters>,
     /// The last error, for people; kept when the camera comes back.

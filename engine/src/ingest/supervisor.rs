@@ -67,6 +67,7 @@ impl<C: Connector> Supervisor<C> {
             // Whatever comes late from this run goes nowhere.
             sink.discontinuity();
             self.meter.end_run();
+            sink.learn_from_end();
             if self.stop.is_cancelled() {
                 break;
             }
@@ -107,6 +108,10 @@ impl<C: Connector> Supervisor<C> {
                 Verdict::Fine => {}
                 Verdict::Stalled => sink.stalled(),
                 Verdict::GiveUp(why) => return why,
+                Verdict::Silent(why) => {
+                    sink.silent();
+                    return why;
+                }
             }
             tokio::time::sleep(again_in.max(Duration::from_millis(1))).await;
         }

@@ -67,7 +67,7 @@ impl Stage {
 
     fn play(&self, site: Option<&str>, act: Act) -> (Arc<Meter>, Arc<Recorder>, Arc<Mutex<Vec<Moment>>>) {
         let recorder = Recorder::new();
-        let meter = Meter::new(recorder.clone(), self.clock.clone());
+        let meter = Meter::new(recorder.clone(), self.clock.clone(), Patience::default());
         let times = Arc::new(Mutex::new(Vec::new()));
         let supervisor = Supervisor {
             connector: Actor { act, tries: Arc::default(), times: times.clone(), clock: self.clock.clone() },
@@ -210,6 +210,103 @@ async fn silence_is_stalled_first_and_then_connected_anew() {
     assert!(status.last_error.is_some_and(|e| e.contains("went silent")));
     assert_eq!(recorder.get().discontinuities, [100]);
     assert!(meter.newest_key_unit().is_some_and(|u| u.random_access));
+}
+
+/// A camera that sends a key frame when it is called, and then a picture after each of these gaps, in
+/// milliseconds, counted from its start: it goes on where it is, whoever calls.
+fn paced(gaps: impl IntoIterator<Item = u64>) -> Act {
+    let mut at = 0;
+    let times: Arc<Vec<u64>> = Arc::new(
+        gaps.into_iter()
+            .map(|gap| {
+                at += gap;
+                at
+            })
+            .collect(),
+    );
+    Arc::new(move |_, sink, clock| {
+        let times = times.clone();
+        async move {
+            sink.unit(unit(&clock, true));
+            for time in times.iter() {
+                let now = clock.now();
+                let due = Moment(time * 1_000_000);
+                if due > now {
+                    tokio::time::sleep(due.since(now)).await;
+                    sink.unit(unit(&clock, false));
+                }
+            }
+            std::future::pending().await
+        }
+        .boxed()
+    })
+}
+
+/// What is said of a camera from second to second, each only where it changed.
+async fn told(meter: &Meter, seconds: u64) -> Vec<SourceState> {
+    let mut all: Vec<SourceState> = Vec::new();
+    for _ in 0..seconds * 4 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let state = match meter.status().state {
+            SourceState::Offline { .. } => SourceState::Offline { since_ms: 0, reason: String::new() },
+            state => state,
+        };
+        if all.last() != Some(&state) {
+            all.push(state);
+        }
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_cameras_are_live_for_hours_on_one_connection() {
+    for interval in [2_500, 6_667, 20_000] {
+        let stage = Stage::new();
+        let (meter, _, times) = stage.play(None, paced((0..720).map(|_| interval)));
+        assert_eq!(told(&meter, 710 * interval / 1000).await, [SourceState::Live], "{interval}");
+        assert_eq!(times.lock().expect("no panic").len(), 1, "{interval}");
+        stage.stop.cancel();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_falls_asleep_and_wakes_up_is_called_again_once_at_most() {
+    let day = || (0..3_000).map(|_| 40);
+    let night = (0..100).map(|_| 5_000);
+    let stage = Stage::new();
+    let (meter, _, times) = stage.play(None, paced(day().chain(night).chain(day())));
+    let told = told(&meter, 120 + 500 + 110).await;
+    let calls = times.lock().expect("no panic").len();
+    assert!(calls <= 2 && told.iter().filter(|s| **s == SourceState::Stalled).count() <= 2, "{told:?}");
+    assert_eq!(meter.status().state, SourceState::Live);
+    // Awake again, it is noticed as soon as any other when it stops.
+    tokio::time::sleep(Duration::from_secs(10 + 4)).await;
+    assert_eq!(meter.status().state, SourceState::Stalled);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(times.lock().expect("no panic").len(), calls + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_camera_whose_server_sends_what_it_kept_at_once_is_not_called_for_ever() {
+    let act: Act = Arc::new(|_, sink, clock| {
+        async move {
+            for n in 0..20 {
+                sink.unit(unit(&clock, n == 0));
+            }
+            loop {
+                tokio::time::sleep(Duration::from_secs(12)).await;
+                for n in 0..20 {
+                    sink.unit(unit(&clock, n == 0));
+                }
+            }
+        }
+        .boxed()
+    });
+    let stage = Stage::new();
+    let (meter, _, times) = stage.play(None, act);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert!(times.lock().expect("no panic").len() <= 3, "{:?}", times.lock().expect("no panic"));
+    assert_eq!(meter.status().error_kind, Some(ErrorKind::Unreachable));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One input of a job: demultiplexed, decoded and fitted in turns of several pictures, so that the
 //! decoder's data stay in cache.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::JobEffort;
@@ -101,7 +101,8 @@ impl Lane {
             known: BTreeSet::new(),
             left_out: None,
             hidden: HashSet::new(),
-            untimed: HashSet::new(),
+            untimed: HashMap::new(),
+            decoded: VecDeque::new(),
             newest: None,
             counts: LaneCounts::default(),
             clock,
@@ -250,8 +251,11 @@ struct Placer {
     left_out: Option<Pts>,
     /// Numbers of units whose pictures are not to be shown.
     hidden: HashSet<u64>,
-    /// Numbers of units without a time.
-    untimed: HashSet<u64>,
+    /// Numbers of units without a time, and which of them can be decoded by themselves.
+    untimed: HashMap<u64, bool>,
+    /// When units without a time are decoded, where the file tells that: as they come, those times go to the pictures
+    /// that are shown next.
+    decoded: VecDeque<(u64, Pts)>,
     /// The largest number of a unit whose picture was placed.
     newest: Option<u64>,
     counts: LaneCounts,
@@ -267,8 +271,18 @@ impl Placer {
         } else if unit.timed {
             self.known.insert(unit.unit.pts.0);
         } else if !self.keep_counting {
-            self.untimed.insert(number);
+            self.untimed.insert(number, unit.unit.random_access);
+            self.decoded.extend(unit.decoded.map(|time| (number, time)));
         }
+    }
+
+    /// The time of the next picture in the order in which they are shown, one without a time of its own.
+    fn next_decoded(&mut self, number: u64, is_key: bool) -> Option<Pts> {
+        // All that was decoded before a key frame is shown before it, or was lost.
+        while is_key && self.decoded.front().is_some_and(|(before, _)| *before < number) {
+            self.decoded.pop_front();
+        }
+        self.decoded.pop_front().map(|(_, time)| time)
     }
 
     /// True where a picture that is known to come later takes this one's only tick.
@@ -305,7 +319,10 @@ impl Placer {
             self.counts.hidden += 1;
             return;
         }
-        let pts_if_timed = (!self.untimed.remove(&number)).then_some(pts);
+        let pts_if_timed = match self.untimed.remove(&number) {
+            Some(is_key) => self.next_decoded(number, is_key),
+            None => Some(pts),
+        };
         // After a loss a decoder may give what it held back after what followed.
         let overtaken = self.newest.is_some_and(|newest| number < newest);
         if overtaken && pts_if_timed.is_some_and(|pts| self.timeline.is_before_the_last(pts)) {
@@ -322,7 +339,7 @@ impl Placer {
             return;
         }
         let begun = self.clock.now();
-        let Some(frame) = picture.into_frame(number, self.parameters.pixel_aspect) else { return };
+        let Some(frame) = picture.into_frame(number, &self.parameters) else { return };
         let picture = fit(&frame, &self.spec, &[], scratch);
         self.counts.fitted += 1;
         self.counts.fit += self.clock.now().since(begun);

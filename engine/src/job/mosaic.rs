@@ -10,7 +10,7 @@ use super::lane::{Lane, Pace};
 use super::report::{InputReport, MosaicReport, StageReport};
 use super::schedule::{Limits, Schedule, Shown};
 use super::timeline::Ticks;
-use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown, names};
 use crate::composite::{
     Compositor, CpuCompositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, Yuv,
 };
@@ -144,7 +144,7 @@ pub fn run(
     let wall_s = clock.now().since(begun).as_secs_f64();
     let video_s = tick as f64 / spec.frame_rate.as_f64();
     Ok(Some(MosaicReport {
-        output: spec.output.display().to_string(),
+        output: names::lossless(&spec.output),
         bytes,
         width: spec.width,
         height: spec.height,
@@ -216,13 +216,14 @@ fn open(inputs: &[CameraUri]) -> Result<Vec<Opened>> {
         })?;
         let demuxer = FileDemuxer::open(path)?;
         let parameters = demuxer.parameters().clone();
-        Ok(Opened { name: path.display().to_string(), parameters, demuxer })
+        Ok(Opened { name: names::lossless(path), parameters, demuxer })
     });
     opened.collect()
 }
 
 fn stem(name: &str) -> String {
-    std::path::Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    let path = names::path_of(name).unwrap_or_default();
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Pictures in all; `None` where an input does not say how long it is.
@@ -297,6 +298,7 @@ impl Canvas {
                 status: if picture.is_some() { TileStatus::Live } else { TileStatus::Empty },
                 picture,
                 age: Some(Duration::ZERO),
+                late: None,
                 name,
                 alarm: false,
                 degraded: None,

@@ -10,7 +10,7 @@ use crate::wall::ProcessReport;
 /// A finished mosaic.
 #[derive(Clone, Debug, Serialize)]
 pub struct MosaicReport {
-    /// The file that was written.
+    /// The file that was written; where its name is not UTF-8, its `file://` address.
     pub output: String,
     /// Its size in bytes.
     pub bytes: u64,
@@ -66,7 +66,7 @@ pub struct StageReport {
 /// One input.
 #[derive(Clone, Debug, Serialize)]
 pub struct InputReport {
-    /// The file.
+    /// The file, in the same way as the output.
     pub input: String,
     /// Its codec.
     pub codec: String,

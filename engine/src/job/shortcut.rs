@@ -45,6 +45,7 @@ const LEAST_PSNR: f64 = 45.0;
 /// quantised more coarsely, and loses more.
 pub(super) struct Shortcut {
     request: DecoderRequest,
+    parameters: VideoParameters,
     spec: FitSpec,
     /// Of the picture.
     pixels: f64,
@@ -91,6 +92,7 @@ impl Shortcut {
     pub fn new(request: &DecoderRequest, parameters: &VideoParameters, spec: FitSpec) -> Option<Shortcut> {
         is_small(parameters, &spec).then(|| Shortcut {
             request: request.clone(),
+            parameters: parameters.clone(),
             spec,
             pixels: (f64::from(parameters.width) * f64::from(parameters.height)).max(1.0),
             trial: None,
@@ -156,7 +158,7 @@ impl Shortcut {
         let Some(trial) = &mut self.trial else { return };
         trial.exact.extend(pictures.iter().map(|placed| placed.picture.frame.clone()));
         if !trial.drained {
-            trial.decode(unit, &self.spec, scratch);
+            trial.decode(unit, &self.parameters, &self.spec, scratch);
         } else {
             trial.patience = trial.patience.saturating_sub(1);
         }
@@ -204,11 +206,17 @@ impl Trial {
         }
     }
 
-    fn decode(&mut self, unit: &AccessUnit, spec: &FitSpec, scratch: &mut Scratch) {
+    fn decode(
+        &mut self,
+        unit: &AccessUnit,
+        parameters: &VideoParameters,
+        spec: &FitSpec,
+        scratch: &mut Scratch,
+    ) {
         let quick = &mut self.quick;
         let mut sink = |picture: Picture| {
             let number = picture.origin.arrival.0;
-            let frame = picture.into_frame(number, crate::media::Ratio::ONE);
+            let frame = picture.into_frame(number, parameters);
             quick.extend(frame.map(|frame| fit(&frame, spec, &[], scratch).frame));
         };
         // Damage shows in the other decoder too, which counts it.
@@ -256,8 +264,9 @@ fn mean_square_of(psnr: f64) -> f64 {
 
 /// True where the picture shrinks to half or less each way in its tile.
 pub(super) fn is_small(parameters: &VideoParameters, spec: &FitSpec) -> bool {
-    let across = f64::from(parameters.width) / f64::from(spec.width);
-    let down = f64::from(parameters.height) / f64::from(spec.height);
+    let (width, height) = parameters.orientation.size((parameters.width, parameters.height));
+    let across = f64::from(width) / f64::from(spec.width);
+    let down = f64::from(height) / f64::from(spec.height);
     let factor = match spec.mode {
         FitMode::Contain => across.max(down),
         FitMode::Cover | FitMode::Stretch => across.min(down),

@@ -115,7 +115,7 @@ pub fn fit(source: (u32, u32), out: (u32, u32)) -> f64 {
     store.set_generation(&camera.camera, 1);
     let targets = SharedTargets::new();
     let spec = FitSpec::whole(out.0, out.1, FitMode::Stretch);
-    targets.set(Targets { specs: vec![spec], masks: Vec::new() });
+    targets.set(Targets { specs: vec![spec], ..Targets::default() });
     let status = Arc::new(FitStatus::default());
     let mut fitter = Fitter::new(camera, targets, store, SystemClock::shared(), status);
     let footage = Footage::new(source.0, source.1, 1);
@@ -213,6 +213,7 @@ impl Encoder {
             height: size.1,
             frame_rate: Ratio { num: FPS, den: 1 },
             preset: preset.into(),
+            instead: None,
             rate,
             gop,
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::access_unit::Pts;
+use super::orientation::Orientation;
 use super::video::{Colorimetry, Ratio};
 use crate::base::Moment;
 
@@ -51,6 +52,8 @@ pub struct FrameMeta {
     pub pixel_aspect: Ratio,
     /// How samples map to colours.
     pub color: Colorimetry,
+    /// How it is to be turned to stand upright; whoever fits it does so.
+    pub orientation: Orientation,
 }
 
 impl Default for FrameMeta {
@@ -62,6 +65,7 @@ impl Default for FrameMeta {
             sequence: 0,
             pixel_aspect: Ratio::ONE,
             color: Colorimetry::default(),
+            orientation: Orientation::UPRIGHT,
         }
     }
 }
@@ -128,6 +132,28 @@ impl Frame {
         data.resize(w * h + chroma, yuv[1]);
         data.resize(w * h + 2 * chroma, yuv[2]);
         Frame::packed_i420(width, height, data.into(), meta)
+    }
+
+    /// The same pixels, to be turned by this too, after what they are to be turned by already.
+    pub fn turned(&self, further: Orientation) -> Frame {
+        if further.is_upright() {
+            return self.clone();
+        }
+        let Inner { width, height, chroma, planes, meta } = &*self.0;
+        let meta = FrameMeta { orientation: meta.orientation.then(further), ..*meta };
+        let (width, height, chroma, planes) = (*width, *height, *chroma, planes.clone());
+        Frame(Arc::new(Inner { width, height, chroma, planes, meta }))
+    }
+
+    /// Width and height of the upright picture.
+    pub fn upright_size(&self) -> (u32, u32) {
+        self.0.meta.orientation.size((self.0.width, self.0.height))
+    }
+
+    /// Width of a pixel of the upright picture to its height.
+    pub fn upright_pixel_aspect(&self) -> Ratio {
+        let Ratio { num, den } = self.0.meta.pixel_aspect;
+        if self.0.meta.orientation.swaps_sides() { Ratio { num: den, den: num } } else { Ratio { num, den } }
     }
 
     /// Width in pixels.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::orientation::Orientation;
+
 /// A video codec that Vitrail decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -106,6 +108,10 @@ pub struct VideoParameters {
     pub pixel_aspect: Ratio,
     /// Nominal frame rate, where the stream tells.
     pub frame_rate: Option<Ratio>,
+    /// How its pictures are to be turned to stand upright, where the container or the pipeline tells; sizes
+    /// and pixel aspect are those of the pictures as they lie.
+    #[serde(default)]
+    pub orientation: Orientation,
     /// Parameter sets in Annex B, where they came outside the stream (SDP, container). A decoder
     /// is given them before the first access unit.
     #[serde(skip)]
@@ -121,6 +127,7 @@ impl VideoParameters {
             height: 0,
             pixel_aspect: Ratio::ONE,
             frame_rate: None,
+            orientation: Orientation::UPRIGHT,
             extradata: bytes::Bytes::new(),
         }
     }

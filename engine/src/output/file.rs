@@ -1,14 +1,15 @@
 //! Records a screen: fragmented MP4, or Matroska. What was written stays playable after a kill.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
-
-use gstreamer::prelude::*;
+use std::path::{Path, PathBuf};
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::kept::Kept;
+use super::piped::{self, Recipe, set_location, short};
+use crate::base::names;
 use crate::base::{Error, ErrorKind, Result};
 
 /// Milliseconds of video in a fragment: what a kill can cost.
@@ -17,7 +18,7 @@ const FRAGMENT_MS: u32 = 1000;
 /// that stays full would collect beginnings of recordings.
 const ROOM: usize = 4 << 20;
 
-pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
+pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
     let subject = path.display().to_string();
     set_aside(path)?;
     writable(path)?;
@@ -42,11 +43,10 @@ pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Resul
                 set_aside(&location)?;
                 has_room(&location)?;
             }
-            sink.set_property("location", location.display().to_string());
-            Ok(())
+            set_location(sink, &location)
         })
     };
-    Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
+    piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
 }
 
 /// What is written into a file that was removed is lost without an error.
@@ -64,8 +64,7 @@ fn set_aside(path: &Path) -> Result<()> {
     if !std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
         return Ok(());
     }
-    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-    let free = (1..10_000).map(|n| path.with_extension(format!("{n}.{extension}"))).find(|p| !p.exists());
+    let free = (1..10_000).map(|n| numbered(path, n)).find(|p| !p.exists());
     let to = free.ok_or_else(|| {
         let subject = path.display().to_string();
         Error::new(ErrorKind::Io, subject, "10,000 older recordings lie beside it; move them away")
@@ -74,6 +73,15 @@ fn set_aside(path: &Path) -> Result<()> {
     std::fs::rename(path, &to).map_err(|e| {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be set aside").caused_by(e)
     })
+}
+
+/// `NAME.NUMBER.EXT` of `NAME.EXT`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut after = OsString::from(format!(".{number}."));
+    after.push(path.extension().unwrap_or_default());
+    let mut name = names::fitting(path.file_stem().unwrap_or_default(), after.len());
+    name.push(after);
+    path.with_file_name(name)
 }
 
 /// Finds out now, not at the first picture, whether the file can be written.
@@ -115,6 +123,21 @@ pub(crate) fn has_room(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_of_any_name_is_set_aside() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let long = "l".repeat(251) + ".mkv";
+        for name in [&b"caf\xe9.mkv"[..], long.as_bytes()] {
+            let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            std::fs::write(&path, "run").expect("writable");
+            set_aside(&path).expect("renamed");
+            assert!(!path.exists());
+        }
+        let beside = dir.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.1.mkv"));
+        assert!(beside.exists() && std::fs::read_dir(dir.path()).expect("a folder").count() == 2);
+    }
 
     #[test]
     fn recordings_are_set_aside_and_never_replaced() {

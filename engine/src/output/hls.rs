@@ -2,6 +2,7 @@
 //! server to hand out.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gstreamer::prelude::*;
@@ -9,7 +10,9 @@ use gstreamer::prelude::*;
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::file::{has_room, writable};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::kept::Kept;
+use super::piped::{self, Recipe, short};
+use crate::base::names::{self, Way};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Length of a segment: players start about three segments behind live.
@@ -17,13 +20,18 @@ const SEGMENT: Duration = Duration::from_secs(2);
 /// Segments in the playlist, and on disk: RFC 8216 section 6.2.2 keeps a removed one for a while.
 const LISTED: u32 = 6;
 const KEPT: u32 = 12;
+/// The most bytes behind the playlist's name in that of a segment: `-NUMBER.SERIES.ts`.
+const MOST_BEHIND: usize = 25;
 
-pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
+pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
     let subject = playlist.display().to_string();
     let stem = playlist
         .file_stem()
         .and_then(|s| s.to_str())
-        .ok_or_else(|| Error::new(ErrorKind::Config, subject.clone(), "its name must be UTF-8"))?
+        .ok_or_else(|| {
+            let message = "its name must be UTF-8, as all in a playlist; its folder may have any name";
+            Error::new(ErrorKind::Config, subject.clone(), message)
+        })?
         .to_owned();
     let description = format!(
         "hlssink2 name=sink target-duration={} playlist-length={LISTED} max-files={KEPT} \
@@ -31,7 +39,10 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
         SEGMENT.as_secs(),
         short(params.codec)
     );
+    // Segments are named after it, with a number behind.
+    let stem = names::fitting(stem.as_ref(), MOST_BEHIND).to_string_lossy().into_owned();
     let playlist = playlist.to_owned();
+    let ways = Mutex::new(None);
     let recipe = Recipe {
         key_every: Some(SEGMENT),
         ..Recipe::new(subject, description, move |sink, failures| {
@@ -44,12 +55,21 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
             }
             // The muxer formats the name: a per cent sign of the person's own is doubled.
             let segments = playlist.with_file_name(format!("{}-%05d{ending}", stem.replace('%', "%%")));
-            sink.set_property("playlist-location", playlist.display().to_string());
-            sink.set_property("location", segments.display().to_string());
+            let way = |path: &Path| {
+                let found = Way::to(path).map_err(|e| {
+                    let message = "its folder cannot be opened";
+                    Error::new(ErrorKind::Io, playlist.display().to_string(), message).caused_by(e)
+                })?;
+                found.ok_or_else(|| Error::new(ErrorKind::Internal, "HLS", "a name is not UTF-8"))
+            };
+            let (playlist, segments) = (way(&playlist)?, way(&segments)?);
+            sink.set_property("playlist-location", playlist.text());
+            sink.set_property("location", segments.text());
+            *ways.lock().unwrap_or_else(PoisonError::into_inner) = Some((playlist, segments));
             Ok(())
         })
     };
-    Piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
+    piped::start(recipe, params, Feed::new(params.frame_rate, Backlog::Keep, key))
 }
 
 /// Makes the folder of a playlist where only that is missing; a whole path that is missing is more

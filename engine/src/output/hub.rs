@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::feed::KeyRequest;
-use super::{OutputSpec, display, file, hls, rtp, rtsp, srt};
+use super::{OutputSpec, display, file, hls, rtmp, rtp, rtsp, srt, udp};
 use crate::base::Result;
 use crate::encode::EncodedSink;
 use crate::media::{AccessUnit, Codec, Frame, Ratio, ScreenId};
@@ -53,7 +53,7 @@ pub struct OutputStatus {
     pub id: OutputId,
     /// Where it goes, without secrets.
     pub spec: String,
-    /// `rtsp`, `rtp`, `srt`, `file`, `hls` or `display`.
+    /// `rtsp`, `rtp`, `udp`, `srt`, `rtmp`, `file`, `hls` or `display`.
     pub kind: &'static str,
     /// Where it stands.
     pub state: OutputState,
@@ -154,8 +154,14 @@ impl OutputHub {
             OutputSpec::Rtsp { listen, path, login } => {
                 Arc::new(rtsp::open(*listen, path, login.as_ref(), params, key)?)
             }
-            OutputSpec::Rtp { to, ttl } => Arc::new(rtp::open(*to, *ttl, params, key)?),
-            OutputSpec::Srt { uri } => Arc::new(srt::open(uri, params, key)?),
+            OutputSpec::Rtp { to, ttl, interface } => {
+                Arc::new(rtp::open(*to, *ttl, interface.as_deref(), params, key)?)
+            }
+            OutputSpec::Udp { to, ttl, interface } => {
+                Arc::new(udp::open(*to, *ttl, interface.as_deref(), params, key)?)
+            }
+            OutputSpec::Srt { uri } => srt::open(uri, params, key)?,
+            OutputSpec::Rtmp { uri } => Arc::new(rtmp::open(uri, params, key)?),
             OutputSpec::File { path } => Arc::new(file::open(path, params, key)?),
             OutputSpec::Hls { playlist } => Arc::new(hls::open(playlist, params, key)?),
             OutputSpec::Display { full } => Arc::new(display::open(*full, &self.screen, params)?),

@@ -1,4 +1,4 @@
-//! Delivers an encoded screen: RTSP, RTP, SRT, files, HLS, a display. One encode, many outputs,
+//! Delivers an encoded screen: RTSP, RTP, UDP, SRT, RTMP, files, HLS, a display. One encode, many outputs,
 //! and none of them can hold up the others (invariant 1).
 
 pub mod display;
@@ -6,17 +6,29 @@ pub mod feed;
 pub mod file;
 pub mod hls;
 pub mod hub;
+mod kept;
+#[cfg(test)]
+mod less_tests;
 pub mod movie;
+mod multicast_ffi;
 mod partial;
 pub mod piped;
 #[cfg(test)]
 mod retry_tests;
+pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;
+mod sender;
 pub mod spec;
 pub mod srt;
+mod srt_callers;
+mod srt_ffi;
 #[cfg(test)]
 mod tests;
+mod ts;
+pub mod udp;
+#[cfg(test)]
+mod viewer_tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,16 +50,32 @@ pub enum OutputSpec {
         /// User name and password that viewers need (digest).
         login: Option<Login>,
     },
-    /// Send RTP over UDP to one host or a multicast group: `rtp://HOST:PORT[?ttl=HOPS]`.
+    /// Send RTP over UDP to one host or a multicast group: `rtp://HOST:PORT[?ttl=HOPS&interface=NAME]`.
     Rtp {
         /// To whom.
         to: SocketAddr,
         /// How many routers a multicast packet may pass; 1 stays in the network.
         ttl: u8,
+        /// The interface of this machine that multicast leaves by; `None`: as the routes say.
+        interface: Option<String>,
+    },
+    /// Send MPEG-TS in UDP datagrams to one host or a group: `udp://HOST:PORT[?ttl=HOPS&interface=NAME]`.
+    Udp {
+        /// To whom.
+        to: SocketAddr,
+        /// How many routers a multicast packet may pass; 1 stays in the network.
+        ttl: u8,
+        /// The interface of this machine that multicast leaves by: its name or IPv4 address.
+        interface: Option<String>,
     },
     /// MPEG-TS over SRT: `srt://HOST:PORT?mode=caller|listener&latency=ms`.
     Srt {
-        /// The address with its query, as GStreamer takes it.
+        /// The address with its query, which may hold secrets.
+        uri: String,
+    },
+    /// Publish FLV over RTMP, H.264 alone: `rtmp://HOST[:PORT]/APP/KEY`, or `rtmps://…`.
+    Rtmp {
+        /// The address with its stream key, which is a secret.
         uri: String,
     },
     /// Record: `.mp4` (fragmented) or `.mkv`; playable up to the last fragment after a kill.

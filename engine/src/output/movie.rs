@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
+use super::piped::set_location;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::encode::offline::make;
 use crate::encode::{OfflineEncoder, picture};
@@ -152,7 +153,7 @@ impl MovieWriter {
             _ => "mp4mux",
         })?);
         let sink = make("filesink")?;
-        sink.set_property("location", path.to_string_lossy().as_ref());
+        set_location(&sink, path)?;
         sink.set_property("sync", false);
         chain.push(sink);
         let piped = Piped::start(chain, subject, (width, height, rate), lasting)?;

@@ -1,8 +1,8 @@
 //! A file in the making: hidden beside its target, and renamed to it only when it is whole.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::base::names;
 use crate::base::{Error, ErrorKind, Result};
 
 /// A hidden file beside a target. Dropped before [`Partial::commit`], it is removed: nothing
@@ -23,9 +23,9 @@ impl Partial {
     /// is missing or cannot be written.
     pub fn create(target: &Path, overwrite: bool) -> Result<Partial> {
         let subject = target.display().to_string();
-        let Some(name) = target.file_name() else {
+        if target.file_name().is_none() {
             return Err(Error::new(ErrorKind::Config, subject, "is no file name"));
-        };
+        }
         if target.is_dir() {
             return Err(Error::new(ErrorKind::Config, subject, "is a folder; name a file"));
         }
@@ -38,10 +38,7 @@ impl Partial {
             return Err(Error::new(ErrorKind::Io, subject, "its folder is missing; create it first"));
         }
         for attempt in 0..100u32 {
-            let mut hidden = OsString::from(".");
-            hidden.push(name);
-            hidden.push(format!(".{}-{attempt}.part", std::process::id()));
-            let hidden = folder.join(hidden);
+            let hidden = names::beside(target, ".", &format!(".{}-{attempt}.part", std::process::id()));
             match std::fs::OpenOptions::new().write(true).create_new(true).open(&hidden) {
                 Ok(_) => return Ok(Partial { hidden, target: target.to_owned(), overwrite, done: false }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -115,6 +112,20 @@ mod tests {
         partial.commit().expect("renamed");
         assert_eq!(names(dir.path()), ["wall.mp4"]);
         assert_eq!(std::fs::read_to_string(&target).expect("readable"), "whole");
+    }
+
+    #[test]
+    fn any_name_that_the_system_allows_can_be_written() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let long = "l".repeat(251) + ".mp4";
+        for name in [&b"caf\xe9.mp4"[..], b"new\nline \"quoted\".mp4", b"-dash.mp4", long.as_bytes()] {
+            let target = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            let partial = Partial::create(&target, false).expect("writable");
+            std::fs::write(partial.path(), "whole").expect("writable");
+            partial.commit().expect("renamed");
+            assert!(target.exists(), "{}", target.display());
+        }
     }
 
     #[test]

@@ -6,27 +6,38 @@ use gstreamer::prelude::*;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::kept::Kept;
+use super::piped::{self, Recipe, short};
 use crate::base::Result;
 use crate::media::Codec;
 
 /// Bytes of an RTP packet: fits an Ethernet frame also inside a tunnel.
 const MTU: u32 = 1400;
 
-pub(crate) fn open(to: SocketAddr, ttl: u8, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
+pub(crate) fn open(
+    to: SocketAddr,
+    ttl: u8,
+    interface: Option<&str>,
+    params: &StreamParams,
+    key: KeyRequest,
+) -> Result<Kept> {
     let codec = short(params.codec);
     let description = format!(
         "appsrc name=src is-live=true ! rtp{codec}pay name=pay pt=96 mtu={MTU} config-interval=0 \
          ! udpsink name=sink sync=false async=false"
     );
+    let interface = interface.map(str::to_owned);
     let recipe = Recipe::new(format!("rtp://{to}"), description, move |sink, _| {
         sink.set_property("host", to.ip().to_string());
         sink.set_property("port", i32::from(to.port()));
         sink.set_property("ttl-mc", i32::from(ttl));
+        if let Some(interface) = &interface {
+            sink.set_property("multicast-iface", interface);
+        }
         Ok(())
     });
     let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
-    let mut output = Piped::start(recipe, params, feed)?;
+    let mut output = piped::start(recipe, params, feed)?;
     output.sdp = Some(sdp(to, ttl, params));
     Ok(output)
 }

@@ -1,109 +1,165 @@
-//! Sends a screen as MPEG-TS over SRT: calls a receiver, or listens for callers.
+//! Sends a screen as MPEG-TS over SRT: calls a receiver, or serves callers.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use gstreamer as gst;
-use gstreamer::prelude::*;
 use url::Url;
 
-use super::feed::{Backlog, Feed, KeyRequest};
-use super::hub::StreamParams;
-use super::piped::{Piped, Recipe, short};
+use super::feed::KeyRequest;
+use super::hub::{Output, StreamParams};
+use super::sender::{self, Link};
 use super::spec::without_secrets;
-use crate::base::{Counter, Error, ErrorKind, Result};
+use super::srt_callers::Callers;
+use super::srt_ffi::{Fault, Setting, Socket};
+use super::ts::DATAGRAM;
+use crate::base::{Error, ErrorKind, Result};
 
 /// Milliseconds that SRT keeps for retransmission where the address names none: its own default.
 const LATENCY_MS: i32 = 120;
+/// Milliseconds that a sender may wait for room before it looks whether it is to end.
+const SEND_MS: i32 = 200;
+/// So often it waits for a peer that was called, for one picture.
+const MOST_TRIES: u32 = 10;
+/// Callers that may wait to be taken in.
+const WAITING: i32 = 16;
 
-/// Bytes of an SRT message in live mode: seven MPEG-TS packets.
-const MESSAGE: usize = 7 * 188;
+/// What an `srt://` address asks for.
+struct Wish {
+    subject: String,
+    host: String,
+    port: u16,
+    listener: bool,
+    latency: i32,
+    passphrase: Option<String>,
+    key_length: Option<i32>,
+    stream_id: Option<String>,
+}
 
-pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Piped> {
-    let subject = without_secrets(uri);
-    let url = Url::parse(uri)
-        .map_err(|e| Error::new(ErrorKind::Config, subject.clone(), format!("is no address: {e}")))?;
-    let option = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
-    let mode = option("mode").unwrap_or_else(|| "caller".into());
-    let latency = option("latency").and_then(|ms| ms.parse().ok()).unwrap_or(LATENCY_MS);
-    let texts = ["passphrase", "streamid"].map(|name| (name, option(name)));
-    let key_length = option("pbkeylen");
-    let host = url.host_str().filter(|h| !h.is_empty()).unwrap_or("0.0.0.0").to_owned();
-    let port = u32::from(url.port().unwrap_or_default());
-    let plain = format!("srt://{host}:{port}");
-    let codec = short(params.codec);
-    let description = format!(
-        "appsrc name=src is-live=true ! {codec}parse config-interval=-1 ! mpegtsmux alignment=0 \
-         ! srtsink name=sink sync=false async=false wait-for-connection=false"
-    );
-    let listener = mode == "listener";
-    let joined = Arc::new(Counter::default());
-    let callers_seen = joined.clone();
-    let set_up = move |sink: &gst::Element, _| {
-        send_in_messages(sink);
-        // The address first: setting it resets the rest.
-        sink.set_property("uri", &plain);
-        sink.set_property_from_str("mode", &mode);
-        sink.set_property("latency", latency);
-        if listener {
-            sink.set_property("localaddress", &host);
-            sink.set_property("localport", port);
-            // MPEG-TS is one stream for all callers: a new one joins it at the next key frame.
-            let joined = callers_seen.clone();
-            sink.connect("caller-added", false, move |_| {
-                joined.add_one();
-                None
-            });
+pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Arc<dyn Output>> {
+    let wish = Wish::of(uri)?;
+    if wish.listener {
+        let socket = wish.listen()?;
+        return Ok(Arc::new(Callers::start(wish.subject, socket, params, key)?));
+    }
+    // A machine without the library is told at once.
+    wish.socket()?;
+    let subject = wish.subject.clone();
+    Ok(Arc::new(sender::start(subject, params, key, None, move || wish.call())?))
+}
+
+impl Wish {
+    fn of(uri: &str) -> Result<Wish> {
+        let subject = without_secrets(uri);
+        let url = Url::parse(uri)
+            .map_err(|e| Error::new(ErrorKind::Config, subject.clone(), format!("is no address: {e}")))?;
+        let option = |name: &str| url.query_pairs().find(|(k, _)| k == name).map(|(_, v)| v.into_owned());
+        let host = url.host_str().filter(|h| !h.is_empty()).unwrap_or("0.0.0.0");
+        Ok(Wish {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port().unwrap_or_default(),
+            listener: option("mode").is_some_and(|mode| mode == "listener"),
+            latency: option("latency").and_then(|ms| ms.parse().ok()).unwrap_or(LATENCY_MS),
+            passphrase: option("passphrase"),
+            key_length: option("pbkeylen").and_then(|n| n.parse().ok()),
+            stream_id: option("streamid"),
+            subject,
+        })
+    }
+
+    fn io(&self, what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Io, self.subject.clone(), what.into())
+    }
+
+    fn address(&self) -> Result<SocketAddr> {
+        let mut found = (self.host.as_str(), self.port)
+            .to_socket_addrs()
+            .map_err(|e| self.io(format!("host {:?} is unknown here", self.host)).caused_by(e))?;
+        found.next().ok_or_else(|| self.io(format!("host {:?} has no address", self.host)))
+    }
+
+    fn socket(&self) -> Result<Socket> {
+        let socket = Socket::new().ok_or_else(|| {
+            let message = "libsrt is missing; install libsrt1.5-gnutls, or what has libsrt here";
+            Error::new(ErrorKind::Missing, self.subject.clone(), message)
+        })?;
+        self.set_up(&socket).map_err(|fault| self.io(format!("refuses an option: {}", fault.0)))?;
+        Ok(socket)
+    }
+
+    fn set_up(&self, socket: &Socket) -> std::result::Result<(), Fault> {
+        socket.set(Setting::Latency, self.latency)?;
+        socket.set(Setting::SendTimeout, SEND_MS)?;
+        if let Some(length) = self.key_length {
+            socket.set(Setting::KeyLength, length)?;
         }
-        for (name, value) in &texts {
-            if let Some(value) = value {
-                sink.set_property(name, value);
+        for (setting, text) in [(Setting::Passphrase, &self.passphrase), (Setting::StreamId, &self.stream_id)]
+        {
+            if let Some(text) = text {
+                socket.set_text(setting, text)?;
             }
-        }
-        if let Some(length) = &key_length {
-            sink.set_property_from_str("pbkeylen", length);
         }
         Ok(())
-    };
-    let recipe = Recipe {
-        joined,
-        viewers: listener.then_some(callers as fn(&gst::Element) -> u32),
-        ..Recipe::new(subject, description, set_up)
-    };
-    let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
-    Piped::start(recipe, params, feed)
+    }
+
+    fn listen(&self) -> Result<Socket> {
+        let socket = self.socket()?;
+        let address = self.address()?;
+        // libsrt wants to be told either way.
+        let only = if address.is_ipv6() { socket.set(Setting::OnlyIpv6, 1) } else { Ok(()) };
+        only.and_then(|()| socket.set(Setting::WaitToReceive, 0))
+            .and_then(|()| socket.bind(address))
+            .and_then(|()| socket.listen(WAITING))
+            .map_err(|fault| {
+                self.io(format!("cannot be listened on ({}); is the port taken? Choose another", fault.0))
+            })?;
+        Ok(socket)
+    }
+
+    fn call(&self) -> Result<Peer> {
+        let socket = self.socket()?;
+        let address = self.address()?;
+        socket.connect(address).map_err(|fault| self.io(format!("does not answer: {}", fault.0)))?;
+        Ok(Peer { socket, subject: self.subject.clone() })
+    }
 }
 
-/// Cuts what the muxer gives for a picture into SRT messages. srtsink sends a buffer as one message
-/// and drops what is too long; the muxer's own alignment would hold back the end of each picture
-/// until the next comes.
-fn send_in_messages(sink: &gst::Element) {
-    let Some(pad) = sink.static_pad("sink") else { return };
-    // Without flags: srtsink skips what is marked as a header, and the muxer marks key frames so,
-    // because their buffer begins with the tables.
-    let parts = gst::BufferCopyFlags::MEMORY | gst::BufferCopyFlags::TIMESTAMPS;
-    let Some(before) = pad.peer() else { return };
-    let send = move |whole: &gst::BufferRef| {
-        for from in (0..whole.size()).step_by(MESSAGE) {
-            if let Ok(part) = whole.copy_region(parts, from..whole.size().min(from + MESSAGE)) {
-                // A failed sink says so on the bus.
-                let _ = pad.chain(part);
+/// A receiver that was called.
+struct Peer {
+    socket: Socket,
+    subject: String,
+}
+
+impl Link for Peer {
+    fn picture(&mut self, packets: &[u8]) -> Result<()> {
+        // A peer that gives no room for seconds is as good as gone, and the end must not wait for it.
+        let mut tries = 0;
+        let go_on = || {
+            tries += 1;
+            tries < MOST_TRIES
+        };
+        let wrong = |what: String| Error::new(ErrorKind::Io, self.subject.clone(), what);
+        match send(&self.socket, packets, go_on) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(wrong("takes no more, though it is there".into())),
+            Err(fault) => Err(wrong(format!("went away: {}", fault.0))),
+        }
+    }
+}
+
+/// Sends the packets of a picture in messages of live mode. Where there is no room it waits, for as
+/// long as `go_on` says, and is false where that was not enough; a dead peer is an error after 5 s of
+/// silence (SRT's own time).
+pub(super) fn send(
+    socket: &Socket,
+    packets: &[u8],
+    mut go_on: impl FnMut() -> bool,
+) -> std::result::Result<bool, Fault> {
+    for message in packets.chunks(DATAGRAM) {
+        while !socket.send(message)? {
+            if !go_on() {
+                return Ok(false);
             }
         }
-    };
-    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-    before.add_probe(kinds, move |_, info| {
-        match &info.data {
-            Some(gst::PadProbeData::Buffer(whole)) => send(whole),
-            Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(&send),
-            _ => return gst::PadProbeReturn::Ok,
-        }
-        gst::PadProbeReturn::Drop
-    });
-}
-
-/// How many callers a listening sink serves.
-fn callers(sink: &gst::Element) -> u32 {
-    let stats = sink.property::<gst::Structure>("stats");
-    let count = stats.get::<gst::glib::ValueArray>("callers").map(|callers| callers.len());
-    count.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+    }
+    Ok(true)
 }

@@ -43,7 +43,8 @@ pub struct Tile {
     pub camera: Option<CameraId>,
     /// Where it is on the canvas, all edges even.
     pub rect: PixelRect,
-    /// What it needs of the camera; `spec.window` has the size of `rect`.
+    /// What it needs of the camera; `spec.window` has the size of `rect`, or fewer rows where the rest
+    /// is for texts.
     pub spec: FitSpec,
     /// Text to show instead of the camera's name.
     pub label: Option<String>,
@@ -51,4 +52,11 @@ pub struct Tile {
     pub pinned: bool,
     /// True for the part that carries the label and the placard of a tile that spans screens.
     pub primary: bool,
+}
+
+impl Tile {
+    /// Where on the canvas its picture may be: `rect` without the rows under it that are for texts.
+    pub fn picture_rect(&self) -> PixelRect {
+        PixelRect { height: self.rect.height.min(self.spec.window.height), ..self.rect }
+    }
 }

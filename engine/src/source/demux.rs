@@ -16,7 +16,7 @@ use super::demux_ffi;
 use super::fields::Pictures;
 use super::nal::Classifier;
 use crate::base::{Error, ErrorKind, Moment, Result};
-use crate::media::{AccessUnit, Codec, Pts, Ratio, VideoParameters};
+use crate::media::{AccessUnit, Codec, Orientation, Pts, Ratio, VideoParameters};
 
 /// The formats that are opened, by libavformat's names. Playlists and scripts, which may name other
 /// files or hosts, are not among them.
@@ -33,8 +33,11 @@ pub struct FileUnit {
     /// The access unit. Its `arrival` is not a time but its number in the file, from 0: it tells
     /// which unit a decoded picture came from.
     pub unit: AccessUnit,
-    /// False where the file gives no time for it: its `pts` is then counted in decoding order.
+    /// False where the file gives no time for it: its `pts` is then when it is decoded, or counted in that order.
     pub timed: bool,
+    /// When it is decoded, where the file says that and nothing else: AVI, whose empty chunks count as time. As many
+    /// pictures are shown until then.
+    pub decoded: Option<Pts>,
     /// The file's edit list leaves this picture out: decode it for those that refer to it, and do
     /// not show it.
     pub hidden: bool,
@@ -53,6 +56,8 @@ pub struct FileDemuxer {
     picture_time: Duration,
     duration: Option<Duration>,
     jumps: bool,
+    /// Its decoding times are its clock.
+    decodes_on_time: bool,
     next: u64,
     damaged: u64,
     broken: Option<Error>,
@@ -105,6 +110,7 @@ impl FileDemuxer {
             height,
             pixel_aspect: Ratio::new(aspect_num, aspect_den).unwrap_or(Ratio::ONE),
             frame_rate: rate,
+            orientation: orientation_of(&stream).unwrap_or_default(),
             extradata: packing.sets.clone(),
         };
         Ok(FileDemuxer {
@@ -118,6 +124,7 @@ impl FileDemuxer {
             picture_time: Duration::from_secs_f64(1.0 / rate.unwrap_or(ASSUMED_RATE).as_f64()),
             duration: duration.filter(|_| !matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg")),
             jumps: JUMPING.contains(&name.as_str()),
+            decodes_on_time: name == "avi",
             input,
             next: 0,
             damaged: 0,
@@ -206,9 +213,12 @@ impl FileDemuxer {
         let number = self.next;
         self.next += 1;
         let pts = packet.pts().map(|pts| nanos(pts, self.time_base));
+        let dts = packet.dts().filter(|_| pts.is_none() && self.decodes_on_time);
+        let dts = dts.map(|dts| nanos(dts, self.time_base));
         let counted = i64::try_from(self.picture_time.as_nanos()).unwrap_or(i64::MAX);
+        let counted = counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX));
         let unit = AccessUnit {
-            pts: Pts(pts.unwrap_or(counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX)))),
+            pts: Pts(pts.or(dts).unwrap_or(counted)),
             arrival: Moment(number),
             captured: None,
             random_access: class.random_access,
@@ -216,7 +226,8 @@ impl FileDemuxer {
             loss: !whole,
             data: Bytes::from(data),
         };
-        Some(FileUnit { unit, timed: pts.is_some(), hidden: demux_ffi::is_hidden(packet) })
+        let hidden = demux_ffi::is_hidden(packet);
+        Some(FileUnit { unit, timed: pts.is_some(), decoded: dts.map(Pts), hidden })
     }
 }
 
@@ -227,10 +238,18 @@ impl FileDemuxer {
 /// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or of no such format.
 pub(crate) fn open_file(path: &Path, formats: &str, understood: &str) -> Result<ff::format::context::Input> {
     quiet();
-    let location = location(path)?;
-    let location = Path::new(std::ffi::OsStr::from_bytes(location.to_bytes()));
-    ff::format::input_with_dictionary(location, options(formats))
+    demux_ffi::open_and_look(&location(path)?, options(formats))
         .map_err(|e| not_understood(path, understood).caused_by(e))
+}
+
+/// Opens a file that is our own, with these options of libavformat, and looks into its streams.
+///
+/// # Errors
+/// `Io` where it is not there or cannot be read, `Corrupt` where it is empty or libavformat refuses it.
+pub(crate) fn open_with(path: &Path, options: ff::Dictionary<'_>) -> Result<ff::format::context::Input> {
+    demux_ffi::open_and_look(&location(path)?, options).map_err(|e| {
+        Error::new(ErrorKind::Corrupt, path.display().to_string(), "cannot be opened").caused_by(e)
+    })
 }
 
 /// A file's name with its protocol in front, so that a name such as `http:x` is a file.
@@ -273,6 +292,15 @@ fn codec_of(id: ff::codec::Id) -> Option<Codec> {
         ff::codec::Id::MPEG4 => Codec::Mpeg4,
         _ => return None,
     })
+}
+
+/// How a file asks for its pictures to be set upright; `None` where by another angle than a quarter.
+pub(crate) fn orientation_of(stream: &ff::Stream<'_>) -> Option<Orientation> {
+    let matrix = stream.side_data().find(|side| side.kind() == SideData::DisplayMatrix);
+    match matrix {
+        Some(matrix) => Orientation::from_matrix_bytes(matrix.data()),
+        None => Some(Orientation::UPRIGHT),
+    }
 }
 
 /// A rate that a camera may have; headers say all kinds of others.

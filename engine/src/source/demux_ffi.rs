@@ -18,6 +18,23 @@ pub(super) fn open(
     location: &CStr,
     options: ff::Dictionary<'_>,
 ) -> Result<ff::format::context::Input, ff::Error> {
+    open_with(location, options, tells_all)
+}
+
+/// Opens a file and looks into its streams. The wrapper of libavformat takes names in UTF-8 only, and panics
+/// at others.
+pub(super) fn open_and_look(
+    location: &CStr,
+    options: ff::Dictionary<'_>,
+) -> Result<ff::format::context::Input, ff::Error> {
+    open_with(location, options, |_| false)
+}
+
+fn open_with(
+    location: &CStr,
+    options: ff::Dictionary<'_>,
+    is_enough: impl Fn(&ff::format::context::Input) -> bool,
+) -> Result<ff::format::context::Input, ff::Error> {
     // SAFETY: `disown` hands over the dictionary, which is freed through `own` again whatever
     // `avformat_open_input` leaves of it.
     let mut options = unsafe { options.disown() };
@@ -33,7 +50,7 @@ pub(super) fn open(
     }
     // SAFETY: the context is open, and from here on owned by the wrapper, which closes it.
     let input = unsafe { ff::format::context::Input::wrap(context) };
-    if !tells_all(&input) {
+    if !is_enough(&input) {
         // SAFETY: the context is open and owned by `input`.
         let probed = unsafe { ffi::avformat_find_stream_info(context, ptr::null_mut()) };
         if probed < 0 {
@@ -95,8 +112,24 @@ pub(super) fn sizes(stream: &ff::Stream<'_>) -> [i32; 4] {
     [parameters.width, parameters.height, aspect.num, aspect.den]
 }
 
-/// True where a packet's picture is not to be shown.
-pub(super) fn is_hidden(packet: &ff::Packet) -> bool {
+/// The last byte that an index names of a stream's packets, from the beginning of the file; `None` where there is
+/// no index.
+pub(crate) fn indexed_end(stream: &ff::Stream<'_>) -> Option<u64> {
+    // SAFETY: the stream is valid while it is borrowed. Its index is only looked at, and each entry before the next
+    // call; libav gives null for what is not there.
+    unsafe {
+        let stream = stream.as_ptr().cast_mut();
+        let count = ffi::avformat_index_get_entries_count(stream);
+        let ends = (0..count).filter_map(|at| {
+            let entry = ffi::avformat_index_get_entry(stream, at).as_ref()?;
+            u64::try_from(entry.pos.saturating_add(i64::from(entry.size()))).ok()
+        });
+        ends.max()
+    }
+}
+
+/// True where a packet's picture, or its sound, is not for anyone to see or hear.
+pub(crate) fn is_hidden(packet: &ff::Packet) -> bool {
     use ff::packet::Ref;
     // SAFETY: the packet is valid and borrowed; the field is only read.
     unsafe { (*packet.as_ptr()).flags & DISCARD != 0 }

@@ -19,7 +19,7 @@ use super::pacing::{Pacing, Smoother};
 use super::{Run, StreamDescription, UnitSink};
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock};
 use crate::media::{
-    AccessUnit, Codec, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
+    AccessUnit, Codec, Orientation, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
 };
 
 /// How a raw stream without timestamps or a frame rate is played: 25 pictures per second.
@@ -138,6 +138,8 @@ struct State {
     known: Option<VideoParameters>,
     caps: Option<gst::Caps>,
     sound: Option<SoundParameters>,
+    /// What the container asks for, as a tag.
+    orientation: Orientation,
     timeline: Timeline,
     pacing: Pacing,
     started: bool,
@@ -275,6 +277,7 @@ impl Tail {
         let mut state = self.lock();
         state.timeline.start_again();
         state.caps = None;
+        state.orientation = Orientation::UPRIGHT;
         state.description.streams.clear();
     }
 
@@ -322,8 +325,32 @@ impl Tail {
             element.sync_state_with_parent().map_err(internal)?;
         }
         let entry = chain[0].static_pad("sink").expect("parsers and sinks have a sink pad");
+        self.watch_orientation(&entry);
         pad.link(&entry).map_err(internal)?;
         Ok(())
+    }
+
+    /// Notes how the container asks for its pictures to be set upright: a tag that comes before the first one.
+    fn watch_orientation(self: &Arc<Self>, entry: &gst::Pad) {
+        let tail = Arc::downgrade(self);
+        entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            let asked = match info.event().map(|event| event.view()) {
+                Some(gst::EventView::Tag(tags)) => tags
+                    .tag()
+                    .get::<gst::tags::ImageOrientation>()
+                    .and_then(|word| Orientation::from_tag(word.get())),
+                _ => None,
+            };
+            if let (Some(asked), Some(tail)) = (asked, tail.upgrade()) {
+                let mut state = tail.lock();
+                if state.orientation != asked {
+                    state.orientation = asked;
+                    // The next picture tells.
+                    state.caps = None;
+                }
+            }
+            gst::PadProbeReturn::Ok
+        });
     }
 
     /// What this sound is, where this caller may take it: it is understood, and the first.
@@ -473,7 +500,7 @@ impl Tail {
             return;
         }
         let codec = state.classifier.as_ref().map_or(Codec::H264, Classifier::codec);
-        let parameters = caps.structure(0).map(|s| parameters_of(codec, s));
+        let parameters = caps.structure(0).map(|s| parameters_of(codec, state.orientation, s));
         if state.known.is_none() {
             state.description.profile = caps.structure(0).and_then(|s| s.get::<String>("profile").ok());
             state.description.parameter_sets_outside =
@@ -536,7 +563,7 @@ fn frame_rate(s: &gst::StructureRef) -> Option<Ratio> {
     ratio(s, "framerate")
 }
 
-fn parameters_of(codec: Codec, s: &gst::StructureRef) -> VideoParameters {
+fn parameters_of(codec: Codec, orientation: Orientation, s: &gst::StructureRef) -> VideoParameters {
     let size = |field| s.get::<i32>(field).ok().and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
     let codec_data =
         s.get::<gst::Buffer>("codec_data").ok().and_then(|b| b.into_mapped_buffer_readable().ok());
@@ -546,6 +573,7 @@ fn parameters_of(codec: Codec, s: &gst::StructureRef) -> VideoParameters {
         height: size("height"),
         pixel_aspect: ratio(s, "pixel-aspect-ratio").unwrap_or(Ratio::ONE),
         frame_rate: frame_rate(s),
+        orientation,
         extradata: codec_data.map(|m| Bytes::copy_from_slice(&m)).unwrap_or_default(),
     }
 }

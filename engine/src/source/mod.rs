@@ -22,12 +22,14 @@ pub mod secrets;
 mod source_tests;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod turned_tests;
 pub mod uri;
 mod whole;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
@@ -63,6 +65,9 @@ pub trait UnitSink: Send + Sync {
 pub struct StreamDescription {
     /// Who speaks the protocol here: `retina`, `gstreamer`.
     pub client: &'static str,
+    /// Why it is this client, where another is asked first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_because: Option<String>,
     /// How it comes: `RTP over TCP`, `RTP over UDP`, `file`, `SRT`, …
     pub carried_by: String,
     /// What the server calls itself, where it says so.
@@ -90,7 +95,7 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RtspClient {
-    /// retina; GStreamer for `rtsps://`, and after retina did not understand a camera's description.
+    /// retina; GStreamer for `rtsps://`, and where retina does not understand what a camera sends.
     #[default]
     Auto,
     /// GStreamer's rtspsrc, for cameras that retina does not understand.
@@ -173,8 +178,10 @@ struct History {
     refusals: AtomicU32,
     /// The camera accepted this login at least once.
     accepted: AtomicBool,
-    /// retina did not understand the camera's description: GStreamer is asked from now on.
-    not_for_retina: AtomicBool,
+    /// How often retina ended a session that had pictures, for what the camera sent.
+    misread: AtomicU32,
+    /// Why GStreamer is asked from now on: what retina did not understand.
+    not_for_retina: OnceLock<String>,
 }
 
 /// What one run needs besides its configuration.
@@ -182,6 +189,19 @@ pub(crate) struct Run<'a> {
     camera: &'a CameraId,
     sink: &'a Arc<dyn UnitSink>,
     clock: &'a SharedClock,
+    /// retina handed a picture on.
+    pictures: AtomicBool,
+}
+
+impl Run<'_> {
+    fn hand_on(&self, unit: AccessUnit) {
+        self.pictures.store(true, Relaxed);
+        self.sink.unit(unit);
+    }
+
+    fn has_pictures(&self) -> bool {
+        self.pictures.load(Relaxed)
+    }
 }
 
 impl Source {
@@ -221,35 +241,79 @@ impl Source {
             }
         };
         let sink: Arc<dyn UnitSink> = Arc::new(whole::WholePictures::new(sink));
-        let run = Run { camera, sink: &sink, clock };
+        let run = Run { camera, sink: &sink, clock, pictures: AtomicBool::new(false) };
         let result = self.connect(&run, told_to_stop).await;
         sink.discontinuity();
         result
     }
 
+    /// The one road to a camera, for walls, probes and recordings alike: retina, and where it does not
+    /// understand the camera, GStreamer in the same breath.
     async fn connect(&self, run: &Run<'_>, told_to_stop: impl Future<Output = Result<()>>) -> Result<()> {
-        let use_retina = self.config.client == RtspClient::Auto && !self.history.not_for_retina.load(Relaxed);
-        match self.config.uri.kind() {
-            UriKind::Rtsp if use_retina => rtsp::run(&self.config, &self.history, run, told_to_stop).await,
-            UriKind::Rtsp | UriKind::Rtsps => tokio::select! {
-                biased;
-                stopped = told_to_stop => stopped,
-                ended = rtsp_gst::run(&self.config, &self.history, run) => ended,
-            },
-            _ => tokio::select! {
-                biased;
-                stopped = told_to_stop => stopped,
-                ended = gst_uri::run(&self.config, run) => ended,
-            },
+        tokio::pin!(told_to_stop);
+        let kind = self.config.uri.kind();
+        let use_retina = kind == UriKind::Rtsp
+            && self.config.client == RtspClient::Auto
+            && self.history.not_for_retina.get().is_none();
+        if use_retina {
+            let ended = rtsp::run(&self.config, &self.history, run, told_to_stop.as_mut()).await;
+            let Err(Ended::Misread { error, played }) = ended else {
+                return ended.map_err(Ended::into_error);
+            };
+            if !self.history.leave_retina(&error, played) || played {
+                // What was shown so far ends with this run.
+                return Err(error);
+            }
+            tracing::info!(camera = %run.camera, "{error}; GStreamer is asked");
+        }
+        let play = async {
+            match kind {
+                UriKind::Rtsp | UriKind::Rtsps => rtsp_gst::run(&self.config, &self.history, run).await,
+                _ => gst_uri::run(&self.config, run).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            stopped = told_to_stop => stopped,
+            ended = play => ended,
         }
     }
 }
+
+/// How a session of retina's ended.
+enum Ended {
+    /// As another client would have ended too.
+    Over(Error),
+    /// By what retina does not understand and another client may; `played`: after pictures came.
+    Misread { error: Error, played: bool },
+}
+
+impl Ended {
+    fn into_error(self) -> Error {
+        match self {
+            Ended::Over(error) | Ended::Misread { error, .. } => error,
+        }
+    }
+}
+
+/// How often retina may end a session that had pictures: once may be a fault of the moment.
+const MISREADINGS: u32 = 2;
 
 /// A 401 after the same login was accepted before: how many in a row are taken for a camera that
 /// has no session left, before the password is taken to have been changed.
 const REFUSALS_UNTIL_PASSWORD_IS_WRONG: u32 = 3;
 
 impl History {
+    /// Notes that retina ended a session for what the camera sent; true where GStreamer is asked from now on.
+    fn leave_retina(&self, error: &Error, played: bool) -> bool {
+        if played && self.misread.fetch_add(1, Relaxed) + 1 < MISREADINGS {
+            return false;
+        }
+        let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let _ = self.not_for_retina.set(format!("retina: {}{cause}", error.message()));
+        true
+    }
+
     fn login_accepted(&self) {
         self.accepted.store(true, Relaxed);
         self.refusals.store(0, Relaxed);
@@ -301,6 +365,19 @@ mod tests {
         assert_eq!(explain_status(401, true, &known).0, ErrorKind::SessionLimit);
         assert_eq!(explain_status(453, true, &fresh).0, ErrorKind::SessionLimit);
         assert_eq!(explain_status(503, true, &fresh).0, ErrorKind::SessionLimit);
+    }
+
+    #[test]
+    fn one_session_that_broke_off_is_not_yet_for_gstreamer() {
+        let error = Error::new(ErrorKind::Corrupt, "gate", "sent what is not understood").caused_by("at 3");
+        let history = History::default();
+        assert!(!history.leave_retina(&error, true) && history.not_for_retina.get().is_none());
+        assert!(history.leave_retina(&error, true));
+        assert_eq!(
+            history.not_for_retina.get().map(String::as_str),
+            Some("retina: sent what is not understood (at 3)")
+        );
+        assert!(History::default().leave_retina(&error, false), "it never had a picture");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! `rtsp://` through retina: one task a camera, no thread of its own.
 
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use retina::client::{
     Credentials, Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionGroup,
     SessionIdPolicy, SessionOptions, SetupOptions, TcpTransportOptions, UdpTransportOptions,
@@ -18,7 +18,7 @@ use retina::codec::{
 use retina::rtcp::ReceivedCompoundPacket;
 
 use super::nal::Classifier;
-use super::{History, Run, SourceConfig, StreamDescription, Transport, explain_status};
+use super::{Ended, History, Run, SourceConfig, StreamDescription, Transport, explain_status};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{
     AccessUnit, Codec, Pts, Ratio, SoundCodec, SoundPacket, SoundParameters, VideoParameters,
@@ -35,16 +35,24 @@ pub(super) async fn run(
     history: &History,
     run: &Run<'_>,
     told_to_stop: impl Future<Output = Result<()>>,
-) -> Result<()> {
+) -> Result<(), Ended> {
     let group = Arc::new(SessionGroup::default());
+    let session = AssertUnwindSafe(run_session(config, history, run, &group)).catch_unwind();
     let result = tokio::select! {
         biased;
-        stopped = told_to_stop => stopped,
-        ended = run_session(config, history, run, &group) => ended,
+        stopped = told_to_stop => stopped.map_err(Ended::Over),
+        ended = session => ended.unwrap_or_else(|_| Err(panicked(run))),
     };
     // The session is dropped by now, and retina says goodbye in the background.
     let _ = tokio::time::timeout(TEARDOWN_WAIT, group.await_teardown()).await;
     result
+}
+
+/// The library failed on what the camera sent. It may have had pictures: another client begins anew.
+fn panicked(run: &Run<'_>) -> Ended {
+    let message = "sent what makes retina fail";
+    let error = Error::new(ErrorKind::Internal, run.camera.to_string(), message);
+    Ended::Misread { error, played: run.has_pictures() }
 }
 
 async fn run_session(
@@ -52,13 +60,13 @@ async fn run_session(
     history: &History,
     run: &Run<'_>,
     group: &Arc<SessionGroup>,
-) -> Result<()> {
+) -> Result<(), Ended> {
     let fail = |e: retina::Error| explain(&e, config, history, run);
     let session = describe(config, group).await.map_err(fail)?;
     if config.login().is_some() {
         history.login_accepted();
     }
-    let mut stream = Chosen::among(&session, config, run)?;
+    let mut stream = Chosen::among(&session, config, run).map_err(Ended::Over)?;
     let session = setup_and_play(session, &mut stream, config).await.map_err(fail)?;
     receive(session, stream, fail, run).await
 }
@@ -116,6 +124,7 @@ impl Chosen {
         };
         run.sink.described(&StreamDescription {
             client: "retina",
+            client_because: None,
             carried_by: match config.transport {
                 Transport::Tcp => "RTP over TCP".into(),
                 Transport::Udp => "RTP over UDP".into(),
@@ -169,9 +178,9 @@ async fn setup_and_play(
 async fn receive(
     mut session: Demuxed,
     stream: Chosen,
-    fail: impl Fn(retina::Error) -> Error,
+    fail: impl Fn(retina::Error) -> Ended,
     run: &Run<'_>,
-) -> Result<()> {
+) -> Result<(), Ended> {
     let mut reader = Reader::new(&stream);
     reader.announce(&session, run);
     let mut listener = stream.sound.and_then(|sound| Listener::new(sound, &session, run));
@@ -206,7 +215,7 @@ async fn receive(
     }
     Err(match damage.filter(|_| damaged_packets > 0) {
         Some(error) => fail(error),
-        None => Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream"),
+        None => Ended::Over(Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream")),
     })
 }
 
@@ -302,7 +311,7 @@ impl Reader {
         if class.random_access && !class.parameter_sets {
             data.splice(0..0, self.parameter_sets.iter().copied());
         }
-        run.sink.unit(AccessUnit {
+        run.hand_on(AccessUnit {
             pts: Pts(nanos(timestamp.elapsed(), timestamp.clock_rate())),
             arrival: run.clock.now(),
             captured: self.clock.captured(timestamp),
@@ -329,6 +338,7 @@ fn parameters_of(
         pixel_aspect: p.pixel_aspect_ratio().and_then(|(n, d)| Ratio::new(n, d)).unwrap_or(Ratio::ONE),
         // retina gives the duration of a frame, in seconds.
         frame_rate: p.frame_rate().and_then(|(num, den)| Ratio::new(den, num)).or(nominal_rate),
+        orientation: Default::default(),
         extradata,
     }
 }
@@ -382,30 +392,31 @@ fn is_damaged_packet(error: &retina::Error) -> bool {
 
 /// retina's error in our words. Its own text, which may repeat a URL, is scrubbed and shortened to
 /// its first line; the rest holds addresses and byte positions for a packet capture.
-fn explain(error: &retina::Error, config: &SourceConfig, history: &History, run: &Run<'_>) -> Error {
+fn explain(error: &retina::Error, config: &SourceConfig, history: &History, run: &Run<'_>) -> Ended {
     let text = error.to_string();
     let first_line = text.lines().next().unwrap_or_default();
     let detail = config.uri.scrub(first_line, config.login());
-    let (kind, message) = match error.status_code() {
+    let (misread, (kind, message)) = match error.status_code() {
         // The answer was fine, its content was not.
         Some(200..=299) => {
-            history.not_for_retina.store(true, Relaxed);
-            (
-                ErrorKind::Corrupt,
-                "describes its stream in a way that retina does not understand; GStreamer is next",
-            )
+            (true, (ErrorKind::Corrupt, "describes its stream in a way that retina does not understand"))
         }
-        Some(status) => explain_status(status, config.login().is_some(), history),
-        None if text.starts_with("Unable to connect") => (ErrorKind::Unreachable, "cannot be reached"),
-        None if text.starts_with("Error ") => (ErrorKind::Unreachable, "the connection was lost"),
-        None if text.starts_with("Timeout") => (ErrorKind::Unreachable, "does not answer"),
+        Some(status) => (false, explain_status(status, config.login().is_some(), history)),
+        None if text.starts_with("Unable to connect") => {
+            (false, (ErrorKind::Unreachable, "cannot be reached"))
+        }
+        None if text.starts_with("Error ") => (false, (ErrorKind::Unreachable, "the connection was lost")),
+        None if text.starts_with("Timeout") => (false, (ErrorKind::Unreachable, "does not answer")),
         None if text.starts_with("Unsupported") => {
-            (ErrorKind::Unsupported, "wants what is not supported here")
+            (true, (ErrorKind::Unsupported, "wants what retina does not support"))
         }
-        None if text.starts_with("Invalid argument") => (ErrorKind::Config, "the address cannot be used"),
-        None => (ErrorKind::Corrupt, "sent what is not understood here"),
+        None if text.starts_with("Invalid argument") => {
+            (false, (ErrorKind::Config, "the address cannot be used"))
+        }
+        None => (true, (ErrorKind::Corrupt, "sent what retina does not understand")),
     };
-    Error::new(kind, run.camera.to_string(), message).caused_by(detail)
+    let error = Error::new(kind, run.camera.to_string(), message).caused_by(detail);
+    if misread { Ended::Misread { error, played: run.has_pictures() } } else { Ended::Over(error) }
 }
 
 #[cfg(test)]

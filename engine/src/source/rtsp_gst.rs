@@ -8,7 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
-use super::{History, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
+use super::{History, RtspClient, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{Codec, SoundCodec};
 
@@ -24,8 +24,12 @@ pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>)
         Transport::Tcp => "RTP over TCP",
         Transport::Udp => "RTP over UDP",
     };
-    let description =
-        StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() };
+    let description = StreamDescription {
+        client: "gstreamer",
+        client_because: because(config, history),
+        carried_by: carried_by.into(),
+        ..Default::default()
+    };
     let tail = Tail::new(run, description);
     let distrusted = Arc::new(AtomicBool::new(false));
     let pipeline = build(config, &tail, &distrusted)?;
@@ -39,6 +43,16 @@ pub(super) async fn run(config: &SourceConfig, history: &History, run: &Run<'_>)
     }
     result?;
     Err(Error::new(ErrorKind::Unreachable, run.camera.to_string(), "ended the stream"))
+}
+
+/// Why retina is not the one that speaks.
+fn because(config: &SourceConfig, history: &History) -> Option<String> {
+    let asked_for = config.client == RtspClient::Gstreamer;
+    match (asked_for, config.uri.kind()) {
+        (true, _) => Some("it was asked for".into()),
+        (false, UriKind::Rtsps) => Some("retina speaks no TLS".into()),
+        (false, _) => history.not_for_retina.get().cloned(),
+    }
 }
 
 /// `rtspsrc ! depayloader`, and [`Tail::attach`] behind it.
@@ -56,6 +70,8 @@ fn build(config: &SourceConfig, tail: &Arc<Tail>, distrusted: &Arc<AtomicBool>) 
         },
     );
     source.set_property("user-agent", concat!("vitrail/", env!("CARGO_PKG_VERSION")));
+    // A camera may send a picture every 20 s; whether it is silent for too long is ingest's to say.
+    source.set_property("timeout", 0_u64);
     source
         .set_property("tcp-timeout", u64::try_from(config.patience.connect.as_micros()).unwrap_or(u64::MAX));
     if let Some(login) = config.login() {

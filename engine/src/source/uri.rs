@@ -96,9 +96,11 @@ impl CameraUri {
 
     /// Parses an address; the fault is for one who knows more of where it stands.
     pub fn read(text: &str) -> std::result::Result<CameraUri, AddressFault<'_>> {
+        let whole = text;
         let text = text.trim();
         let Some((scheme, _)) = text.split_once("://") else {
-            return if text.is_empty() { Err(AddressFault::Empty) } else { Ok(CameraUri::file(text)) };
+            // The name of a file may begin or end with a space.
+            return if text.is_empty() { Err(AddressFault::Empty) } else { Ok(CameraUri::file(whole)) };
         };
         let kind = match scheme.to_ascii_lowercase().as_str() {
             "rtsp" | "rtspt" | "rtspu" => UriKind::Rtsp,

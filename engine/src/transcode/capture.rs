@@ -13,7 +13,8 @@ use super::package::{Packager, Track, VideoTrack};
 use super::reader::ticks;
 use super::record::{Record, RecordReader, RecordWriter};
 use super::spec::Target;
-use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
+use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::ingest::rhythm::Rhythm;
 use crate::media::annex_b::nal_units;
 use crate::media::{AccessUnit, CameraId, Codec, SoundPacket, SoundParameters, VideoParameters};
 use crate::source::{Authority, Source, SourceConfig, UnitSink, settle};
@@ -63,16 +64,22 @@ pub fn capture(
     let camera = CameraId::new(address.clone());
     let grant = Authority::owner().grant(&camera);
     let ended = stop.child_token();
-    let patience = config.patience.connect + config.patience.silence;
+    let patience = config.patience;
     let source = Source::new(SourceConfig { sound: true, ..config });
     let enough = async {
         let begun = clock.now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let seen = recorder.lock().length();
+            let inside = recorder.lock();
+            let (seen, failed) = (inside.length(), inside.failure.is_some());
+            let silent = match inside.arrived {
+                None => clock.now().since(begun) > patience.connect + patience.silence,
+                // As long as a wall would wait for it.
+                Some(at) => clock.now().since(at) > inside.rhythm.limits(patience).silent,
+            };
+            drop(inside);
             progress(seen.min(length));
-            let never = seen.is_zero() && clock.now().since(begun) > patience;
-            if seen >= length || never || recorder.lock().failure.is_some() {
+            if seen >= length || silent || failed {
                 ended.cancel();
                 break;
             }
@@ -114,6 +121,8 @@ struct Inside {
     last: i64,
     pictures: u64,
     lost: u64,
+    rhythm: Rhythm,
+    arrived: Option<Moment>,
     failure: Option<Error>,
 }
 
@@ -135,6 +144,8 @@ impl Inside {
             last: 0,
             pictures: 0,
             lost: 0,
+            rhythm: Rhythm::default(),
+            arrived: None,
             failure: None,
         })
     }
@@ -183,6 +194,8 @@ impl Inside {
 
     fn take(&mut self, unit: &AccessUnit) -> Result<()> {
         self.clock.note(unit.pts.0, unit.arrival, unit.captured);
+        self.rhythm.arrived(unit.arrival);
+        self.arrived = Some(unit.arrival);
         if self.first.is_none() {
             if !unit.random_access {
                 return Ok(());

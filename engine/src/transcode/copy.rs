@@ -1,5 +1,5 @@
 //! Pictures that are not touched: their packets go into the work folder as they are, and are decoded from
-//! end to end before they count.
+//! end to end before they count, unless less is asked for.
 
 use ffmpeg_next as ff;
 
@@ -7,6 +7,7 @@ use super::decoder::{PictureDecoder, Purpose};
 use super::plan::Segment;
 use super::record::{Record, RecordWriter};
 use super::segment::{SegmentOutcome, Task};
+use super::spec::Verify;
 use crate::base::{Result, Shutdown};
 
 /// Copies a segment into the work folder; `None` where `stop` came first.
@@ -20,8 +21,13 @@ pub(super) fn run(
     let extradata = crate::source::demux_ffi::extradata(&parameters);
     let (num, den) = task.footage.time_base;
     let base = ff::Rational(num as i32, den as i32);
-    let mut decoder = PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?;
-    decoder.show_unrefreshed(task.footage.refreshes);
+    let mut decoder = match task.spec.verify {
+        Verify::Full => Some(PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?),
+        Verify::Ends | Verify::None => None,
+    };
+    if let Some(decoder) = &mut decoder {
+        decoder.show_unrefreshed(task.footage.refreshes);
+    }
     let mut file = RecordWriter::create(&task.work.segment(0, segment.index), &extradata)?;
     let mut units = task.feed.units(&task.footage, segment.units.clone(), segment.bytes)?;
     let mut outcome = SegmentOutcome::default();
@@ -45,10 +51,17 @@ pub(super) fn run(
             file.write(&record)?;
             copied += 1;
         }
-        decoder.push(Some(&packet), &mut sink)?;
+        if let Some(decoder) = &mut decoder {
+            decoder.push(Some(&packet), &mut sink)?;
+        }
     }
-    decoder.push(None, &mut sink)?;
-    outcome.damaged = decoder.damaged;
+    if let Some(decoder) = &mut decoder {
+        decoder.push(None, &mut sink)?;
+    }
+    match decoder {
+        Some(decoder) => outcome.damaged = decoder.damaged,
+        None => outcome.decoded = copied,
+    }
     outcome.encoded = copied;
     file.commit()?;
     Ok(Some(outcome))

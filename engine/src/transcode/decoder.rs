@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use ff::codec::{self, threading};
 use ffmpeg_next as ff;
 
+use super::decoder_ffi;
 use crate::base::{Error, ErrorKind, Result};
 
 /// Most pixels of a picture: 16K by 16K. A header may say anything.
@@ -99,6 +100,8 @@ impl PictureDecoder {
         loop {
             let mut frame = ff::frame::Video::empty();
             match self.context.receive_frame(&mut frame) {
+                // Most decoders keep it to themselves; those that hand it on say so.
+                Ok(()) if decoder_ffi::is_hidden(&frame) => {}
                 Ok(()) => {
                     if frame.pts().is_none() {
                         let guessed = frame.timestamp();

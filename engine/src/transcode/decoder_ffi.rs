@@ -33,6 +33,15 @@ pub(super) fn sound_parameters(
     Ok(sound)
 }
 
+/// `AV_FRAME_FLAG_DISCARD` of libavutil/frame.h: decoded for others' sake, not to be shown.
+const DISCARD: i32 = 4;
+
+/// True where a decoder says that a picture is not to be shown.
+pub(super) fn is_hidden(frame: &ff::frame::Video) -> bool {
+    // SAFETY: the frame is valid while it is borrowed; a plain field is read.
+    unsafe { (*frame.as_ptr()).flags & DISCARD != 0 }
+}
+
 /// Width and height in pixels; zeros where unknown.
 pub(super) fn size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: the pointer is valid while `parameters` is borrowed; plain fields are read.

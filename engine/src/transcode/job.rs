@@ -19,11 +19,12 @@ use super::report::{Evidence, JobPlan, JobReport, PlannedRendition, QueueOptions
 use super::scan::{Footage, scan};
 use super::segment::{Came, SegmentOutcome, Streams, Task, first_picture};
 use super::sound::{Sound, SoundAction, SoundPlan, SoundRange};
-use super::spec::{Target, TranscodeSpec, VideoSpec};
+use super::spec::{Target, TranscodeSpec, Verify, VideoSpec};
 use super::work::{Work, check_free, take_name};
 use super::{copy, edit, encoder, segment};
-use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown, cpu};
+use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown, cpu, names};
 use crate::evidence;
+use crate::source::demux_ffi::is_hidden;
 
 /// Pictures that may be missing without anyone asking for a salvage: units without a picture at the ends
 /// of recordings.
@@ -53,8 +54,11 @@ pub(super) fn prepare(
     stop: &Shutdown,
 ) -> Result<Option<Prepared>> {
     check(spec)?;
+    let mut spec = spec.clone();
+    let asked = spec.verify;
     if let Some(evidence) = &options.evidence {
-        evidence::check_ready(&export(evidence, spec)?, spec.target.path())?;
+        spec.verify = Verify::Full;
+        evidence::check_ready(&export(evidence, &spec)?, spec.target.path())?;
     }
     let source = Arc::new(HeldSource::open(&spec.input)?);
     let evidence = match options.evidence {
@@ -64,20 +68,23 @@ pub(super) fn prepare(
         },
         None => None,
     };
-    let Some(planned) = look(spec, source, share, stop)? else { return Ok(None) };
+    let Some(planned) = look(&spec, source, share, stop)? else { return Ok(None) };
     let Looked { footage, decoded, edited, mut plan, encoders, notes, feed } = planned;
     // Workers that other jobs leave help too: as many segments may be in the making.
     let workers = options.workers.unwrap_or_else(cpu::cores).min(plan.segments.len() / 2);
     plan.lag = plan.lag.map(|lag| lag.max(workers));
     let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
-    let identity = identity(spec, &footage, &plan, &encoders, sum)?;
+    let identity = identity(&spec, &footage, &plan, &encoders, sum)?;
     let work = Work::open(&spec.target, &identity, options.fresh)?;
     let done: Vec<bool> =
         (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
     let mut report = describe(&plan, &encoders, &footage);
     report.resumed_segments = done.iter().filter(|done| **done).count();
     report.warnings.extend(notes);
-    let (spec, streams, came) = (spec.clone(), Streams::default(), Came::default());
+    if asked != spec.verify {
+        report.warnings.push("evidence is verified in full, whatever is asked for".into());
+    }
+    let (streams, came) = (Streams::default(), Came::default());
     let task = Task { spec, footage, decoded, edited, plan, encoders, streams, came, feed, work, evidence };
     Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
 }
@@ -304,11 +311,16 @@ pub(super) fn make_sound(task: &Task, stop: &Shutdown) -> Result<bool> {
         None => Ok(()),
     };
     let mut reader = task.feed.source().reader(task.spec.video_stream)?;
+    // A decoder needs what an edit list hides, and keeps it to itself; copied, it would be heard.
+    let copied = task.plan.sound.action == SoundAction::Copy;
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(false);
         }
         if let Read::Sound(mut packet) = read {
+            if copied && is_hidden(&packet) {
+                continue;
+            }
             packet.set_pts(packet.pts().map(|t| t - zero));
             packet.set_dts(packet.dts().map(|t| t - zero));
             sound.push(Some(packet), &mut put)?;
@@ -386,13 +398,14 @@ pub(super) fn complete(
     let pictures = checked.video.first().map_or(0, |track| track.packets);
     let seconds = checked.video.first().map_or(0.0, |track| track.seconds);
     let mut report = JobReport {
-        input: task.footage.path.display().to_string(),
-        output: task.spec.target.path().display().to_string(),
+        input: names::lossless(&task.footage.path),
+        output: names::lossless(task.spec.target.path()),
         copied: task.plan.copy.is_some(),
         pictures,
         video_s: seconds,
         bytes,
         segments: task.plan.segments.len(),
+        verified: task.spec.verify,
         ..JobReport::default()
     };
     if let Some(evidence) = &options.evidence {

@@ -40,6 +40,7 @@ pub(super) fn write(
         expected.copies(Track::Audio);
     }
     expected.damaged = task.plan.copy.is_some() && task.spec.salvage;
+    expected.verify = task.spec.verify;
     if let Some(sound) = sound {
         lanes.push(Lane::sound(task, sound)?);
     }

@@ -7,6 +7,8 @@ pub mod capture;
 mod capture_sound;
 #[cfg(test)]
 mod capture_tests;
+#[cfg(test)]
+mod container_tests;
 mod copy;
 mod decoder;
 mod decoder_ffi;
@@ -15,6 +17,8 @@ mod encoder;
 mod encoder_ffi;
 mod feed;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 mod hardness;
 mod held;
 mod job;
@@ -38,4 +42,7 @@ mod steering;
 #[cfg(test)]
 mod tests;
 mod timeline;
+#[cfg(test)]
+mod verify_tests;
+mod whole;
 mod work;

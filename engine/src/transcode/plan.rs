@@ -127,15 +127,15 @@ pub(super) fn decide(
     share: usize,
 ) -> Result<Plan> {
     let range = range(spec, footage)?;
-    let copy = match why_not_copy(spec, footage, format, range.0) {
-        Ok(()) => Some(format!("nothing asks for a change of its {} pictures", footage.codec.name())),
-        Err(reason) if matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy)) => {
-            let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
-            return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
-        }
-        Err(_) => None,
-    };
-    let reason = why_not_copy(spec, footage, format, range.0).err().unwrap_or_default();
+    let why_not = why_not_copy(spec, footage, format, range).err();
+    let must_copy = matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy));
+    if let Some(reason) = why_not.as_ref().filter(|_| must_copy) {
+        let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
+        return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
+    }
+    let unchanged = || format!("nothing asks for a change of its {} pictures", footage.codec.name());
+    let copy = why_not.is_none().then(unchanged);
+    let reason = why_not.unwrap_or_default();
     let range = if copy.is_some() { (key_before(footage, range.0).own, range.1) } else { range };
     let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
     let out_base = match spec.frame_rate {
@@ -249,7 +249,7 @@ fn why_not_copy(
     spec: &TranscodeSpec,
     footage: &Footage,
     format: &PictureFormat,
-    from: i64,
+    (from, to): (i64, i64),
 ) -> Result<(), String> {
     let [rendition] = spec.renditions.as_slice() else {
         return Err("a ladder has several renditions".into());
@@ -275,14 +275,16 @@ fn why_not_copy(
     if footage.codec == Id::MPEG4 && footage.format == "avi" {
         return Err("AVI may hold two of its pictures as one".into());
     }
-    if footage.times.iter().any(Option::is_none) && !footage.counted {
-        return Err("some of its pictures are not to be shown".into());
-    }
     if spec.salvage && footage.cut.is_some() {
         return Err("a damaged source is decoded to see what of it is good".into());
     }
     let key = key_before(footage, from);
     let off = footage.seconds(from - key.own);
+    // Copied, they would be shown: not every container and not every player knows edit lists.
+    let copied = key.unit..last_unit(footage, key.unit, to, None);
+    if footage.hidden.iter().any(|unit| copied.contains(unit)) {
+        return Err("its edit list leaves out pictures that shown ones are predicted from".into());
+    }
     if !spec.range.at_key_frame && off > ON_KEY {
         return Err(format!("the cut is {off:.2} s after a key frame"));
     }
@@ -542,6 +544,7 @@ mod tests {
             zero: 0,
             times,
             counted: false,
+            hidden: Vec::new(),
             keys,
             refreshes: false,
             unit_bytes: pictures as u64 * 1000,

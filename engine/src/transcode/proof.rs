@@ -1,4 +1,5 @@
-//! Decodes what was encoded, from end to end, before it counts: every picture must come out, in its place.
+//! Decodes what was encoded, from end to end unless less is asked for, before it counts: every picture must come
+//! out, in its place.
 
 use std::thread::JoinHandle;
 
@@ -8,10 +9,13 @@ use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose};
 use super::record::{Record, RecordReader};
+use super::spec::Verify;
 use crate::base::{Error, ErrorKind, Result};
 
 /// Packets that wait for a proof on a thread of its own.
 const WAITING: usize = 64;
+/// Pictures of a group that are decoded where not all are.
+const BEGINNING: usize = 16;
 
 /// The proof of one rendition of one segment.
 pub(super) enum Proof {
@@ -21,6 +25,10 @@ pub(super) enum Proof {
     /// Beside encoders of several threads, which seldom fill the cores they were given. The thread ends with
     /// the packets, and says what is wrong with them.
     Beside { packets: Sender<Record>, thread: JoinHandle<Result<Decoded>> },
+    /// When all is encoded, the beginnings of the first and the last group.
+    Ends { parameters: codec::Parameters, base: ff::Rational },
+    /// Packets are counted, nothing is decoded.
+    Counted,
 }
 
 /// What has come of the packets so far.
@@ -36,10 +44,20 @@ impl Proof {
     ///
     /// # Errors
     /// `Missing` where libavcodec has no decoder for them.
-    pub fn open(parameters: codec::Parameters, base: ff::Rational, threads: usize) -> Result<Proof> {
+    pub fn open(
+        parameters: codec::Parameters,
+        base: ff::Rational,
+        threads: usize,
+        verify: Verify,
+    ) -> Result<Proof> {
+        match verify {
+            Verify::Full => {}
+            Verify::Ends => return Ok(Proof::Ends { parameters, base }),
+            Verify::None => return Ok(Proof::Counted),
+        }
         // A fourth of what encodes is enough to keep up with it.
         let decoder = PictureDecoder::open(parameters, base, threads.div_ceil(4), Purpose::Proof)?;
-        let mut decoded = Decoded { decoder, written: Vec::new(), seen: Vec::new(), begins_with_key: true };
+        let mut decoded = Decoded::new(decoder);
         if threads <= 1 {
             return Ok(Proof::After(Box::new(decoded)));
         }
@@ -66,6 +84,14 @@ impl Proof {
     /// Says what is wrong with what `pictures` became, if anything is; `file` holds the packets.
     pub fn end(self, mut file: RecordReader, pictures: u64) -> Result<Option<String>> {
         let decoded = match self {
+            Proof::Ends { parameters, base } => return ends(&mut file, &parameters, base, pictures),
+            Proof::Counted => {
+                let mut counted = 0;
+                while file.next()?.is_some() {
+                    counted += 1;
+                }
+                return Ok(lost(pictures, counted));
+            }
             Proof::After(mut decoded) => {
                 while let Some(record) = file.next()? {
                     decoded.push(&record)?;
@@ -83,7 +109,48 @@ impl Proof {
     }
 }
 
+/// Decodes the beginnings of the first and the last group; what is wrong with them, or with how many there are.
+fn ends(
+    file: &mut RecordReader,
+    parameters: &codec::Parameters,
+    base: ff::Rational,
+    pictures: u64,
+) -> Result<Option<String>> {
+    let (mut first, mut last): (Vec<Record>, Vec<Record>) = (Vec::new(), Vec::new());
+    let mut counted = 0;
+    let mut groups = 0;
+    while let Some(record) = file.next()? {
+        counted += 1;
+        if record.key {
+            groups += 1;
+            last.clear();
+        }
+        let group = if groups <= 1 { &mut first } else { &mut last };
+        if group.len() < BEGINNING {
+            group.push(record);
+        }
+    }
+    for group in [first, last] {
+        let mut decoded = Decoded::new(PictureDecoder::open(parameters.clone(), base, 1, Purpose::Proof)?);
+        for record in &group {
+            decoded.push(record)?;
+        }
+        if let Some(wrong) = decoded.end(group.len() as u64)? {
+            return Ok(Some(wrong));
+        }
+    }
+    Ok(lost(pictures, counted))
+}
+
+fn lost(pictures: u64, came: u64) -> Option<String> {
+    (pictures != came).then(|| format!("{pictures} pictures went in and {came} came out"))
+}
+
 impl Decoded {
+    fn new(decoder: PictureDecoder) -> Decoded {
+        Decoded { decoder, written: Vec::new(), seen: Vec::new(), begins_with_key: true }
+    }
+
     fn push(&mut self, record: &Record) -> Result<()> {
         self.begins_with_key &= record.key || !self.written.is_empty();
         self.written.push(record.pts);
@@ -108,7 +175,7 @@ impl Decoded {
         } else if damaged > 0 {
             Some(format!("{damaged} of its pictures do not decode"))
         } else if self.written.len() as u64 != pictures || self.written != self.seen {
-            Some(format!("{pictures} pictures went in and {} came out", self.seen.len()))
+            lost(pictures, self.seen.len() as u64).or_else(|| Some("pictures came out at other times".into()))
         } else {
             None
         })

@@ -9,8 +9,8 @@ use ffmpeg_next as ff;
 use super::timeline::Timeline;
 use crate::base::{Error, ErrorKind, Result};
 use crate::source::Pictures;
-use crate::source::demux::{JUMPING, open_file};
-use crate::source::demux_ffi::extradata;
+use crate::source::demux::{JUMPING, open_file, orientation_of};
+use crate::source::demux_ffi::{extradata, indexed_end, is_hidden};
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
 const FORMATS: &str =
@@ -49,6 +49,8 @@ pub(super) struct Reader {
     encrypted: bool,
     ended: bool,
     broken: Option<String>,
+    /// The newest unit is marked as damaged.
+    damaged: bool,
 }
 
 impl Reader {
@@ -95,6 +97,7 @@ impl Reader {
             encrypted: false,
             ended: false,
             broken: None,
+            damaged: false,
             input,
         })
     }
@@ -125,20 +128,8 @@ impl Reader {
     /// angle between.
     pub fn turn(&self) -> Option<i32> {
         let Some(stream) = self.video() else { return Some(0) };
-        let Some(side) = stream.side_data().find(|s| s.kind() == SideData::DisplayMatrix) else {
-            return Some(0);
-        };
-        let number = |at: usize| {
-            let bytes = side.data().get(at * 4..at * 4 + 4)?;
-            Some(i32::from_ne_bytes(bytes.try_into().ok()?).signum())
-        };
-        match [0, 1, 3, 4].map(number) {
-            [Some(1), Some(0), Some(0), Some(1)] => Some(0),
-            [Some(0), Some(1), Some(-1), Some(0)] => Some(90),
-            [Some(-1), Some(0), Some(0), Some(-1)] => Some(180),
-            [Some(0), Some(-1), Some(1), Some(0)] => Some(270),
-            _ => None,
-        }
+        let asked = orientation_of(&stream).filter(|asked| !asked.is_mirrored())?;
+        i32::try_from(asked.degrees()).ok()
     }
 
     /// Pictures so far that came as two fields.
@@ -161,11 +152,22 @@ impl Reader {
         self.broken.as_deref()
     }
 
+    /// The newest unit is marked as damaged: of the last one of a file, that a part of it is missing.
+    pub fn damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Where in the file the last unit that its index names ends, in bytes.
+    pub fn indexed_end(&self) -> Option<u64> {
+        indexed_end(&self.video()?)
+    }
+
     /// The next packet in the file's order; `None` at the end, and where it cannot be read further.
     pub fn next(&mut self) -> Option<Read> {
         loop {
             if let Some(mut packet) = self.pictures.pop() {
                 self.place(0, &mut packet);
+                self.damaged = packet.is_corrupt();
                 let number = self.next;
                 self.next += 1;
                 return Some(Read::Unit(Unit { number, packet }));
@@ -206,7 +208,10 @@ impl Reader {
     fn place(&mut self, lane: usize, packet: &mut ff::Packet) {
         let base = self.bases[lane];
         let dts = packet.dts().map(|dts| nanos(dts, base));
-        let shift = self.timeline.shift(lane, dts, nanos(packet.duration(), base));
+        let shift = match is_hidden(packet) {
+            true => self.timeline.shift_of_hidden(lane),
+            false => self.timeline.shift(lane, dts, nanos(packet.duration(), base)),
+        };
         if shift != 0 {
             let shift = ticks(shift, base);
             packet.set_pts(packet.pts().map(|t| t.saturating_add(shift)));

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::base::Error;
+use super::spec::Verify;
+use crate::base::{Error, names};
 
 /// How jobs are run.
 #[derive(Clone, Debug)]
@@ -159,9 +160,9 @@ pub enum JobOutcome {
 /// What was made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct JobReport {
-    /// The source.
+    /// The source; where its name is not UTF-8, its `file://` address.
     pub input: String,
-    /// The target.
+    /// The target, in the same way.
     pub output: String,
     /// No picture was touched.
     pub copied: bool,
@@ -181,8 +182,11 @@ pub struct JobReport {
     pub resumed_segments: usize,
     /// Pictures of the source that could not be decoded.
     pub missing_pictures: u64,
+    /// How much of the result was decoded before it counted.
+    pub verified: Verify,
     /// What is to be known.
     pub notes: Vec<String>,
     /// The signed manifest.
+    #[serde(serialize_with = "names::serialize_some")]
     pub manifest: Option<PathBuf>,
 }

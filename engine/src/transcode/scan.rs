@@ -11,8 +11,10 @@ use super::hardness::Hardness;
 use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
 use super::refresh::Refresh;
+use super::whole;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::media::Ratio;
+use crate::source::demux_ffi::is_hidden;
 
 /// The rate of a source that does not tell its own, as FFmpeg assumes it.
 const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
@@ -66,6 +68,8 @@ pub(super) struct Footage {
     pub times: Vec<Option<i64>>,
     /// Times came from counting pictures: the source has none.
     pub counted: bool,
+    /// Numbers of the units that an edit list leaves out, ascending: decoded for others' sake, never shown.
+    pub hidden: Vec<u64>,
     pub keys: Vec<Key>,
     /// The first of them is not whole: what is shown until it is refreshed lacks what came before it.
     pub refreshes: bool,
@@ -190,9 +194,13 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
     let sharing = units.sharing();
     if units.untimed || sharing > units.times.len() / MOST_SHARE_IN {
         let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
-        units.count(&order, first.0);
-        footage.counted = true;
-        footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
+        if footage.format == "avi" && units.decoded_with_gaps() {
+            units.take_decoding_times(&order, first.0);
+        } else {
+            units.count(&order, first.0);
+            footage.counted = true;
+            footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
+        }
     }
     if sharing > 0 && !footage.counted {
         let order = if units.ascend() {
@@ -221,6 +229,9 @@ struct Units {
     refresh: Refresh,
     hard: u64,
     times: Vec<Option<i64>>,
+    /// Decoding times, as long as each is later than the one before.
+    decode: Option<Vec<i64>>,
+    hidden: Vec<u64>,
     /// Number, bytes and hardness before.
     keys: Vec<(u64, u64, u64)>,
     bytes: u64,
@@ -237,6 +248,8 @@ impl Units {
             refresh,
             hard: 0,
             times: Vec::new(),
+            decode: Some(Vec::new()),
+            hidden: Vec::new(),
             keys: Vec::new(),
             bytes: 0,
             last: None,
@@ -246,16 +259,24 @@ impl Units {
     }
 
     fn add(&mut self, packet: &ff::Packet) {
-        let hidden = packet.flags().bits() & DISCARD != 0;
-        let is_key = packet.is_key() && !hidden;
-        self.refresh.note(self.times.len() as u64, is_key, packet.data().unwrap_or_default());
-        if is_key {
-            self.keys.push((self.times.len() as u64, self.bytes, self.hard));
+        let number = self.times.len() as u64;
+        let hidden = is_hidden(packet);
+        if hidden {
+            self.hidden.push(number);
+        }
+        self.refresh.note(number, packet.is_key(), packet.data().unwrap_or_default());
+        if packet.is_key() {
+            self.keys.push((number, self.bytes, self.hard));
         }
         self.bytes += packet.size() as u64;
         self.hard += self.hardness.of(packet.data().unwrap_or_default()) as u64;
         self.damaged += u64::from(packet.is_corrupt());
         self.untimed |= packet.pts().is_none();
+        self.decode = self.decode.take().and_then(|mut times| {
+            let time = packet.dts().filter(|time| times.last().is_none_or(|last| last < time))?;
+            times.push(time);
+            Some(times)
+        });
         let time = packet.pts().filter(|_| !hidden);
         if let Some(time) = time
             && self.last.is_none_or(|(last, _)| time >= last)
@@ -298,20 +319,61 @@ impl Units {
 
     /// Gives pictures the times that their order says; units without a picture have none.
     fn count(&mut self, order: &[u64], first_key: u64) {
-        self.times.fill(None);
         let shown = order.iter().filter(|unit| **unit >= first_key);
-        for (time, unit) in shown.enumerate() {
+        let timed: Vec<(u64, i64)> = shown.copied().zip(0..).collect();
+        self.give(&timed);
+    }
+
+    /// Empty chunks lie between units, which count as time: nothing changed in it.
+    fn decoded_with_gaps(&self) -> bool {
+        let Some(([first, .., last], count)) = self.decode.as_deref().map(|times| (times, times.len()))
+        else {
+            return false;
+        };
+        last.abs_diff(*first) + 1 > count as u64
+    }
+
+    /// Gives pictures the times at which they are decoded, in the order in which they are shown.
+    fn take_decoding_times(&mut self, order: &[u64], first_key: u64) {
+        let shown: Vec<u64> = order.iter().copied().filter(|unit| *unit >= first_key).collect();
+        let time = |unit: &u64| self.decode.as_ref().and_then(|times| times.get(*unit as usize).copied());
+        let mut times: Vec<i64> = shown.iter().filter_map(time).collect();
+        times.sort_unstable();
+        let timed: Vec<(u64, i64)> = shown.into_iter().zip(times).collect();
+        self.give(&timed);
+    }
+
+    fn give(&mut self, timed: &[(u64, i64)]) {
+        self.times.fill(None);
+        for (unit, time) in timed {
             if let Some(slot) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit)) {
-                *slot = Some(time as i64);
-                self.last = Some((time as i64, 1));
+                *slot = Some(*time);
+                self.last = Some((*time, 1));
             }
         }
-        self.keys.retain(|(unit, ..)| self.times.get(*unit as usize).is_some_and(Option::is_some));
+        let shows = |unit: u64| self.times.get(unit as usize).is_some_and(Option::is_some);
+        let hidden = &self.hidden;
+        self.keys.retain(|(unit, ..)| shows(*unit) || hidden.binary_search(unit).is_ok());
+    }
+
+    /// When what can be decoded from each key frame begins: with itself, or where an edit list leaves it out, with
+    /// the first picture that is shown of its group, or of those that lead the next one's. `None`: with nothing.
+    fn begins(&self) -> Vec<Option<i64>> {
+        let unit = |at: usize| self.keys.get(at).map_or(self.times.len(), |key| key.0 as usize);
+        let mut begins = vec![None; self.keys.len()];
+        for at in (0..self.keys.len()).rev() {
+            begins[at] = match self.hidden.binary_search(&self.keys[at].0) {
+                Err(_) => self.times[unit(at)],
+                Ok(_) => {
+                    let first = self.times[unit(at)..unit(at + 2)].iter().flatten().min().copied();
+                    let next = begins.get(at + 1).copied().flatten();
+                    first.filter(|first| next.is_none_or(|next| *first < next))
+                }
+            };
+        }
+        begins
     }
 }
-
-/// `AV_PKT_FLAG_DISCARD` of libavcodec/packet.h: an edit list leaves the picture out.
-const DISCARD: i32 = 4;
 
 fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
     let subject = || reader.path().display().to_string();
@@ -342,6 +404,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         zero: 0,
         times: Vec::new(),
         counted: false,
+        hidden: Vec::new(),
         keys: Vec::new(),
         refreshes: false,
         unit_bytes: 0,
@@ -383,7 +446,7 @@ fn display_order(
             return Ok(None);
         }
         if let Read::Unit(mut unit) = read {
-            let label = i64::try_from(unit.number).ok();
+            let label = i64::try_from(unit.number).ok().filter(|_| !is_hidden(&unit.packet));
             unit.packet.set_pts(label);
             unit.packet.set_dts(label);
             decoder.push(Some(&unit.packet), &mut sink)?;
@@ -396,17 +459,19 @@ fn display_order(
 impl Footage {
     /// Takes what was read; the first key frame becomes zero.
     fn take(&mut self, units: Units, reader: &Reader) {
-        let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
-        let zero = units.keys.iter().find_map(|(unit, ..)| time_of(*unit)).unwrap_or(0);
+        let begins = units.begins();
+        let zero = begins.iter().flatten().next().copied().unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
         self.quantisers = units.hardness.is_told();
+        let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
         let first = units.keys.first().map(|(unit, ..)| *unit);
-        let keys = units.keys.iter();
+        let keys = units.keys.iter().zip(begins);
         self.keys = keys
-            .filter_map(|(unit, bytes, hard)| {
+            .filter_map(|((unit, bytes, hard), begin)| {
                 let hard = if self.quantisers { *hard } else { *bytes };
+                let own = begin?.saturating_sub(self.zero);
                 let whole = if first == Some(*unit) { *unit } else { units.refresh.whole(*unit)? };
-                let (own, pts) = (time_of(*unit)? - self.zero, time_of(whole)? - self.zero);
+                let pts = if whole == *unit { own } else { time_of(whole)?.saturating_sub(self.zero) };
                 Some(Key { unit: *unit, pts, own, bytes: *bytes, hard })
             })
             .filter(|key| key.pts >= 0)
@@ -418,11 +483,12 @@ impl Footage {
             newest = newest.max(key.pts);
             later
         });
-        self.times = units.times.iter().map(|t| t.map(|t| t - self.zero)).collect();
+        self.times = units.times.iter().map(|t| t.map(|t| t.saturating_sub(self.zero))).collect();
         if reader.joined() > 0 && !self.counted {
             self.count_pictures();
         }
         let (num, den) = self.time_base;
+        self.count_rate();
         let usual = (f64::from(self.frame_rate.den) * den as f64
             / (f64::from(self.frame_rate.num) * num as f64))
             .round()
@@ -431,6 +497,13 @@ impl Footage {
         // Some containers state the distance to the next packet, however far that is.
         let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
         self.end = last - self.zero + duration;
+        // Empty chunks after the last picture show it on.
+        if self.format == "avi"
+            && let Some(video) = reader.video()
+            && let Ok(Some(chunks)) = whole::avi_chunks(&self.path, video.index())
+        {
+            self.end = self.end.max(i64::try_from(chunks).unwrap_or(0).saturating_sub(self.zero));
+        }
         self.unit_bytes = units.bytes;
         self.hard = if self.quantisers { units.hard } else { units.bytes };
         if units.damaged > 0 {
@@ -439,6 +512,11 @@ impl Footage {
         if reader.jumps() > 0 {
             let jumps = reader.jumps();
             self.notes.push(format!("its clock jumps {jumps} times; the jumps are closed"));
+        }
+        self.hidden = units.hidden;
+        if !self.hidden.is_empty() {
+            let hidden = self.hidden.len();
+            self.notes.push(format!("its edit list leaves out {hidden} pictures, which are not shown"));
         }
         if self.counted {
             let rate = self.frame_rate.as_f64();
@@ -460,19 +538,62 @@ impl Footage {
         }
     }
 
-    /// Whether a part of it is missing.
-    fn judge(&mut self, reader: &Reader) {
-        if let Some(broken) = reader.broken() {
-            self.cut = Some(broken.to_owned());
-        }
-        let Some(stated) = reader.stated().filter(|_| TELL_DURATION.contains(&self.format.as_str())) else {
+    /// AVI says how many chunks pass in a second, and empty ones are among them: pictures come as often as was
+    /// counted.
+    fn count_rate(&mut self) {
+        let shown = || self.times.iter().flatten().filter(|time| **time >= 0);
+        let (Some(first), Some(last)) = (shown().min(), shown().max()) else { return };
+        if self.format != "avi" || self.counted || last == first {
             return;
-        };
-        let held = nanos(self.end, self.time_base);
-        if stated - held > CUT.max(stated / 50) {
-            let seconds = |n: i64| n as f64 / 1e9;
-            let text = format!("it says it lasts {:.1} s and holds {:.1} s", seconds(stated), seconds(held));
-            self.cut = Some(text);
+        }
+        let (num, den) = self.time_base;
+        let pictures = i128::try_from(shown().count()).unwrap_or(i128::MAX) - 1;
+        let rate = smallest(pictures * i128::from(den), i128::from(last.abs_diff(*first)) * i128::from(num));
+        if let Some(rate) = rate.filter(|rate| (rate.as_f64() / self.frame_rate.as_f64() - 1.0).abs() > 0.02)
+        {
+            (self.frame_rate, self.rate_is_told) = (rate, true);
         }
     }
+
+    /// Whether a part of it is missing: the same for whatever is to become of it.
+    fn judge(&mut self, reader: &Reader) {
+        let tells = TELL_DURATION.contains(&self.format.as_str());
+        let held = nanos(self.end, self.time_base);
+        let stated = reader.stated().filter(|stated| tells && stated - held > CUT.max(stated / 50));
+        let seconds = |n: i64| n as f64 / 1e9;
+        self.cut = if let Some(stated) = stated {
+            Some(format!("it says it lasts {:.1} s and holds {:.1} s", seconds(stated), seconds(held)))
+        } else if let Some(broken) = reader.broken() {
+            Some(broken.to_owned())
+        } else if tells {
+            self.lacks(reader)
+        } else {
+            None
+        };
+    }
+
+    /// What its container promises and it does not hold, where no duration tells.
+    fn lacks(&self, reader: &Reader) -> Option<String> {
+        let bytes = std::fs::metadata(&self.path).map_or(self.bytes, |now| now.len().max(self.bytes));
+        if self.format == "mov" && reader.indexed_end().is_some_and(|end| end > bytes) {
+            return Some("it ends before the last picture that its index names".into());
+        }
+        if reader.damaged() {
+            return Some("its last picture is not whole".into());
+        }
+        whole::lacks(&self.path, &self.format).unwrap_or_default()
+    }
+}
+
+/// A ratio in numbers that fit, exact where there are such.
+fn smallest(num: i128, den: i128) -> Option<Ratio> {
+    let (mut a, mut b) = (num, den);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let (mut num, mut den) = (num / a.max(1), den / a.max(1));
+    while num.max(den) > i128::from(i32::MAX) {
+        (num, den) = (num / 2, den / 2);
+    }
+    rate(ff::Rational(i32::try_from(num).ok()?, i32::try_from(den).ok()?))
 }

@@ -184,7 +184,8 @@ impl<'a> Lanes<'a> {
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
             let (num, den) = task.plan.out_base;
             let base = ff::Rational(num as i32, den as i32);
-            let proof = Proof::open(task.parameters(rendition, &extradata)?, base, segment.threads)?;
+            let parameters = task.parameters(rendition, &extradata)?;
+            let proof = Proof::open(parameters, base, segment.threads, task.spec.verify)?;
             lanes.push(Lane { scaler, encoder, made: Made { file, proof } });
         }
         let tick = |pts: i64| match task.spec.frame_rate {
@@ -395,8 +396,9 @@ pub(super) fn first_picture(footage: &Footage, feed: &Feed) -> Result<PictureFor
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Pictures)?;
     decoder.show_unrefreshed(footage.refreshes);
     let first = footage.keys.first().map_or(0, |key| key.unit);
-    let until = first + 64;
-    let mut units = feed.units(footage, first..until.min(footage.times.len() as u64), 0)?;
+    let mut shown = footage.times.iter().zip(0..).skip(first as usize).filter(|(time, _)| time.is_some());
+    let until = shown.nth(63).map_or(footage.times.len() as u64, |(_, unit)| unit + 1);
+    let mut units = feed.units(footage, first..until, 0)?;
     let mut found = None;
     let mut sink = |frame: ff::frame::Video| {
         found = Some(PictureFormat::of(&frame));

@@ -73,7 +73,10 @@ impl SoundPlan {
         };
         let name = source.id().name();
         let known = facts(source);
+        // A ladder's muxer takes AAC with its configuration apart; in a transport stream each frame has it.
+        let apart = source.id() != ff::codec::Id::AAC || !known.extradata.is_empty();
         let fits = holds(container, source.id()) && known.sample_rate > 0 && known.channels > 0;
+        let fits = fits && (container != Container::Hls || apart);
         match spec {
             AudioSpec::Aac(kbps) => plan(aac(&known, Some(kbps)), "AAC as asked".to_owned()),
             AudioSpec::Auto | AudioSpec::Copy if fits => {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::base::names;
 use crate::media::Ratio;
 
 /// One source into one target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TranscodeSpec {
     /// The file to read. It is never written to.
+    #[serde(serialize_with = "names::serialize")]
     pub input: PathBuf,
     /// Which video stream of it, from 0, in the file's order.
     pub video_stream: usize,
@@ -32,6 +34,22 @@ pub struct TranscodeSpec {
     pub overwrite: bool,
     /// Keep what could be decoded of a damaged or cut source, instead of failing.
     pub salvage: bool,
+    /// How much of the result is decoded before it counts. Evidence is always proved in full.
+    pub verify: Verify,
+}
+
+/// How much of what was written is decoded before it counts. Whatever is chosen, all of it is read back and compared
+/// with what was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// Every picture.
+    #[default]
+    Full,
+    /// The beginning of the first and of the last group of pictures of each segment.
+    Ends,
+    /// None.
+    None,
 }
 
 /// From when until when.
@@ -155,6 +173,7 @@ pub enum MaskStyle {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Watermark {
     /// A PNG file, with or without transparency.
+    #[serde(serialize_with = "names::serialize")]
     pub image: PathBuf,
     /// Where.
     pub corner: Corner,
@@ -340,11 +359,12 @@ pub enum AudioSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Target {
     /// A file: `.mp4`, `.mov`, `.m4v`, `.mkv`, `.ts`; its ending says which.
-    File(PathBuf),
+    File(#[serde(serialize_with = "names::serialize")] PathBuf),
     /// A folder that holds a master playlist `master.m3u8`, a playlist for each rendition, and CMAF
     /// segments that begin at the same instants in all of them.
     Hls {
         /// The folder to make.
+        #[serde(serialize_with = "names::serialize")]
         folder: PathBuf,
         /// Length of a segment.
         segment: Duration,

@@ -93,6 +93,7 @@ fn job(input: &Path, output: &Path, video: VideoSpec) -> TranscodeSpec {
         target: Target::File(output.to_owned()),
         overwrite: false,
         salvage: false,
+        verify: Verify::Full,
     }
 }
 

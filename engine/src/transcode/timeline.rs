@@ -57,6 +57,12 @@ impl Timeline {
         offset
     }
 
+    /// By how much a packet of a lane is moved that nobody sees or hears: it says nothing of the clock, because an
+    /// edit list puts it before what was there already.
+    pub fn shift_of_hidden(&self, lane: usize) -> i64 {
+        self.lanes[lane].offset
+    }
+
     /// Jumps so far; one that both streams make counts once.
     pub fn jumps(&self) -> u32 {
         self.jumps

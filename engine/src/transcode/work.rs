@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use super::record::{disk, is_whole};
 use super::spec::Target;
 use crate::base::files::{sync_parent, write_whole};
+use crate::base::names;
 use crate::base::{Error, ErrorKind, Result};
 
 /// What the folder was made for; compared byte by byte.
 const PLAN: &str = "plan.json";
 const LOCK: &str = "lock";
+/// Where the container is written.
+const JOINED: &str = "joined";
 
 /// The folder, held by one process at a time.
 pub(super) struct Work {
@@ -81,8 +84,8 @@ impl Work {
 
     /// Where the container is written; whatever an interrupted run left there is removed.
     pub fn container(&self, target: &Target) -> Result<PathBuf> {
-        let path = self.folder.join("joined").join(target.path().file_name().unwrap_or_default());
-        let folder = self.folder.join("joined");
+        let folder = self.folder.join(JOINED);
+        let path = folder.join(written_name(target));
         let failed = |e: std::io::Error| disk(target.path(), &e);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(failed)?;
@@ -145,8 +148,8 @@ pub(super) fn was_finished(target: &Target) -> bool {
     if lock.try_lock().is_err() {
         return false;
     }
-    let joined = folder.join("joined");
-    let written = joined.join(path.file_name().unwrap_or_default());
+    let joined = folder.join(JOINED);
+    let written = joined.join(written_name(target));
     let named = match target {
         Target::File(_) => is_same(&written, path),
         Target::Hls { .. } => joined.is_dir() && !written.exists() && path.join("master.m3u8").exists(),
@@ -166,11 +169,16 @@ fn is_same(a: &Path, b: &Path) -> bool {
 
 /// The folder of a target's job: hidden, beside it.
 fn hidden_folder(target: &Path) -> Option<PathBuf> {
-    let parent = target.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(target.file_name()?);
-    hidden.push(".vitrail");
-    Some(parent.join(hidden))
+    target.file_name()?;
+    Some(names::beside(target, ".", ".vitrail"))
+}
+
+/// The name of a result until it has its own: plain text, whatever that is.
+fn written_name(target: &Target) -> PathBuf {
+    match target {
+        Target::File(path) => Path::new("result").with_extension(path.extension().unwrap_or_default()),
+        Target::Hls { .. } => PathBuf::from("result"),
+    }
 }
 
 fn is_there(target: &Path) -> Error {

@@ -127,7 +127,7 @@ impl Camera {
         right: Result<Grant, Refusal>,
     ) -> Camera {
         let targets = SharedTargets::new();
-        targets.set(Targets { specs: Vec::new(), masks: masks(spec) });
+        targets.set(targets_of(spec, Vec::new()));
         Camera {
             id: spec.id.clone(),
             spec: Mutex::new(Arc::new(spec.clone())),
@@ -186,10 +186,10 @@ impl Camera {
         drop((open, retired));
     }
 
-    /// Describes it anew, with the same addresses; masks hold when this returns.
+    /// Describes it anew, with the same addresses; masks and turns hold when this returns.
     pub fn describe_anew(&self, spec: &CameraSpec) {
         *self.spec.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec.clone());
-        self.targets.set(Targets { specs: self.targets.get().specs.clone(), masks: masks(spec) });
+        self.targets.set(targets_of(spec, self.targets.get().specs.clone()));
         self.targets.refit(&self.store);
     }
 
@@ -239,9 +239,19 @@ impl Camera {
         let usable: Vec<&Offer> =
             streams.offers.iter().filter(|o| !streams.is_failing(&o.profile, now)).collect();
         let usable = if usable.is_empty() { streams.offers.iter().collect() } else { usable };
-        let profiles =
-            usable.into_iter().map(|o| ProfileLoad { name: o.profile.clone(), load: o.load }).collect();
-        let live = streams.current.as_ref().is_some_and(|s| s.feed.status().state == SourceState::Live);
+        let status = streams.current.as_ref().map(|s| s.feed.status());
+        let live = status.as_ref().is_some_and(|s| s.state == SourceState::Live);
+        let asked = status.and_then(|s| s.parameters).map(|p| p.orientation).unwrap_or_default();
+        let turned = asked.then(self.spec().orientation());
+        // Beside its tiles, which are upright.
+        let upright = |load: StreamLoad| {
+            let (width, height) = turned.size((load.width, load.height));
+            StreamLoad { width, height, ..load }
+        };
+        let profiles = usable
+            .into_iter()
+            .map(|o| ProfileLoad { name: o.profile.clone(), load: upright(o.load) })
+            .collect();
         Wish {
             camera: self.id.clone(),
             sizes,
@@ -412,16 +422,17 @@ impl Camera {
         !self.targets.get().specs.is_empty()
     }
 
-    /// How it stands at `now`, where the picture that its tile would show arrived at `picture`.
-    pub fn status(&self, now: Moment, picture: Option<Moment>) -> TileStatus {
+    /// How it stands at `now`, where the picture that its tile would show arrived at `picture`; and for a
+    /// picture that is late for others, not for a camera that sends so seldom, how old it may become.
+    pub fn status(&self, now: Moment, picture: Option<Moment>) -> (TileStatus, Option<Duration>) {
         if let Some(reason) = self.refusal() {
             let status = TileStatus::Refused(reason);
             self.note(&status, None);
-            return status;
+            return (status, None);
         }
         let mut streams = self.streams();
         self.promote(&mut streams, now, false);
-        let Some(current) = &streams.current else { return TileStatus::Waiting };
+        let Some(current) = &streams.current else { return (TileStatus::Waiting, None) };
         let ingest = current.feed.status();
         let decode = current.decode.status();
         let fit = current.fit.snapshot();
@@ -448,12 +459,14 @@ impl Camera {
             &limits,
         );
         self.note(&status, picture.map(|at| now.since(at).as_secs_f64() * 1000.0));
-        status
+        let is_slow = ingest.tolerance > self.limits.age;
+        let is_late = picture.is_some_and(|at| now.since(at) > self.limits.age);
+        (status, (is_slow && is_late).then_some(allowed.age))
     }
 
     fn known(&self, ingest: &IngestStatus, decode: &DecodeStatus) -> Known {
         Known {
-            usual: self.limits.age,
+            usual: self.limits.age.max(ingest.tolerance),
             interval: ingest.key_interval.unwrap_or(USUAL_KEY_INTERVAL),
             decoded: decode.last_decoded,
         }
@@ -530,7 +543,7 @@ impl Camera {
         let mut streams = self.streams();
         let repinned = std::mem::replace(&mut streams.pinned, pinned) != pinned;
         drop(streams);
-        let changed = self.targets.set(Targets { specs, masks: masks(&spec) });
+        let changed = self.targets.set(targets_of(&spec, specs));
         if !self.is_shown() {
             // What it turns into when it is shown again is no change from what was live back then.
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -541,6 +554,11 @@ impl Camera {
         }
         changed || repinned
     }
+}
+
+/// What is wanted of a camera that is described so, in these sizes.
+fn targets_of(spec: &CameraSpec, specs: Vec<FitSpec>) -> Targets {
+    Targets { specs, masks: masks(spec), turn: spec.orientation() }
 }
 
 fn masks(spec: &CameraSpec) -> Vec<Mask> {

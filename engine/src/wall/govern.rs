@@ -1,4 +1,4 @@
-//! The governor at work: once a second, and at once when a layout changes, it looks at the cameras,
+//! The governor at work: once a second, and at once when a layout changes, it looks at cameras and screens,
 //! decides, and serves them accordingly.
 
 use std::collections::HashMap;
@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::camera::{Camera, Rooms};
+use super::dial::Dial;
 use super::report::GovernorReport;
 use super::screen::Cameras;
+use crate::base::cpu::ThreadMeter;
 use crate::base::mailbox::Empty;
 use crate::base::thread::Worker;
 use crate::base::{Counter, Mailbox, Moment, Overflow, Result, cpu, memory_ffi};
 use crate::decode::Effort;
-use crate::effort::{Admission, CostModel, EffortSettings, Governor, Load, Plan, Step, Wish};
+use crate::effort::{Admission, CostModel, EffortSettings, Governor, Load, Plan, ScreenWish, Step, Wish};
+use crate::encode::probe::is_encoding_thread;
 use crate::media::CameraId;
 
 /// From one tick to the next.
@@ -32,6 +35,7 @@ pub(super) struct Govern {
 struct Inner {
     rooms: Arc<Rooms>,
     cameras: Cameras,
+    dials: Mutex<Vec<Arc<Dial>>>,
     /// Pictures of the wall missed, over all screens; its owner counts.
     missed: Arc<Counter>,
     state: Mutex<State>,
@@ -47,8 +51,14 @@ struct State {
 }
 
 /// What was read last, to see what was used since.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Gauges {
+    threads: ThreadMeter,
+    before: Readings,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Readings {
     at: Option<Moment>,
     process: Duration,
     machine: Option<Duration>,
@@ -77,7 +87,8 @@ impl Govern {
             moves: [0, 0],
         };
         let missed = Arc::default();
-        let inner = Arc::new(Inner { rooms, cameras, missed, state: Mutex::new(state) });
+        let inner =
+            Arc::new(Inner { rooms, cameras, dials: Mutex::default(), missed, state: Mutex::new(state) });
         Govern { inner, wake: Mailbox::new(1, Overflow::DropNewest), thread: None }
     }
 
@@ -105,9 +116,14 @@ impl Govern {
     }
 
     /// What would come of this layout.
-    pub fn admit(&self, wishes: &[Wish]) -> Admission {
+    pub fn admit(&self, wishes: &[Wish], screens: &[ScreenWish]) -> Admission {
         let state = self.inner.lock();
-        state.governor.admit(wishes, &state.load)
+        state.governor.admit(wishes, screens, &state.load)
+    }
+
+    /// The screens that it decides for, in their order.
+    pub fn set_screens(&self, dials: Vec<Arc<Dial>>) {
+        *self.inner.dials.lock().unwrap_or_else(PoisonError::into_inner) = dials;
     }
 
     /// Where screens count the pictures that they miss.
@@ -142,11 +158,17 @@ impl Inner {
         self.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn dials(&self) -> Vec<Arc<Dial>> {
+        self.dials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Measures what was used since the tick before, learns from it, decides and serves.
     fn tick(&self) {
         let cameras = self.cameras();
         let mut state = self.lock();
+        let late: u64 = self.dials().iter().map(|dial| dial.troubles_since_last()).sum();
         let measured = state.gauges.measure(self.rooms.clock.now(), &cameras, self.missed.get());
+        let measured = measured.map(|load| Load { distress: load.distress + late, ..load });
         self.decide_with(&mut state, &cameras, measured);
     }
 
@@ -171,7 +193,10 @@ impl Inner {
             state.governor.observe(now, &wishes, &load);
         }
         let load = state.load;
-        let plan = state.governor.plan(now, &wishes, &load);
+        let dials = self.dials();
+        let screens: Vec<ScreenWish> = dials.iter().map(|dial| dial.wish(cameras)).collect();
+        let plan = state.governor.plan(now, &wishes, &screens, &load);
+        std::iter::zip(&dials, &plan.screens).for_each(|(dial, decision)| dial.serve(decision));
         for (camera, decision) in awake.iter().zip(&plan.decisions) {
             state.note(&camera.id, decision.step);
             camera.serve(&self.rooms, decision);
@@ -183,6 +208,10 @@ impl Inner {
 
     fn report(&self) -> GovernorReport {
         let all = self.cameras().len() as u64;
+        let mut screen_moves = [0, 0];
+        for moves in self.dials().iter().map(|dial| dial.moves()) {
+            screen_moves = [screen_moves[0] + moves[0], screen_moves[1] + moves[1]];
+        }
         let state = self.lock();
         let (load, plan) = (&state.load, &state.plan);
         let with = |effort| plan.decisions.iter().filter(|d| d.effort == effort).count() as u64;
@@ -199,19 +228,27 @@ impl Inner {
             };
             *degraded.entry(word).or_default() += 1;
         }
+        let mut degraded_screens = std::collections::BTreeMap::new();
+        for decision in plan.degraded_screens() {
+            *degraded_screens.entry(decision.step.word().to_owned()).or_default() += 1;
+        }
         GovernorReport {
             cores: load.cores,
             own: load.own,
             others: load.others,
             decoding: load.decoding,
+            encoding: load.encoding,
             available: plan.available,
             demand: plan.demand,
             deserved: plan.deserved,
             calibration: state.governor.calibration(),
+            encoding_calibration: state.governor.encoding(),
             trust: state.governor.trust(),
             efforts: [full, key_frames, all.saturating_sub(full + key_frames)],
             degraded,
             moves: state.moves,
+            degraded_screens,
+            screen_moves,
         }
     }
 }
@@ -240,9 +277,11 @@ impl Gauges {
     ) -> Option<Load> {
         let decoding: Duration = awake(cameras).map(|c| c.cpu_since_last()).sum();
         let late: u64 = awake(cameras).map(|c| c.late_since_last()).sum();
+        let counts = |name: &str| is_encoding_thread(name) || name.starts_with("screen ");
+        let encoding = self.threads.since_last(counts).unwrap_or_default();
         let read =
-            Gauges { at: Some(now), process: cpu::process_time(), machine: cpu::machine_time(), missed };
-        let before = std::mem::replace(self, read);
+            Readings { at: Some(now), process: cpu::process_time(), machine: cpu::machine_time(), missed };
+        let before = std::mem::replace(&mut self.before, read);
         let elapsed = now.since(before.at?).as_secs_f64();
         if elapsed < 0.2 {
             return None;
@@ -255,6 +294,7 @@ impl Gauges {
             own: part(own),
             others: part(machine.unwrap_or_default().saturating_sub(own)),
             decoding: part(decoding),
+            encoding: part(encoding).min(part(own)),
             distress: late + missed.saturating_sub(before.missed),
         })
     }

@@ -132,6 +132,57 @@ mod tests {
         assert_eq!(judge(now, &unchanged, &still_scene), TileStatus::Live);
     }
 
+    /// What a tile of a camera says whose pictures come at these milliseconds, and from when on, until `end`.
+    fn told(times: impl IntoIterator<Item = u64>, end: u64) -> Vec<(u64, TileStatus)> {
+        let (live, limits, patience) =
+            (SourceState::Live, LivenessLimits::default(), crate::source::Patience::default());
+        let mut rhythm = crate::ingest::rhythm::Rhythm::default();
+        let mut times = times.into_iter().peekable();
+        let (mut picture, mut news) = (None, Vec::new());
+        for now in (0..end).step_by(40) {
+            while let Some(time) = times.next_if(|time| *time <= now) {
+                rhythm.arrived(at(time));
+                picture = Some(at(time));
+            }
+            let signs = Signs { last_unit: picture, picture, last_change: picture, ..signs(&live) };
+            let age = limits.age.max(rhythm.tolerance(patience));
+            // As long as it is awaited, it has not stayed the same.
+            let freeze = limits.freeze.map(|freeze| freeze.max(age));
+            let status = judge(at(now), &signs, &LivenessLimits { age, freeze });
+            if news.last().is_none_or(|(_, before)| *before != status) {
+                news.push((now, status));
+            }
+        }
+        news
+    }
+
+    #[test]
+    fn a_slow_camera_is_live_and_one_that_stops_is_noticed() {
+        for (interval, noticed) in
+            [(40, 2_000), (1_000, 2_500), (2_500, 6_250), (6_667, 16_667), (20_000, 50_000)]
+        {
+            let times = (0..20).map(|n| n * interval);
+            let news = told(times, 20 * interval + 100_000);
+            let after = news.get(1).map(|(at, _)| at - 19 * interval);
+            assert_eq!(news[0], (0, TileStatus::Live));
+            assert!(news.len() == 2 && news[1].1 == TileStatus::Stalled, "{interval}: {news:?}");
+            assert!(after.is_some_and(|ms| ms > noticed && ms <= noticed + 80), "{interval}: {after:?}");
+        }
+        let once = told([0], 100_000);
+        assert_eq!(once[1], (30_040, TileStatus::Stalled), "a camera whose pace nobody knows");
+    }
+
+    #[test]
+    fn a_camera_that_falls_asleep_is_noticed_once_and_one_that_wakes_up_is_fast_again() {
+        let day = (0..500).map(|n| n * 40);
+        let night = (1..=20).map(|n| 20_000 + n * 5_000);
+        let morning = (1..=500).map(|n| 120_000 + n * 40);
+        let news = told(day.chain(night).chain(morning), 150_000);
+        let kinds: Vec<_> = news.iter().map(|(at, status)| (*at / 1000, status.clone())).collect();
+        use TileStatus::{Live, Stalled};
+        assert_eq!(kinds, [(0, Live), (22, Stalled), (25, Live), (142, Stalled)]);
+    }
+
     #[test]
     fn the_age_limit_is_the_last_moment_that_counts_as_live() {
         let limits = LivenessLimits::default();

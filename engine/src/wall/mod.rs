@@ -2,6 +2,7 @@
 
 mod cadence;
 mod camera;
+mod dial;
 mod govern;
 mod latency;
 pub mod liveness;
@@ -25,7 +26,7 @@ use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
-use crate::effort::{Admission, Wish};
+use crate::effort::{Admission, ScreenWish, Wish};
 use crate::encode::EncodedSink;
 use crate::fit::FitSpec;
 use crate::ingest::Ingest;
@@ -44,8 +45,10 @@ use stream::expected_load;
 use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
-pub use report::{CameraReport, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport};
-pub use still::at_width;
+pub use report::{
+    CameraReport, CameraStanding, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport,
+};
+pub use still::{StillWish, at_width};
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.
 const STORE_BYTES: u64 = 1 << 30;
@@ -66,7 +69,7 @@ impl Wall {
     /// Starts a wall: screens first, so that they show placards while cameras connect. Fails only
     /// on what is known to be wrong before a camera is asked (invariant 6).
     pub fn start(spec: WallSpec, policy: &dyn Policy, clock: SharedClock) -> Result<Wall> {
-        let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
+        let layout = laid_out(&spec.scene, &spec.overlay).map_err(|e| spec.located(&e))?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         // All that can be refused is refused before an output touches a file or a port.
         let openings = openings(&spec, &secrets)?;
@@ -97,7 +100,7 @@ impl Wall {
 
     fn start_screens(&mut self, layout: &Layout, outputs: Vec<Vec<OutputSpec>>) -> Result<()> {
         let text = Arc::new(TextRenderer::new());
-        for (screen, outputs) in layout.screens.iter().zip(outputs) {
+        for (place, (screen, outputs)) in layout.screens.iter().zip(outputs).enumerate() {
             self.screens.push(Screen::start(ScreenParts {
                 layout: screen.clone(),
                 backend: self.spec.backend,
@@ -107,11 +110,13 @@ impl Wall {
                 outputs,
                 store: self.rooms.store.clone(),
                 cameras: self.cameras.clone(),
+                place,
                 missed: self.govern.missed(),
                 moves: layout.screens.len() == 1,
                 clock: self.clock.clone(),
             })?);
         }
+        self.govern.set_screens(self.screens.iter().map(|screen| screen.dial.clone()).collect());
         Ok(())
     }
 
@@ -137,7 +142,7 @@ impl Wall {
 
     /// Shows another scene on the same screens, from the next tick on. Its cameras must be open.
     pub fn apply(&mut self, scene: &Scene) -> Result<()> {
-        let layout = scene::solve(scene)?;
+        let layout = laid_out(scene, &self.spec.overlay)?;
         same_screens(&layout, &self.screens)?;
         let cameras = self.cameras();
         let shown = layout.screens.iter().flat_map(|s| &s.tiles).filter_map(|t| t.camera.as_ref());
@@ -161,6 +166,9 @@ impl Wall {
             let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
             camera.set_wanted(specs, pinned);
         }
+        for (screen, new) in self.screens.iter().zip(&layout.screens) {
+            screen.dial.set_tiles(new);
+        }
         // Called up at once, not at the governor's next tick.
         self.govern.decide();
         for (screen, new) in self.screens.iter_mut().zip(layout.screens) {
@@ -172,11 +180,14 @@ impl Wall {
     /// What would come of a scene, before it is applied: fits, fits degraded, or does not fit. Its
     /// cameras that are not open are left out.
     pub fn admit(&self, scene: &Scene) -> Result<Admission> {
-        let layout = scene::solve(scene)?;
+        let layout = laid_out(scene, &self.spec.overlay)?;
         let (now, cameras) = (self.clock.now(), self.cameras());
         let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
         let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
-        Ok(self.govern.admit(&wishes))
+        let screens: Vec<ScreenWish> = std::iter::zip(&self.screens, &layout.screens)
+            .map(|(screen, new)| screen.dial.wish_for(new, &cameras))
+            .collect();
+        Ok(self.govern.admit(&wishes, &screens))
     }
 
     /// Asks the policy anew for every camera that may not be seen, and closes what was withdrawn since;
@@ -263,6 +274,16 @@ impl Wall {
         Some(self.cameras().get(id)?.report(self.clock.now()))
     }
 
+    /// How every camera stands that is open, shown or on standby, in no order: looked up where the answer is
+    /// called, for thousands of them take milliseconds that need no wall.
+    pub fn standings_later(&self) -> impl FnOnce() -> Vec<CameraStanding> + Send + use<> {
+        let (cameras, clock) = (self.cameras(), self.clock.clone());
+        move || {
+            let now = clock.now();
+            cameras.values().map(|camera| camera.standing(now)).collect()
+        }
+    }
+
     /// What is counted of the screens, in their order.
     pub fn screen_reports(&self) -> Vec<ScreenReport> {
         self.screens.iter().map(Screen::report).collect()
@@ -326,8 +347,11 @@ fn offers(camera: &CameraSpec, limits: &LimitSpec, secrets: &Secrets) -> Result<
 /// Where a screen goes; an error has the output's file, line and key.
 fn outputs(spec: &WallSpec, screen: &ScreenId) -> Result<Vec<OutputSpec>> {
     let listed = spec.outputs.iter().filter(|o| o.screen == *screen).flat_map(|o| &o.outputs);
-    let parse =
-        |text: &OutputText| text.expose().parse::<OutputSpec>().map_err(|e| Error::from(text.refused(&e)));
+    let parse = |text: &OutputText| {
+        let parsed = text.expose().parse::<OutputSpec>();
+        let fitting = parsed.and_then(|output| output.carries(spec.encoder.codec).map(|()| output));
+        fitting.map_err(|e| Error::from(text.refused(&e)))
+    };
     listed.map(parse).collect()
 }
 
@@ -348,19 +372,38 @@ fn source(camera: &CameraSpec, profile: &str, limits: &LimitSpec, secrets: &Secr
 
 /// How overlays look.
 fn style(spec: &OverlaySpec, limits: &LimitSpec) -> OverlayStyle {
+    restyled(
+        OverlayStyle {
+            // The status says so first; this only guards against one that does not.
+            age_limit: limits.placard_after.max(pace::OLDEST_KEY_FRAME) + Duration::from_secs(1),
+            utc_offset: local_offset(),
+            ..OverlayStyle::default()
+        },
+        spec,
+    )
+}
+
+/// A style with what the file says of overlays, and all else as it was.
+fn restyled(style: OverlayStyle, spec: &OverlaySpec) -> OverlayStyle {
     OverlayStyle {
         background: spec.background,
         labels: spec.labels,
+        label_place: spec.label_place,
+        age_place: spec.age_place,
         clock: spec.clock,
         age_from: spec.age_after.unwrap_or(Duration::MAX),
         border: spec.border,
         border_color: spec.border_color,
-        // The status says so first; this only guards against one that does not.
-        age_limit: limits.placard_after.max(pace::OLDEST_KEY_FRAME) + Duration::from_secs(1),
         language: spec.language,
-        utc_offset: local_offset(),
-        ..OverlayStyle::default()
+        ..style
     }
+}
+
+/// Where everything of a scene is, with the room that texts take.
+fn laid_out(scene: &Scene, overlay: &OverlaySpec) -> Result<Layout> {
+    let mut layout = scene::solve(scene)?;
+    restyled(OverlayStyle::default(), overlay).make_room(&mut layout);
+    Ok(layout)
 }
 
 /// Local time less UTC now, in seconds, by the machine's time zone.

@@ -14,7 +14,8 @@ pub(super) const OLDEST_KEY_FRAME: Duration = Duration::from_secs(12);
 /// What is known of a camera's stream, beside what is decided.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    /// The oldest picture that counts as live where every picture is decoded.
+    /// The oldest picture that counts as live where every picture is decoded: as configured, more for a
+    /// camera that sends so seldom.
     pub usual: Duration,
     /// From one key frame to the next.
     pub interval: Duration,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use super::camera::Camera;
+use super::screen::Command;
 use super::wanted::{Wanted, wanted};
-use super::{Wall, liveness_limits, offers, same_screens};
+use super::{Wall, laid_out, liveness_limits, offers, same_screens};
 use crate::base::Result;
 use crate::config::{Changed, WallSpec, diff};
 use crate::media::CameraId;
-use crate::scene;
 use crate::source::{Policy, Secrets};
 
 /// What a reload did, by camera.
@@ -29,14 +29,15 @@ pub struct Reloaded {
 impl Wall {
     /// Goes over to `spec`: another wall file or inventory for the same screens. Cameras that are in
     /// both and the same keep their connections, decoders and pictures; another address is
-    /// connected while the old one's picture stays. Screens, outputs, encoder, frame rate, backend
-    /// and overlay hold until the next start and are named in the answer.
+    /// connected while the old one's picture stays. Overlays look as it says from the next tick on.
+    /// Screens, outputs, encoder, frame rate and backend hold until the next start and are named in
+    /// the answer.
     ///
     /// # Errors
     /// Where `spec` cannot be shown on these screens, or an address or login cannot be read; then
     /// nothing was changed.
     pub fn reload(&mut self, spec: WallSpec, policy: &dyn Policy) -> Result<Reloaded> {
-        let layout = scene::solve(&spec.scene).map_err(|e| spec.located(&e))?;
+        let layout = laid_out(&spec.scene, &spec.overlay).map_err(|e| spec.located(&e))?;
         let ignored = ignored(&self.spec, &spec);
         same_screens(&layout, &self.screens)?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
@@ -84,6 +85,9 @@ impl Wall {
             self.rooms.store.remove(id);
         }
         self.show(layout);
+        if self.spec.overlay != spec.overlay {
+            self.screens.iter().for_each(|screen| screen.send(Command::Overlay(spec.overlay.clone())));
+        }
         let outputs = std::mem::take(&mut self.spec.outputs);
         self.spec = spec;
         self.spec.outputs = outputs;
@@ -98,7 +102,6 @@ fn ignored(old: &WallSpec, new: &WallSpec) -> Vec<&'static str> {
         ("[wall] backend", old.backend != new.backend),
         ("[[screen]] outputs", old.outputs != new.outputs),
         ("[encoder]", old.encoder != new.encoder),
-        ("[overlay]", old.overlay != new.overlay),
         ("[effort]", old.effort != new.effort),
         ("[limits]", old.limits != new.limits),
     ];

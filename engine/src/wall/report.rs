@@ -45,14 +45,19 @@ pub struct GovernorReport {
     pub others: f64,
     /// Cores that decoding and fitting used.
     pub decoding: f64,
-    /// Cores that decoding and fitting may use.
+    /// Cores that composing and encoding used.
+    pub encoding: f64,
+    /// Cores that decoding, fitting, composing and encoding may use.
     pub available: f64,
-    /// Cores that the plan needs for decoding and fitting.
+    /// Cores that the plan needs for them.
     pub demand: f64,
     /// Cores that would be needed if nothing degraded.
     pub deserved: f64,
-    /// Measured cost for foreseen cost.
+    /// Measured cost for foreseen cost, of decoding and fitting.
     pub calibration: f64,
+    /// The same of composing and encoding; `None` until it is known. Until then screens stay as they are, and
+    /// count for nothing.
+    pub encoding_calibration: Option<f64>,
     /// The part of the budget that is safe to use, 0 to 1: it sinks with distress.
     pub trust: f64,
     /// Cameras that are decoded whole, by key frames, and not at all.
@@ -61,6 +66,10 @@ pub struct GovernorReport {
     pub degraded: BTreeMap<String, u64>,
     /// How often a camera was moved down, and up again.
     pub moves: [u64; 2],
+    /// Screens below what was asked for, by step.
+    pub degraded_screens: BTreeMap<String, u64>,
+    /// How often a screen was moved down, and up again.
+    pub screen_moves: [u64; 2],
 }
 
 /// One camera.
@@ -124,6 +133,19 @@ pub struct CameraReport {
     pub fit_ms: f64,
 }
 
+/// How one camera stands, in few words: what its tiles say, or its connection where no tile shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CameraStanding {
+    /// Its id.
+    pub id: String,
+    /// As [`CameraReport::state`].
+    pub state: &'static str,
+    /// The reason, where there is one.
+    pub reason: Option<String>,
+    /// Age of its newest picture, or of what came last where nothing is decoded, in milliseconds.
+    pub age_ms: Option<f64>,
+}
+
 /// What was dropped of one camera, by cause.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DropReport {
@@ -154,16 +176,31 @@ pub struct ScreenReport {
     pub encoder_fallback: bool,
     /// The trouble that the encoder has now.
     pub encoder_error: Option<String>,
+    /// How far it is below what was asked for, because the machine has no more: `as-asked`, `faster-preset`,
+    /// `half-rate` or `quarter-rate`.
+    pub step: &'static str,
+    /// True where it is below.
+    pub degraded: bool,
+    /// The preset that its encoder uses now.
+    pub preset: String,
+    /// Pictures a second that were asked for.
+    pub asked_fps: f64,
+    /// Pictures a second that are made now.
+    pub rate: f64,
     /// Pictures composed.
     pub frames: u64,
     /// Pictures missed because the screen was late.
     pub missed: u64,
+    /// Pictures left out because the machine has no more.
+    pub left_out: u64,
     /// Pictures per second over the whole run.
     pub fps: f64,
     /// Pictures encoded.
     pub encoded: u64,
     /// Pictures that the encoder had no time for.
     pub dropped: u64,
+    /// Pictures that the encoder gave more than 0.2 s after it got them.
+    pub late: u64,
     /// Bytes encoded.
     pub bytes: u64,
     /// Key frames among them.

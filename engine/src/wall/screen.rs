@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::cadence::Cadence;
 use super::camera::Camera;
+use super::dial::Dial;
 use super::latency::{Latency, LatencyMeter, Metered};
 use super::phase::Phase;
 use super::recent::Recent;
@@ -18,7 +19,8 @@ use crate::base::{Counter, Histogram, Moment, Result, SharedClock, Shutdown};
 use crate::composite::{
     Backend, Compositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, probe,
 };
-use crate::config::CameraSpec;
+use crate::config::{CameraSpec, OverlaySpec};
+use crate::effort::ScreenStep;
 use crate::encode::{EncodeStatus, EncoderConfig, ScreenEncoder};
 use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio};
 use crate::output::{OutputHub, OutputSpec, StreamParams};
@@ -32,6 +34,8 @@ pub(super) type Cameras = Arc<Mutex<Arc<HashMap<CameraId, Arc<Camera>>>>>;
 pub(super) enum Command {
     /// Show this from the next tick on.
     Layout(ScreenLayout),
+    /// Overlays look like this.
+    Overlay(OverlaySpec),
     /// Daylight saving began or ended: local time less UTC, in seconds.
     UtcOffset(i32),
     /// Flash these cameras' tiles; all others stop.
@@ -46,6 +50,7 @@ struct Orders(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     layout: Option<ScreenLayout>,
+    overlay: Option<OverlaySpec>,
     utc_offset: Option<i32>,
     alarms: Option<Vec<CameraId>>,
 }
@@ -55,6 +60,7 @@ impl Orders {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
             Command::Layout(layout) => waiting.layout = Some(layout),
+            Command::Overlay(overlay) => waiting.overlay = Some(overlay),
             Command::UtcOffset(seconds) => waiting.utc_offset = Some(seconds),
             Command::Alarms(cameras) => waiting.alarms = Some(cameras),
         }
@@ -64,9 +70,10 @@ impl Orders {
     fn take(&self) -> impl Iterator<Item = Command> + use<> {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let layout = waiting.layout.map(Command::Layout);
+        let overlay = waiting.overlay.map(Command::Overlay);
         let utc_offset = waiting.utc_offset.map(Command::UtcOffset);
         let alarms = waiting.alarms.map(Command::Alarms);
-        [layout, utc_offset, alarms].into_iter().flatten()
+        [layout, overlay, utc_offset, alarms].into_iter().flatten()
     }
 }
 
@@ -74,6 +81,7 @@ impl Orders {
 pub(super) struct Screen {
     pub layout: ScreenLayout,
     pub hub: Arc<OutputHub>,
+    pub dial: Arc<Dial>,
     orders: Arc<Orders>,
     meter: Arc<LatencyMeter>,
     shared: Arc<Shared>,
@@ -97,6 +105,7 @@ struct State {
     newest: Option<Frame>,
     frames: u64,
     missed: u64,
+    left_out: u64,
     first: Option<Moment>,
     last: Moment,
     cadence_error: Histogram,
@@ -120,6 +129,8 @@ pub(super) struct ScreenParts {
     pub outputs: Vec<OutputSpec>,
     pub store: Arc<FrameStore>,
     pub cameras: Cameras,
+    /// Its place among the screens of the wall.
+    pub place: usize,
     /// Where missed pictures of all screens are counted.
     pub missed: Arc<Counter>,
     /// Whether its ticks may move to where its cameras' pictures wait least. Those of a wall of several
@@ -149,19 +160,24 @@ impl Screen {
         let sink = Arc::new(Metered { meter: meter.clone(), sink: hub.clone() });
         let encoder = Arc::new(ScreenEncoder::start(&layout.id, parts.encoder.clone(), sink, clock)?);
         let orders = Arc::new(Orders::default());
+        let dial = Arc::new(Dial::new(&layout.id, parts.encoder.clone(), parts.place));
+        dial.set_encoder(&encoder);
+        dial.set_tiles(&layout);
         let stop = Shutdown::new();
         let thread = {
-            let (shared, stop, orders) = (shared.clone(), stop.clone(), orders.clone());
+            let (shared, stop) = (shared.clone(), stop.clone());
+            let told = Told { orders: orders.clone(), dial: dial.clone() };
             let (encoder, hub, meter) = (encoder.clone(), hub.clone(), meter.clone());
             Worker::spawn_with_init(
                 &format!("screen {}", layout.id),
-                move || Run::new(parts, shared, encoder, hub, meter, orders),
+                move || Run::new(parts, shared, encoder, hub, meter, told),
                 move |mut run| run.until(&stop),
             )?
         };
         Ok(Screen {
             layout,
             hub,
+            dial,
             orders,
             meter,
             shared,
@@ -196,6 +212,7 @@ impl Screen {
         let state = self.shared.lock();
         let elapsed = state.first.map(|first| state.last.since(first).as_secs_f64()).unwrap_or_default();
         let fps = if elapsed > 0.0 { (state.frames - 1) as f64 / elapsed } else { 0.0 };
+        let (step, (asked_fps, rate)) = (self.dial.step(), self.dial.rates());
         ScreenReport {
             id: self.layout.id.to_string(),
             width: self.layout.width,
@@ -204,11 +221,18 @@ impl Screen {
             encoder: encode.as_ref().map(|e| e.encoder.clone()).unwrap_or_default(),
             encoder_fallback: encode.as_ref().is_some_and(|e| e.fallback),
             encoder_error: encode.as_ref().and_then(|e| e.error.clone()),
+            step: step.word(),
+            degraded: step != ScreenStep::AsAsked,
+            preset: encode.as_ref().map(|e| e.preset.clone()).unwrap_or_default(),
+            asked_fps,
+            rate,
             frames: state.frames,
             missed: state.missed,
+            left_out: state.left_out,
             fps,
             encoded: count(|e| e.encoded),
             dropped: count(|e| e.dropped),
+            late: count(|e| e.late),
             bytes: count(|e| e.bytes),
             key_frames: count(|e| e.key_frames),
             cadence_error: Spread::from(&state.cadence_error),
@@ -250,6 +274,12 @@ struct Pane {
     alarm: bool,
 }
 
+/// What others tell the thread: orders once, and how much it makes.
+struct Told {
+    orders: Arc<Orders>,
+    dial: Arc<Dial>,
+}
+
 /// The thread's own state.
 struct Run {
     parts: ScreenParts,
@@ -257,7 +287,7 @@ struct Run {
     encoder: Arc<ScreenEncoder>,
     hub: Arc<OutputHub>,
     meter: Arc<LatencyMeter>,
-    orders: Arc<Orders>,
+    told: Told,
     planner: ScreenPlanner,
     compositor: Box<dyn Compositor>,
     panes: Vec<Pane>,
@@ -273,7 +303,7 @@ impl Run {
         encoder: Arc<ScreenEncoder>,
         hub: Arc<OutputHub>,
         meter: Arc<LatencyMeter>,
-        orders: Arc<Orders>,
+        told: Told,
     ) -> Result<Run> {
         let (compositor, why) = probe::open(parts.backend, parts.layout.width, parts.layout.height)?;
         tracing::info!(screen = %parts.layout.id, "composed on {}: {why}", compositor.name());
@@ -286,7 +316,7 @@ impl Run {
             encoder,
             hub,
             meter,
-            orders,
+            told,
             planner,
             compositor,
             panes,
@@ -303,7 +333,7 @@ impl Run {
         self.phase = self.parts.moves.then(|| Phase::new(self.rate()));
         while !stop.is_cancelled() {
             cadence.shift(self.phase.as_mut().map_or(0, Phase::step));
-            let tick = cadence.next(clock.now());
+            let tick = cadence.next(clock.now(), self.told.dial.share());
             let early = tick.due.since(clock.now());
             if !early.is_zero() {
                 std::thread::sleep(early);
@@ -321,6 +351,7 @@ impl Run {
             state.compose.record(clock.now().since(started));
             state.frames += 1;
             state.missed += tick.missed;
+            state.left_out += tick.left_out;
             self.parts.missed.add(tick.missed);
             let first = *state.first.get_or_insert(started);
             if let Some(refresh) = refresh {
@@ -338,11 +369,12 @@ impl Run {
     /// One picture of the wall; where tiles show others than before, the longest time that one of them
     /// waited for it.
     fn show(&mut self, due: Moment, now: Moment) -> Result<Option<Duration>> {
-        for command in self.orders.take() {
+        for command in self.told.orders.take() {
             self.obey(command);
         }
         let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Looked { views, first_shown, longest, ready } = look(&mut self.panes, &cameras, now);
+        let Looked { views, first_shown, longest, ready } =
+            look(&mut self.panes, &cameras, now, self.told.dial.step().mark());
         if let Some(phase) = &mut self.phase {
             ready.into_iter().for_each(|ready| phase.note(due, ready));
         }
@@ -370,6 +402,10 @@ impl Run {
                 self.planner.set_layout(&layout);
                 self.panes = panes(&layout, &self.parts.store, &self.alarms);
                 self.parts.layout = layout;
+            }
+            Command::Overlay(overlay) => {
+                self.parts.style = super::restyled(self.parts.style.clone(), &overlay);
+                self.planner.set_style(self.parts.style.clone());
             }
             Command::UtcOffset(seconds) => {
                 self.parts.style.utc_offset = seconds;
@@ -411,8 +447,13 @@ struct Looked<'a> {
     ready: Vec<Moment>,
 }
 
-/// Looks at each tile at `now`.
-fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, now: Moment) -> Looked<'a> {
+/// Looks at each tile at `now`; all of them carry the mark of a screen that shows less than it should.
+fn look<'a>(
+    panes: &'a mut [Pane],
+    cameras: &'a HashMap<CameraId, Arc<Camera>>,
+    now: Moment,
+    mark: Option<&'static str>,
+) -> Looked<'a> {
     let (mut first_shown, mut ready) = (Vec::new(), Vec::new());
     let mut longest: Option<Duration> = None;
     let views = panes
@@ -423,7 +464,7 @@ fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, 
             let spec: &CameraSpec = pane.spec.insert(camera.spec());
             let picture = pane.slot.as_ref().and_then(|slot| slot.latest());
             let arrival = picture.as_ref().map(|(_, p)| p.frame.meta().arrival);
-            let status = camera.status(now, arrival);
+            let (status, late) = camera.status(now, arrival);
             // Not a pixel of what may not be seen, whatever is still in the store.
             let picture = picture.filter(|_| !matches!(status, TileStatus::Refused(_)));
             if let Some((version, fitted)) = &picture
@@ -445,11 +486,12 @@ fn look<'a>(panes: &'a mut [Pane], cameras: &'a HashMap<CameraId, Arc<Camera>>, 
                     TileStatus::Frozen => camera.unchanged_for(now),
                     _ => arrival.map(|at| now.since(at)),
                 },
+                late,
                 picture,
                 status,
                 name: &spec.name,
                 alarm: pane.alarm,
-                degraded: camera.degraded(now),
+                degraded: camera.degraded(now).or(mark),
             }
         })
         .collect();

@@ -8,6 +8,7 @@ use gstreamer::prelude::*;
 
 use super::*;
 use crate::base::SystemClock;
+use crate::effort::{ScreenDecision, ScreenStep};
 use crate::media::Ratio;
 use crate::source::Authority;
 
@@ -87,4 +88,54 @@ fn a_camera_that_was_lost_while_no_tile_showed_it_did_not_turn_from_live() {
     wait_until(&wall, "the placard", |r| r.cameras[0].state == "stalled");
     let report = wall.stop();
     assert!(report.cameras[0].placards.is_empty(), "{:?}", report.cameras[0].placards);
+}
+
+#[test]
+fn a_screen_that_goes_down_says_so_and_comes_back() {
+    let text = "[wall]\nframe_rate = 25\n[encoder]\npreset = \"veryfast\"\n\
+                [[screen]]\nid = \"one\"\nsize = \"320x240\"\ngrid = \"1x1\"\n\
+                [[screen]]\nid = \"two\"\nsize = \"320x240\"\ngrid = \"1x1\"\n\
+                [[camera]]\nid = \"a\"\nuri = \"udp://127.0.0.1:9\"\n";
+    let spec = WallSpec::from_toml(text, "wall.toml").unwrap();
+    let mut wall = Wall::start(spec, &Authority::owner(), SystemClock::shared()).unwrap();
+    // Decided by hand from now on.
+    wall.govern.stop();
+    let serve = |wall: &Wall, step, preset: &str, every| {
+        let screen = wall.screens[0].layout.id.clone();
+        let decision = ScreenDecision { screen, step, preset: preset.into(), every, cost: 0.0 };
+        wall.screens[0].dial.serve(&decision);
+    };
+    wait_until(&wall, "a picture", |r| r.screens[0].encoded > 5);
+    serve(&wall, ScreenStep::HalfRate, "ultrafast", 2);
+    wait_until(&wall, "half the rate", |r| r.screens[0].left_out > 20);
+    let report = wall.report();
+    let (one, two) = (&report.screens[0], &report.screens[1]);
+    assert_eq!((one.step, one.degraded, one.rate, one.asked_fps), ("half-rate", true, 12.5, 25.0));
+    assert_eq!(one.preset, "ultrafast");
+    assert_eq!((two.step, two.degraded, two.rate, two.left_out), ("as-asked", false, 25.0, 0));
+    assert_eq!(report.governor.screen_moves, [1, 0]);
+    let left_out = one.left_out;
+    serve(&wall, ScreenStep::AsAsked, "veryfast", 1);
+    wait_until(&wall, "the preset", |r| r.screens[0].preset == "veryfast" && r.screens[0].encoded > 60);
+    let report = wall.stop();
+    let one = &report.screens[0];
+    assert_eq!((one.step, one.rate, one.dropped), ("as-asked", 25.0, 0));
+    assert!(one.left_out <= left_out + 2, "{} after {left_out}", one.left_out);
+    assert_eq!(report.governor.screen_moves, [1, 1]);
+}
+
+#[test]
+fn admission_names_the_screens() {
+    let text = "[wall]\nframe_rate = 60\n[effort]\nbudget = 10\n[encoder]\npreset = \"medium\"\n\
+                [[screen]]\nid = \"one\"\nsize = \"1920x1080\"\ngrid = \"1x1\"\n\
+                [[camera]]\nid = \"a\"\nuri = \"udp://127.0.0.1:9\"\n";
+    let spec = WallSpec::from_toml(text, "wall.toml").unwrap();
+    let wall = Wall::start(spec.clone(), &Authority::owner(), SystemClock::shared()).unwrap();
+    let judged = wall.admit(&spec.scene).unwrap();
+    let named = match &judged {
+        Admission::Degraded { screens, .. } => !screens.is_empty(),
+        Admission::DoesNotFit { missing, .. } => *missing > 0.0,
+        Admission::Fits { .. } => false,
+    };
+    assert!(named, "{judged:?}");
 }

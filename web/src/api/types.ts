@@ -40,22 +40,32 @@ export interface Camera {
 /** Why something may not be seen: the word is translated, the text is the server's. */
 export interface Refusal { code: string; text: string }
 
+/** How a camera stands. `tiles`: those that show it. */
+export interface CameraState {
+  /** `live`, `waiting`, `stalled`, `frozen`, `delayed`, `undecodable`, `offline`, `refused`, `standby`, `connecting`. */
+  state: string; reason?: string | null; refusal?: Refusal | null; age_ms?: number | null; tiles?: string[];
+}
+
+/** Its camera's state is in [`WallState.states`]. */
 export interface WallTile {
   id: string; rect: Rect; camera: string | null; name: string | null; zone: string | null;
-  /** `live`, `waiting`, `stalled`, `frozen`, `delayed`, `undecodable`, `offline`, `refused`, `standby`, `empty`. */
-  state: string; reason: string | null; refusal: Refusal | null; age_ms: number | null; profile: string | null;
-  effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean; spotlight: boolean;
+  profile: string | null; effort: string | null; degraded: boolean; pinned: boolean; locked: boolean; alarm: boolean; spotlight: boolean;
   px_per_m: number | null; level: string | null;
 }
 
 export interface WallScreen {
-  id: string; x: number; y: number; width: number; height: number; fps: number; missed: number; viewers: number;
+  id: string; x: number; y: number; width: number; height: number; fps: number; viewers: number;
+  /** Since the start: too late for them, and no time for them. */
+  missed: number; dropped: number; lately: Losses;
   trouble: string | null; tiles: WallTile[];
 }
+
+export interface Losses { missed: number; dropped: number }
 
 /** CPU seconds a second. */
 export interface Machine {
   cores: number; used: number; others: number; decoding_available: number; decoding_demand: number; decoding_deserved: number;
+  room: 'has-room' | 'nearly-full' | 'full'; because: string[];
 }
 
 export interface Alarm {
@@ -76,6 +86,7 @@ export interface Incident {
 export interface WallState {
   wall: string; unit: string; incident: string | null; log_ok: boolean; log_trouble: string | null; version: number;
   screens: WallScreen[]; machine: Machine; cameras: { known: number; open: number; live: number; dark: number };
+  states: Record<string, CameraState>;
   alarms: Alarm[]; tours: TourState[];
 }
 

@@ -38,6 +38,21 @@ export async function setLanguage(wanted: string): Promise<void> {
   language.value = chosen;
 }
 
+const CHOSEN = 'vitrail.language.chosen';
+
+/** Somebody chose a language before the login: it holds after it, also where that goes by another page. */
+export async function chooseLanguage(wanted: string): Promise<void> {
+  await setLanguage(wanted);
+  sessionStorage.setItem(CHOSEN, language.value);
+}
+
+/** What was chosen before the login, once. */
+export function takeChosen(): Language | null {
+  const chosen = known(sessionStorage.getItem(CHOSEN));
+  sessionStorage.removeItem(CHOSEN);
+  return chosen;
+}
+
 /** The words for `key`, in the language of now; a component that calls it follows the language. */
 export function t(key: string, values: Record<string, unknown> = {}): string {
   void language.value;

@@ -1,8 +1,8 @@
 // Who is logged in, and what that person may do.
 import { computed, signal } from '@preact/signals';
-import { get, onLoggedOut, post, Problem, useCsrf } from '../api/client';
+import { get, onLoggedOut, patch, post, Problem, useCsrf } from '../api/client';
 import type { Me, Permission } from '../api/types';
-import { setLanguage, startLanguage } from '../i18n';
+import { setLanguage, startLanguage, takeChosen } from '../i18n';
 
 export interface Setup { needed: boolean; sign_on: boolean }
 
@@ -74,8 +74,11 @@ async function readSetup() {
 }
 
 async function readMe() {
-  const answer = await get<Me>('/me');
+  let answer = await get<Me>('/me');
   useCsrf(answer.csrf);
+  const chosen = takeChosen();
+  // What was chosen at the login is this person's language from now on, in every browser.
+  if (chosen && chosen !== answer.language) answer = (await patch<Me>('/me', { language: chosen }).catch(() => null)) ?? { ...answer, language: chosen };
   await (answer.language ? setLanguage(answer.language) : startLanguage());
   ended.value = false;
   me.value = answer;

@@ -29,15 +29,6 @@ export const plane = computed(() => hang(JSON.parse(hung.value)));
 export const openAlarms = computed<Alarm[]>(() => (wall.value?.alarms ?? []).filter((a) => !a.acknowledged_by && !a.acknowledged_at));
 export const tours = computed<TourState[]>(() => wall.value?.tours ?? []);
 
-/** Which tiles show a camera, on any screen. */
-// It changes with what is where, not with every state.
-const shownText = computed(() => JSON.stringify(screens.value.flatMap((s) => s.tiles.filter((tile) => tile.camera).map((tile) => [tile.camera, tile.id]))));
-export const shownOn = computed(() => {
-  const where = new Map<string, string[]>();
-  for (const [camera, id] of JSON.parse(shownText.value) as [string, string][]) where.set(camera, [...(where.get(camera) ?? []), id]);
-  return where;
-});
-
 export async function readWall(): Promise<void> {
   const [state, wish] = await Promise.all([get<WallState>('/wall'), get<Layout>('/wall/layout')]);
   takeState(state);

@@ -41,6 +41,18 @@ export function useNow(ms = 1000): number {
   return now;
 }
 
+/** The size of a letter in pixels: it follows the window, and whoever makes letters larger. */
+export function useRem(): number {
+  const read = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const [rem, setRem] = useState(read);
+  useEffect(() => {
+    const look = () => setRem(read());
+    window.addEventListener('resize', look);
+    return () => window.removeEventListener('resize', look);
+  }, []);
+  return rem;
+}
+
 /** A countdown as minutes and seconds. */
 export function clockText(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

@@ -13,6 +13,10 @@ const PATHS: Record<string, JSX.Element> = {
       <path d="M3.8 12.2l8.4-8.4" />
     </g>
   ),
+  unknown: <path d="M5 6a3 3 0 1 1 4.5 2.6C8.4 9.2 8 9.7 8 11M8 12.6v2" fill="none" stroke="currentColor" stroke-width="2" />,
+  wall: <path d="M2 3h12v10H2zM8 3v10M2 8h12" fill="none" stroke="currentColor" stroke-width="1.6" />,
+  link: <path d="M6 10l4-4M7 4.5 9 2.6a3 3 0 0 1 4.3 4.3L11.5 9M4.5 7 2.7 8.9a3 3 0 0 0 4.3 4.3L9 11.5" fill="none" stroke="currentColor" stroke-width="2" />,
+  menu: <path d="M2 4h12M2 8h12M2 12h12" stroke="currentColor" stroke-width="2" />,
   empty: <path d="M3 8h10" stroke="currentColor" stroke-width="2" />,
   pin: <path d="M5 2h6l-1 5 3 3H9v5H7v-5H3l3-3z" fill="currentColor" />,
   lock: (

@@ -2,6 +2,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { exchange, Problem } from '../api/client';
 
+/** Longer than this, no answer is waited for. */
+const PATIENCE_MS = 5000;
+/** The second picture comes no later than this after the first. */
+const SECOND_MS = 3000;
+
 export interface PictureState { url: string | null; at: number; problem: Problem | null }
 
 /** True while the element is in view and the page is not hidden. */
@@ -43,11 +48,17 @@ export function usePicture(ref: { current: Element | null }, path: string | null
   useEffect(() => {
     if (!path || !visible) return;
     const stop = new AbortController();
+    let fetched = 0;
     let timer: ReturnType<typeof setTimeout>;
     const fetchOne = async () => {
       const began = Date.now();
+      // A server that has stopped answers nothing, not even that: its last picture must not stand for ever.
+      const patience = new AbortController();
+      const impatient = setTimeout(() => patience.abort(), PATIENCE_MS);
+      const ended = () => patience.abort();
+      stop.signal.addEventListener('abort', ended);
       try {
-        const response = await exchange('GET', path, { signal: stop.signal, cache: 'no-store' });
+        const response = await exchange('GET', path, { signal: patience.signal, cache: 'no-store' });
         const url = URL.createObjectURL(await response.blob());
         if (held.current) URL.revokeObjectURL(held.current);
         held.current = url;
@@ -58,8 +69,13 @@ export function usePicture(ref: { current: Element | null }, path: string | null
         held.current = null;
         // A picture that may not be seen any more goes at once.
         setState({ url: null, at: Date.now(), problem: error instanceof Problem ? error : new Problem(0, 'picture', String(error)) });
+      } finally {
+        clearTimeout(impatient);
+        stop.signal.removeEventListener('abort', ended);
       }
-      if (every > 0 && !stop.signal.aborted) timer = setTimeout(fetchOne, Math.max(100, every - (Date.now() - began)));
+      // The second one sooner: a camera that came back may have sent no key frame yet.
+      const wait = fetched++ === 0 ? Math.min(every, SECOND_MS) : every;
+      if (every > 0 && !stop.signal.aborted) timer = setTimeout(fetchOne, Math.max(100, wait - (Date.now() - began)));
     };
     timer = setTimeout(fetchOne, delay);
     return () => {

@@ -89,7 +89,7 @@ export function Audit() {
       </form>
       {records && records.length === 0 && <Empty>{t('audit.none')}</Empty>}
       {records && records.length > 0 && (
-        <div class="table-box" tabIndex={0} role="region" aria-label={t('audit.records')}>
+        <div class="table-box" role="region" aria-label={t('audit.records')}>
           <table>
             <thead>
               <tr><th scope="col">{t('audit.seq')}</th><th scope="col">{t('audit.at')}</th><th scope="col">{t('audit.what')}</th><th scope="col">{t('audit.who')}</th><th scope="col">{t('audit.about')}</th><th scope="col">{t('audit.why')}</th></tr>
@@ -97,12 +97,12 @@ export function Audit() {
             <tbody>
               {records.map((record) => (
                 <tr key={record.seq} data-kind={record.event.kind}>
-                  <td class="figure"><button type="button" class="link" aria-label={t('audit.open', { seq: record.seq })} onClick={() => setOpened(record)}>{record.seq}</button></td>
-                  <td class="figure">{dateTime(record.at)}</td>
-                  <td><b>{kindText(record.event.kind)}</b><small>{record.event.kind}</small></td>
-                  <td>{record.by.name}<small>{[record.by.role && word('role', record.by.role), record.by.address].filter(Boolean).join(' · ')}</small></td>
-                  <td>{[record.event.camera, record.event.zone, record.event.screen, record.event.subject].filter(Boolean).join(' · ')}</td>
-                  <td>{record.event.reason}<small>{[record.event.incident, record.event.agreement].filter(Boolean).join(' · ')}</small></td>
+                  <td class="figure" data-label={t('audit.seq')}><button type="button" class="link" aria-label={t('audit.open', { seq: record.seq })} onClick={() => setOpened(record)}>{record.seq}</button></td>
+                  <td class="figure" data-label={t('audit.at')}>{dateTime(record.at)}</td>
+                  <td data-label={t('audit.what')}><b>{kindText(record.event.kind)}</b><small>{record.event.kind}</small></td>
+                  <td data-label={t('audit.who')}>{record.by.name}<Small of={[record.by.role && word('role', record.by.role), record.by.address]} /></td>
+                  <td data-label={t('audit.about')}>{[record.event.camera, record.event.zone, record.event.screen, record.event.subject].filter(Boolean).join(' · ')}</td>
+                  <td data-label={t('audit.why')}>{record.event.reason}<Small of={[record.event.incident, record.event.agreement]} /></td>
                 </tr>
               ))}
             </tbody>
@@ -112,11 +112,17 @@ export function Audit() {
       {next && <div class="buttons"><button type="button" onClick={() => void more()}>{t('common.more')}</button></div>}
       {opened && (
         <Dialog title={t('audit.record', { seq: opened.seq })} close={() => setOpened(null)} wide>
-          <pre class="raw" tabIndex={0}>{JSON.stringify(opened, null, 2)}</pre>
+          <pre class="raw">{JSON.stringify(opened, null, 2)}</pre>
         </Dialog>
       )}
     </main>
   );
+}
+
+/** A second line, where there is something to say. */
+function Small({ of }: { of: (string | null | undefined)[] }) {
+  const text = of.filter(Boolean).join(' · ');
+  return text ? <small>{text}</small> : null;
 }
 
 /** What happened, in the person's language where the page knows it. */

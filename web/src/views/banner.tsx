@@ -10,6 +10,7 @@ import { attempt, say } from '../state/notices';
 import { byId } from '../state/registry';
 import { may, me } from '../state/session';
 import { incident as shownUnder, readIncident, readWall, wall } from '../state/wall';
+import { trusted } from '../state/cameras';
 import { clockText, useNow } from '../ui/bits';
 import { Dialog } from '../ui/dialog';
 import { Choice, Field, Form } from '../ui/form';
@@ -34,10 +35,14 @@ export function IncidentBanner() {
   const now = useNow(500);
   if (!wall.value) return null;
   const incident = shownUnder.value;
+  const sure = trusted.value;
+  const [open, setOpen] = useState(false);
+  // A small screen shows what can be done when it is asked for, or when something has to be done.
+  const folded = !open && incident?.state === 'open';
   const left = incident?.state === 'closing' && incident.ends_at ? new Date(incident.ends_at).getTime() - now : null;
   return (
-    <section class={`incident-banner ${!incident || incident.state === 'closed' ? 'none' : left !== null ? 'closing' : 'open'}`} aria-label={t('incident.one')}>
-      <Icon name={incident ? (left !== null ? 'old' : 'live') : 'refused'} />
+    <section class={`incident-banner ${folded ? 'folded' : ''} ${!sure ? 'unsure' : !incident || incident.state === 'closed' ? 'none' : left !== null ? 'closing' : 'open'}`} aria-label={t('incident.one')}>
+      <Icon name={!sure ? 'unknown' : incident ? (left !== null ? 'old' : 'check') : 'refused'} />
       <div class="incident-text">
         {incident ? (
           <>
@@ -49,8 +54,11 @@ export function IncidentBanner() {
         )}
       </div>
       {left !== null && <strong class="countdown" role="timer">{t('incident.endsIn', { time: clockText(left) })}</strong>}
+      {may('incident') && incident?.state === 'open' && (
+        <button type="button" class="quiet icon-only banner-fold" aria-expanded={open} aria-label={t('incident.actions')} onClick={() => setOpen(!open)}><Icon name={open ? 'close' : 'down'} /></button>
+      )}
       {may('incident') && (
-        <span class="banner-actions">
+        <span class="banner-actions" onClick={() => setOpen(false)}>
           {left !== null && incident && <button type="button" class="primary" onClick={() => void keep(incident.id)}>{t('incident.keep')}</button>}
           {incident?.state === 'open' && <button type="button" onClick={() => (asked.value = { kind: 'close', incident })}>{t('incident.close')}</button>}
           <button type="button" class={incident ? '' : 'primary'} onClick={() => (asked.value = { kind: 'open' })}>{t('incident.open')}</button>

@@ -39,7 +39,7 @@ export function Incidents() {
             <li key={incident.id} class={`card incident ${incident.state}`} data-incident={incident.id}>
               <header>
                 <h2>{incident.id} · {incident.title}</h2>
-                <Mark tone={incident.state === 'open' ? 'live' : incident.state === 'closing' ? 'old' : 'none'} icon={incident.state === 'open' ? 'live' : incident.state === 'closing' ? 'old' : 'stop'}>
+                <Mark tone={incident.state === 'open' ? 'live' : incident.state === 'closing' ? 'old' : 'none'} icon={incident.state === 'open' ? 'check' : incident.state === 'closing' ? 'old' : 'stop'}>
                   {t(`incidentState.${incident.state}`)}{left !== null && ` · ${clockText(left)}`}
                 </Mark>
               </header>

@@ -1,16 +1,17 @@
 // Before anybody is logged in: the first start, and the login.
 import { useState } from 'preact/hooks';
 import { address } from '../api/client';
-import { language, LANGUAGES, setLanguage, t, word } from '../i18n';
+import { chooseLanguage, language, LANGUAGES, setLanguage, t, word } from '../i18n';
 import { path } from '../state/router';
 import { ended, firstStart, login, setup, start } from '../state/session';
 import { Field, Form } from '../ui/form';
 
+/** Without `changed` nobody is logged in yet: the choice is kept for whoever logs in next here. */
 export function LanguageChoice({ changed }: { changed?: (language: string) => void }) {
   return (
     <div class="languages" role="group" aria-label={t('common.language')}>
       {Object.entries(LANGUAGES).map(([code, name]) => (
-        <button key={code} type="button" lang={code} class={`quiet ${language.value === code ? 'on' : ''}`} aria-pressed={language.value === code} onClick={() => void setLanguage(code).then(() => changed?.(code))}>{name}</button>
+        <button key={code} type="button" lang={code} class={`quiet ${language.value === code ? 'on' : ''}`} aria-pressed={language.value === code} onClick={() => void (changed ? setLanguage(code).then(() => changed(code)) : chooseLanguage(code))}>{name}</button>
       ))}
     </div>
   );

@@ -1,7 +1,7 @@
 // Accounts, for administrators; one's own password, language and API tokens, for everybody.
 import { useEffect, useState } from 'preact/hooks';
 import { all, del, patch, post, put } from '../api/client';
-import { ROLES, type Account, type MadeToken, type Role, type Token } from '../api/types';
+import { ROLES, type Account, type MadeToken, type Me, type Role, type Token } from '../api/types';
 import { dateTime, LANGUAGES, t, word } from '../i18n';
 import { attempt, say } from '../state/notices';
 import { readRegistry, zones } from '../state/registry';
@@ -27,18 +27,18 @@ export function Accounts() {
         <button type="button" class="primary" onClick={() => setEdited('new')}><Icon name="plus" /> {t('account.new')}</button>
       </header>
       {list && (
-        <div class="table-box" tabIndex={0} role="region" aria-label={t('nav.accounts')}>
+        <div class="table-box" role="region" aria-label={t('nav.accounts')}>
           <table>
             <thead><tr><th scope="col">{t('common.name')}</th><th scope="col">{t('account.role')}</th><th scope="col">{t('account.zones')}</th><th scope="col">{t('account.unit')}</th><th scope="col">{t('account.state')}</th><th scope="col">{t('account.lastLogin')}</th></tr></thead>
             <tbody>
               {list.map((account) => (
                 <tr key={account.id}>
-                  <td><button type="button" class="link" onClick={() => setEdited(account)}>{account.name}</button><small>{account.id}</small></td>
-                  <td>{word('role', account.role)}</td>
-                  <td>{account.zones.join(', ')}</td>
-                  <td>{account.unit}</td>
-                  <td><Mark tone={account.enabled ? 'live' : 'bad'} icon={account.enabled ? 'check' : 'refused'}>{t(account.enabled ? 'account.enabled' : 'account.disabled')}</Mark></td>
-                  <td>{dateTime(account.last_login)}</td>
+                  <td data-label={t('common.name')}><button type="button" class="link" onClick={() => setEdited(account)}>{account.name}</button><small>{account.id}</small></td>
+                  <td data-label={t('account.role')}>{word('role', account.role)}</td>
+                  <td data-label={t('account.zones')}>{account.zones.join(', ')}</td>
+                  <td data-label={t('account.unit')}>{account.unit}</td>
+                  <td data-label={t('account.state')}><Mark tone={account.enabled ? 'live' : 'bad'} icon={account.enabled ? 'check' : 'refused'}>{t(account.enabled ? 'account.enabled' : 'account.disabled')}</Mark></td>
+                  <td data-label={t('account.lastLogin')}>{dateTime(account.last_login)}</td>
                 </tr>
               ))}
             </tbody>
@@ -115,7 +115,7 @@ export function Myself() {
           <dt>{t('account.role')}</dt><dd>{word('role', who.role)} – {t(`roleDoes.${who.role}`)}</dd>
           <dt>{t('account.unit')}</dt><dd>{who.unit}</dd>
           {who.zones.length > 0 && (<><dt>{t('account.zones')}</dt><dd>{who.zones.join(', ')}</dd></>)}
-          <dt>{t('common.language')}</dt><dd><LanguageChoice changed={(language) => void attempt(() => patch('/me', { language }))} /></dd>
+          <dt>{t('common.language')}</dt><dd><LanguageChoice changed={(language) => void attempt(async () => { me.value = await patch<Me>('/me', { language }); })} /></dd>
         </dl>
       </section>
       <section class="card">

@@ -50,6 +50,8 @@ pub enum Field {
     Priority,
     /// Whether it is called frozen.
     Still,
+    /// How it is turned and flipped.
+    Turn,
 }
 
 /// From one list of cameras to another, by id. Pure.
@@ -89,6 +91,8 @@ fn fields(old: &CameraSpec, new: &CameraSpec) -> Vec<Field> {
         pinned,
         priority,
         still,
+        turn,
+        flip,
     } = new;
     let mut fields: Vec<Field> = [
         (old.name != *name, Field::Name),
@@ -104,6 +108,7 @@ fn fields(old: &CameraSpec, new: &CameraSpec) -> Vec<Field> {
         (old.masks != *masks, Field::Masks),
         ((old.pinned, old.priority) != (*pinned, *priority), Field::Priority),
         (old.still != *still, Field::Still),
+        ((old.turn, old.flip) != (*turn, *flip), Field::Turn),
     ]
     .into_iter()
     .filter_map(|(differs, field)| differs.then_some(field))

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::*;
 use crate::config::{Position, StreamFacts, WallSpec};
-use crate::media::{Codec, Ratio};
+use crate::media::{Codec, Flip, QuarterTurn, Ratio};
 use crate::source::{RtspClient, Transport};
 
 const HEADER: &str = "id,name,zone,tags,latitude,longitude,uri,main.size,main.fps,sub.uri,masks\n";
@@ -33,7 +33,7 @@ fn ids(inventory: &Inventory, query: &str) -> String {
 
 #[test]
 fn a_row_becomes_a_camera() {
-    let text = "\u{feff}# made by hand\r\n\r\nId,NAME,zone,site,tags,latitude,longitude,scene_width_m,main.uri,main.size,main.fps,main.codec,main.kbps,sub.uri,sub.size,transport,client,any_certificate,pinned,priority,still,masks\r\ngate-1,\"Porte \"\"Nord\"\", rue 1\",north,cab-7,\"tunnel; ring ;tunnel\",50.85,4.35,12.5,rtsps://u:p@h/1,1920x1080,12.5,h265,4000,rtsp://h/2,640x360,udp,gstreamer,yes,true,7,1,\"0 0 0.5 0.25; 0.7,0.7,0.3,0.3\"\r\n\r\n,,,,,,,,,,,,,,,,,,,,,\r\ngate-2,,,,,,,,rtsp://h/3\r\n";
+    let text = "\u{feff}# made by hand\r\n\r\nId,NAME,zone,site,tags,latitude,longitude,scene_width_m,main.uri,main.size,main.fps,main.codec,main.kbps,sub.uri,sub.size,transport,client,any_certificate,pinned,priority,still,turn,flip,masks\r\ngate-1,\"Porte \"\"Nord\"\", rue 1\",north,cab-7,\"tunnel; ring ;tunnel\",50.85,4.35,12.5,rtsps://u:p@h/1,1920x1080,12.5,h265,4000,rtsp://h/2,640x360,udp,gstreamer,yes,true,7,1,270,vertical,\"0 0 0.5 0.25; 0.7,0.7,0.3,0.3\"\r\n\r\n,,,,,,,,,,,,,,,,,,,,,,,\r\ngate-2,,,,,,,,rtsp://h/3\r\n";
     let inventory = csv(text);
     assert_eq!(inventory.problems(), []);
     let [camera, plain] = inventory.cameras() else { panic!("two cameras") };
@@ -54,6 +54,7 @@ fn a_row_becomes_a_camera() {
     assert_eq!(camera.streams["sub"], StreamFacts { size: Some((640, 360)), ..StreamFacts::default() });
     assert_eq!((camera.transport, camera.client), (Transport::Udp, RtspClient::Gstreamer));
     assert!(camera.any_certificate && camera.pinned && camera.still);
+    assert_eq!((camera.turn.degrees(), camera.flip), (270, Flip::Vertical));
     assert_eq!((camera.priority, camera.scene_width_m, camera.masks.len()), (7, Some(12.5), 2));
     assert_eq!((plain.name.as_str(), plain.priority, plain.streams.len()), ("gate-2", 100, 0));
 }
@@ -133,7 +134,7 @@ fn every_error_of_a_row_in_its_exact_words() {
 
 #[test]
 fn every_error_of_a_header_in_its_exact_words() {
-    let known = "known: id, name, uri, transport, client, any_certificate, site, zone, tags, latitude, longitude, scene_width_m, priority, pinned, still, masks; and of each profile NAME.uri, NAME.size, NAME.fps, NAME.codec, NAME.kbps";
+    let known = "known: id, name, uri, transport, client, any_certificate, site, zone, tags, latitude, longitude, scene_width_m, priority, pinned, still, turn, flip, masks; and of each profile NAME.uri, NAME.size, NAME.fps, NAME.codec, NAME.kbps";
     let hint = "the first line names the columns, as id,name,zone,uri,sub.uri";
     let cases = [
         ("", format!("c.csv:1:1: has no header; {hint}")),
@@ -464,6 +465,8 @@ fn each_field_of_a_camera_is_told_apart() {
     assert_eq!(told(|c| c.masks = vec![crate::fit::Region::WHOLE]), [Field::Masks]);
     assert_eq!(told(|c| c.priority = 1), [Field::Priority]);
     assert_eq!(told(|c| c.still = true), [Field::Still]);
+    assert_eq!(told(|c| c.flip = Flip::Horizontal), [Field::Turn]);
+    assert_eq!(told(|c| c.turn = QuarterTurn::from_degrees(90).unwrap()), [Field::Turn]);
     let sub =
         |c: &mut CameraSpec| drop(c.profiles.insert("sub".into(), crate::config::UriText::new("rtsp://h/2")));
     assert_eq!(told(sub), [Field::Address("sub".into())]);

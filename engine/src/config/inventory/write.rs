@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::wall::{CameraSpec, StreamFacts};
-use crate::media::{Codec, Ratio};
+use crate::media::{Codec, Flip, Ratio};
 use crate::source::{RtspClient, Transport};
 
 /// One `[[camera]]` table each, with the keys that differ from their defaults.
@@ -52,6 +52,12 @@ pub(super) fn to_toml(cameras: &[CameraSpec]) -> String {
         }
         if camera.priority != CameraSpec::DEFAULT_PRIORITY {
             line(&mut out, "priority", camera.priority.to_string());
+        }
+        if camera.turn.degrees() != 0 {
+            line(&mut out, "turn", camera.turn.degrees().to_string());
+        }
+        if camera.flip != Flip::None {
+            line(&mut out, "flip", text(camera.flip.word()));
         }
         if !camera.masks.is_empty() {
             let mask =

@@ -12,7 +12,8 @@ use super::leaf::{AudioChoice, BitRate, Cut, Turn};
 use super::spec::{Container, EvidenceSpec, Given, JobSpec, TaskSpec};
 use super::wire::{EvidenceTable, JobFile, TaskTable};
 use super::{marks, video};
-use crate::transcode::spec::{AudioSpec, EditSpec, Rotation, Target, TimeRange, TranscodeSpec};
+use crate::base::names;
+use crate::transcode::spec::{AudioSpec, EditSpec, Rotation, Target, TimeRange, TranscodeSpec, Verify};
 
 /// The largest job file that is read, in bytes: ample for a hundred thousand inputs, and a wrong file
 /// (a recording) stays out of memory.
@@ -44,7 +45,7 @@ impl JobSpec {
         let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
         let text =
             String::from_utf8(bytes).map_err(|_| refuse("is no job file: it is not UTF-8 text".into()))?;
-        JobSpec::from_toml(&text, &name)
+        JobSpec::from_text(&text, &name, path.parent().unwrap_or(Path::new("")))
     }
 
     /// Checks the text of a job file; `file_name` is for messages, and paths begin in its folder.
@@ -52,6 +53,10 @@ impl JobSpec {
     /// # Errors
     /// Everything that is wrong with it. A text that is not TOML gives the errors of the syntax only.
     pub fn from_toml(text: &str, file_name: &str) -> Result<JobSpec, ConfigErrors> {
+        JobSpec::from_text(text, file_name, Path::new(file_name).parent().unwrap_or(Path::new("")))
+    }
+
+    fn from_text(text: &str, file_name: &str, folder: &Path) -> Result<JobSpec, ConfigErrors> {
         let mut report = Report::of_file(file_name, text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -61,7 +66,7 @@ impl JobSpec {
             return Err(report.into_errors());
         }
         let file = JobFile::read(table.get_ref(), &mut report);
-        check(&file, Path::new(file_name).parent().unwrap_or(Path::new("")), report)
+        check(&file, folder, report)
     }
 
     /// One task from the command line: `options` are keys of `[[task]]`, or `job.KEY` and
@@ -228,6 +233,7 @@ fn check_evidence(table: &EvidenceTable, folder: &Path, report: &mut Report<'_>)
         Some(_) => Some(needed("operator", &table.operator)?),
         None => None,
     };
+    let key = key.map(|text| names::path_of(&text).unwrap_or_else(|| PathBuf::from(&text)));
     Some(EvidenceSpec { key: folder.join(key?), reason: reason?, reference: reference?, operator })
 }
 
@@ -274,6 +280,7 @@ fn check_task(order: &Order<'_>, report: &mut Report<'_>) -> Option<TaskSpec> {
             target: Target::File(PathBuf::new()),
             overwrite: false,
             salvage: value_or(&table.salvage, false),
+            verify: value_or(&table.verify, Verify::Full),
         },
     })
 }
@@ -294,17 +301,17 @@ fn inputs(order: &Order<'_>, report: &mut Report<'_>) -> Vec<Given> {
     for (i, input) in list.value.0.iter().enumerate() {
         let key = if list.value.0.len() > 1 { format!("input[{i}]") } else { "input".into() };
         let key = join(&own.path, &key);
-        let text = match local(&input.value) {
-            Some(text) if text.is_empty() => {
+        let named = match local(&input.value) {
+            Some(named) if named.as_os_str().is_empty() => {
                 report.add(&input.span, key, "is empty; name a file, a folder or a pattern");
                 continue;
             }
-            Some(text) if text == "-" && report.place(&input.span).is_some() => {
+            Some(named) if named == Path::new("-") && report.place(&input.span).is_some() => {
                 let remedy = "name files, folders or patterns; - belongs to the command line";
                 report.add_with(&input.span, key, "stands for a list on standard input", remedy);
                 continue;
             }
-            Some(text) => text,
+            Some(named) => named,
             // Never the address itself: it may hold a login.
             None => {
                 report.add_with(
@@ -317,20 +324,19 @@ fn inputs(order: &Order<'_>, report: &mut Report<'_>) -> Vec<Given> {
             }
         };
         let place = report.place(&input.span);
-        inputs.push(Given { text, folder: order.folder.to_owned(), key: report.named(key), place });
+        let text = named.to_string_lossy().into_owned();
+        inputs.push(Given { text, named, folder: order.folder.to_owned(), key: report.named(key), place });
     }
     inputs
 }
 
-/// A path, also of a `file://` address; `None` for other addresses.
-fn local(text: &str) -> Option<String> {
+/// A path, also of a `file://` address, which can name what is not UTF-8; `None` for other addresses.
+fn local(text: &str) -> Option<PathBuf> {
     match text.split_once("://") {
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => {
-            url::Url::parse(text).ok()?.to_file_path().ok()?.into_os_string().into_string().ok()
-        }
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("file") => names::path_of(text),
         // `a://b` with a separator in front is an odd path, not an address.
         Some((scheme, _)) if !scheme.contains(['/', '.']) => None,
-        _ => Some(text.to_owned()),
+        _ => Some(text.into()),
     }
 }
 
@@ -347,12 +353,12 @@ fn output(order: &Order<'_>, report: &mut Report<'_>) -> Option<Given> {
         report.add(&output.span, key, "is empty; name a file or a folder");
         return None;
     }
-    let Some(text) = local(&output.value) else {
+    let Some(named) = local(&output.value) else {
         let remedy = "name a file or a folder";
         report.add_with(&output.span, key, "is an address, and results are files", remedy);
         return None;
     };
-    if order.table.ladder.is_some() && super::spec::is_file_name(Path::new(&text)) {
+    if order.table.ladder.is_some() && super::spec::is_file_name(&named) {
         report.add_with(
             &output.span,
             key,
@@ -362,7 +368,8 @@ fn output(order: &Order<'_>, report: &mut Report<'_>) -> Option<Given> {
         return None;
     }
     let (key, place) = (report.named(key), report.place(&output.span));
-    Some(Given { text, folder: order.folder.to_owned(), key, place })
+    let text = named.to_string_lossy().into_owned();
+    Some(Given { text, named, folder: order.folder.to_owned(), key, place })
 }
 
 fn range(order: &Order<'_>, report: &mut Report<'_>) -> TimeRange {

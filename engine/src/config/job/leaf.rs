@@ -13,7 +13,7 @@ use super::super::report::{Report, quoted};
 use super::spec::{Container, Existing};
 use super::wire::{LabelTable, MaskTable, TimeCodeTable, WatermarkTable};
 use crate::transcode::spec::{
-    Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle, Rotation, TimeCodeStart,
+    Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle, Rotation, TimeCodeStart, Verify,
 };
 
 /// A time of a recording, or a length of it.
@@ -422,6 +422,7 @@ words! {
         "never" => Deinterlace::Never;
     EncoderFamily: "software" => EncoderFamily::Software, "auto" => EncoderFamily::Auto,
         "nvenc" => EncoderFamily::Nvenc, "va" => EncoderFamily::Va, "qsv" => EncoderFamily::Qsv;
+    Verify: "full" => Verify::Full, "ends" => Verify::Ends, "none" => Verify::None;
     MaskStyle: "black" => MaskStyle::Black, "mosaic" => MaskStyle::Mosaic;
     Corner: "top-left" => Corner::TopLeft, "top-right" => Corner::TopRight,
         "bottom-left" => Corner::BottomLeft, "bottom-right" => Corner::BottomRight;

@@ -66,7 +66,9 @@ impl TaskSpec {
 /// A path as it was written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
+    /// For people; of a name that is not UTF-8, what can be read of it.
     pub(super) text: String,
+    pub(super) named: PathBuf,
     pub(super) folder: PathBuf,
     pub(super) key: String,
     pub(super) place: Option<Place>,
@@ -80,7 +82,7 @@ impl Given {
 
     /// The path; one of a job file begins in the folder of that file.
     pub fn path(&self) -> PathBuf {
-        self.folder.join(&self.text)
+        self.folder.join(&self.named)
     }
 
     /// The folder in which it begins: that of the job file, or nothing for the current one.
@@ -149,6 +151,6 @@ pub(super) fn is_file_name(path: &Path) -> bool {
 impl Given {
     /// True where it has the ending of a file that can be made: `.mp4`, `.mov`, `.m4v`, `.mkv`, `.ts`.
     pub fn names_a_file(&self) -> bool {
-        is_file_name(Path::new(&self.text))
+        is_file_name(&self.named)
     }
 }

@@ -39,6 +39,7 @@ fn the_smallest_task_copies_what_may_be_copied() {
     assert_eq!(spec.input, PathBuf::from("a.avi"));
     assert_eq!(spec.target, Target::File("b.mp4".into()));
     assert!(spec.range.is_whole() && spec.edit.is_nothing() && !spec.overwrite && !spec.salvage);
+    assert_eq!(spec.verify, Verify::Full);
     let VideoSpec::CopyOrEncode(encode) = &spec.renditions[0].video else { panic!("{spec:?}") };
     assert_eq!(encode.rate, RateSpec::Crf(23.0));
     assert_eq!((encode.preset.as_str(), encode.codec, encode.gop), ("veryfast", TargetCodec::H264, None));
@@ -67,6 +68,7 @@ fn every_key_reaches_the_orders() {
         audio_bitrate = "96k"
         existing = "replace"
         salvage = true
+        verify = "none"
         label = "Gate 4"
         time_code = 2026-11-24T10:00:00Z
         watermark = "logo.png"
@@ -81,6 +83,7 @@ fn every_key_reaches_the_orders() {
     assert_eq!(spec.range.from, Some(60 * second));
     assert_eq!(spec.range.to, Some(150 * second + second / 2));
     assert!(spec.range.at_key_frame && spec.overwrite && spec.salvage);
+    assert_eq!(spec.verify, Verify::None);
     assert_eq!((spec.edit.deinterlace, spec.edit.rotate), (Deinterlace::Always, Rotation::Left));
     assert_eq!(spec.edit.crop, Some(CropRect { x: 16, y: 8, width: 640, height: 480 }));
     assert_eq!(spec.frame_rate, Ratio::new(30_000, 1001));
@@ -197,6 +200,7 @@ fn options_are_keys_of_a_task() {
         ("crop", "16,0,640x480"),
         ("mask", "0.1,0.1 0.2,0.2;0,0 1,0 1,1@5-:mosaic"),
         ("salvage", "true"),
+        ("verify", "ends"),
         ("time_code", "2026-11-24T10:00:00Z"),
         ("from", "90"),
         ("job.workers", "2"),
@@ -204,6 +208,7 @@ fn options_are_keys_of_a_task() {
     .unwrap();
     assert_eq!(encode(&spec).rate, RateSpec::Crf(20.0));
     assert_eq!(spec.edit.crop.unwrap().width, 640);
+    assert_eq!(spec.verify, Verify::Ends);
     assert_eq!(spec.edit.masks.len(), 2);
     assert_eq!(spec.edit.masks[1].from, Some(Duration::from_secs(5)));
     assert_eq!(spec.range.from, Some(Duration::from_secs(90)));
@@ -258,7 +263,7 @@ fn what_is_wrong_with_a_file_is_said_with_its_place() {
             "job.toml:3:10: defaults.output: is no default; write it into each [[task]]",
             "job.toml:4:1: task[0].output: is missing; name a file or a folder",
             "job.toml:7:9: task[1].input: is an empty list",
-            "job.toml:9:1: task[1]: unknown key \"framerate\"; known here: input, output, recursive, format, existing, salvage, video_stream, from, to, duration, cut, deinterlace, rotate, crop, size, height, width, within, fit, fps, codec, encoder, preset, crf, bitrate, target_size, gop, audio, audio_bitrate, ladder, segment, mask, label, time_code, watermark",
+            "job.toml:9:1: task[1]: unknown key \"framerate\"; known here: input, output, recursive, format, existing, salvage, verify, video_stream, from, to, duration, cut, deinterlace, rotate, crop, size, height, width, within, fit, fps, codec, encoder, preset, crf, bitrate, target_size, gop, audio, audio_bitrate, ladder, segment, mask, label, time_code, watermark",
             "job.toml:10:10: task[1].rotate: must be degrees: 0, 90, 180 or 270",
             "job.toml:11:1: task[1].label.text: is missing",
             "job.toml:13:2: unknown key \"tusk\"; did you mean \"task\"?",

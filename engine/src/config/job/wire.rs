@@ -15,7 +15,7 @@ use super::leaf::{
 };
 use super::spec::{Container, Existing};
 use crate::media::Ratio;
-use crate::transcode::spec::{Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle};
+use crate::transcode::spec::{Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle, Verify};
 
 wire! {
     /// The tables of a job file and their keys.
@@ -59,6 +59,9 @@ wire! {
         existing: Existing = "\"fail\"";
         /// Keeps what can be decoded of a damaged or cut source, and says what is missing.
         salvage: bool = "false";
+        /// How much of the result is decoded before it takes its name: all of it, the beginning of the first and the
+        /// last group of pictures of each segment, or nothing. Evidence is always decoded in full.
+        verify: Verify = "\"full\"";
         /// Which video stream, from 0.
         video_stream: u32 = "0";
         /// Leaves out what is before this time of the source.

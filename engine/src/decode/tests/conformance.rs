@@ -5,6 +5,7 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::*;
+use crate::media::VideoParameters;
 
 /// All pictures of a file, packed, summed; and how many.
 fn sum_of(path: &Path, order: Order) -> Result<(String, usize), Error> {
@@ -12,7 +13,7 @@ fn sum_of(path: &Path, order: Order) -> Result<(String, usize), Error> {
     let mut decoder = LibavDecoder::open(&request)?;
     let (mut md5, mut count) = (Md5::new(), 0);
     let mut out = |picture: Picture| {
-        let frame = picture.into_frame(0, crate::media::Ratio::ONE).expect("whole planes");
+        let frame = picture.into_frame(0, &VideoParameters::unknown(Codec::H264)).expect("whole planes");
         md5.update(frame.to_packed_i420());
         count += 1;
     };
@@ -105,7 +106,9 @@ fn a_shared_decoder_remembers_nothing_of_the_stream_before() {
     let picture = |decoder: &mut LibavDecoder, unit: &AccessUnit| {
         let mut planes: Vec<Vec<u8>> = Vec::new();
         let mut out = |p: Picture| {
-            planes.extend(p.into_frame(0, crate::media::Ratio::ONE).map(|frame| frame.to_packed_i420()));
+            planes.extend(
+                p.into_frame(0, &VideoParameters::unknown(Codec::H264)).map(|frame| frame.to_packed_i420()),
+            );
         };
         let _ = decoder.decode(unit, &mut out);
         let _ = decoder.drain(&mut out);

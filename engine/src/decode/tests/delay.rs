@@ -1,6 +1,7 @@
 //! When pictures come out, and in which order.
 
 use super::*;
+use crate::media::VideoParameters;
 
 /// For each unit, the pts of the pictures that came out right after it; and what a drain gave.
 fn outputs(units: &[AccessUnit], codec: Codec, order: Order) -> (Vec<Vec<i64>>, Vec<i64>) {
@@ -58,8 +59,9 @@ fn with_b_pictures_they_come_out_in_presentation_order() {
             let mut decoder =
                 LibavDecoder::open(&DecoderRequest { order, ..DecoderRequest::live(codec) }).unwrap();
             let mut all = Vec::new();
-            let mut out =
-                |p: Picture| all.push(p.into_frame(0, crate::media::Ratio::ONE).unwrap().to_packed_i420());
+            let mut out = |p: Picture| {
+                all.push(p.into_frame(0, &VideoParameters::unknown(Codec::H264)).unwrap().to_packed_i420())
+            };
             units.iter().for_each(|unit| decoder.decode(unit, &mut out).unwrap());
             decoder.drain(&mut out).unwrap();
             all
@@ -105,8 +107,10 @@ fn pictures_outlive_their_decoder_on_other_threads() {
     let mut pictures = Vec::new();
     units.iter().for_each(|unit| decoder.decode(unit, &mut |p| pictures.push(p)).unwrap());
     decoder.drain(&mut |p| pictures.push(p)).unwrap();
-    let frames: Vec<_> =
-        pictures.into_iter().map(|p| p.into_frame(0, crate::media::Ratio::ONE).unwrap()).collect();
+    let frames: Vec<_> = pictures
+        .into_iter()
+        .map(|p| p.into_frame(0, &VideoParameters::unknown(Codec::H264)).unwrap())
+        .collect();
     let before: Vec<_> = frames.iter().map(Frame::to_packed_i420).collect();
     drop(decoder);
     let after = std::thread::spawn(move || frames.iter().map(Frame::to_packed_i420).collect::<Vec<_>>());

@@ -1,6 +1,7 @@
 //! The path of hardware decoders, walked with software elements.
 
 use super::*;
+use crate::media::VideoParameters;
 
 const STAND_INS: [(Codec, &str); 2] = [(Codec::H264, "avdec_h264"), (Codec::H265, "avdec_h265")];
 
@@ -15,7 +16,7 @@ fn clip(codec: Codec) -> Option<Vec<AccessUnit>> {
 fn all(decoder: &mut dyn Decoder, units: &[AccessUnit]) -> Vec<(i64, Vec<u8>)> {
     let mut got = Vec::new();
     let mut out = |p: Picture| {
-        let frame = p.into_frame(0, crate::media::Ratio::ONE).unwrap();
+        let frame = p.into_frame(0, &VideoParameters::unknown(Codec::H264)).unwrap();
         got.push((frame.meta().pts.0, frame.to_packed_i420()));
     };
     units.iter().for_each(|unit| decoder.decode(unit, &mut out).unwrap());

@@ -1,6 +1,7 @@
 //! Tests of the room as a whole, on real streams: what they share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chroma;
 mod conformance;
 mod delay;
 mod fields;

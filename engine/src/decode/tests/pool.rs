@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::base::{Clock, SimClock, SystemClock};
-use crate::media::{Chroma, Colorimetry, Plane, VideoParameters};
+use crate::media::{Chroma, Colorimetry, Orientation, Plane, VideoParameters};
 use crate::source::UnitSink;
 
 /// Gives a picture of four pixels for every unit.
@@ -29,6 +29,7 @@ impl Decoder for Counting {
             origin: Origin::from(unit),
             pixel_aspect: None,
             color: Colorimetry::default(),
+            orientation: Orientation::UPRIGHT,
             damaged: false,
         });
         Ok(())
@@ -332,7 +333,7 @@ fn key_frames_effort_shares_contexts_and_stays_exact() {
         let expected: Vec<_> = whole
             .into_iter()
             .filter(|p| p.origin.random_access)
-            .map(|p| p.into_frame(0, crate::media::Ratio::ONE).unwrap().to_packed_i420())
+            .map(|p| p.into_frame(0, &VideoParameters::unknown(Codec::H264)).unwrap().to_packed_i420())
             .collect();
         assert_eq!(expected.len(), 3);
         let seen = Seen::default();

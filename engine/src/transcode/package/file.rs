@@ -6,6 +6,7 @@ use ffmpeg_next as ff;
 
 use super::{AudioTrack, Container, Track, VideoTrack, package_ffi};
 use super::{add_stream, add_video, location, muxing, refused, write_header};
+use crate::base::names::Way;
 use crate::base::{Error, ErrorKind, Result};
 
 /// A file in the making.
@@ -15,6 +16,8 @@ pub(super) struct FilePackage {
     hidden: PathBuf,
     video: Vec<Lane>,
     audio: Option<Lane>,
+    /// The muxer opens the file again to put its index in front.
+    _way: Way,
 }
 
 /// From a caller's track to a muxer's stream.
@@ -34,8 +37,8 @@ impl FilePackage {
         video: &[VideoTrack],
         audio: Option<&AudioTrack>,
     ) -> Result<FilePackage> {
-        let mut output = ff::format::output_as(&location(&subject, hidden)?, container.muxer())
-            .map_err(|e| muxing(&subject, e))?;
+        let (place, way) = location(&subject, hidden)?;
+        let mut output = ff::format::output_as(&place, container.muxer()).map_err(|e| muxing(&subject, e))?;
         let mut lanes = Vec::new();
         for track in video {
             let stream = add_video(&mut output, &subject, container, track)?;
@@ -57,7 +60,7 @@ impl FilePackage {
                 lane.kept = stream.time_base();
             }
         }
-        Ok(FilePackage { output, subject, hidden: hidden.to_owned(), video: lanes, audio: sound })
+        Ok(FilePackage { output, subject, hidden: hidden.to_owned(), video: lanes, audio: sound, _way: way })
     }
 
     /// What errors name.

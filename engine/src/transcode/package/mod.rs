@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use ffmpeg_next as ff;
 
 use super::spec::Target;
+use crate::base::names::Way;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
 use crate::source::demux::quiet;
@@ -217,10 +218,11 @@ fn muxing(subject: &str, error: ff::Error) -> Error {
     }
 }
 
-/// A name that libavformat opens as this file, whatever characters are in it.
-fn location(subject: &str, path: &Path) -> Result<PathBuf> {
-    match path.to_str() {
-        Some(path) if !path.contains('\0') => Ok(PathBuf::from(format!("file:{path}"))),
+/// A name that libavformat opens as this file, whatever characters are in it; its wrapper takes UTF-8 only.
+/// Good as long as the way is held.
+fn location(subject: &str, path: &Path) -> Result<(PathBuf, Way)> {
+    match Way::to(path).map_err(|e| refused(subject, &e))? {
+        Some(way) if !way.text().contains('\0') => Ok((PathBuf::from(format!("file:{}", way.text())), way)),
         _ => {
             let remedy = "its name is not UTF-8; choose another one";
             Err(Error::new(ErrorKind::Config, subject.to_owned(), remedy))

@@ -7,7 +7,7 @@ use crate::base::Moment;
 use crate::decode::{DecodeStatus, Effort};
 use crate::effort::Step;
 use crate::ingest::{IngestStatus, SourceState};
-use crate::wall::report::{CameraReport, DropReport, Spread};
+use crate::wall::report::{CameraReport, CameraStanding, DropReport, Spread};
 
 /// Counts of streams that are over.
 #[derive(Clone, Copy, Default)]
@@ -45,7 +45,7 @@ fn drops(ingest: &IngestStatus, decode: &DecodeStatus) -> [u64; 4] {
 impl Camera {
     /// What is counted of it.
     pub fn report(&self, now: Moment) -> CameraReport {
-        let (unseen, spec) = (!self.is_shown(), self.spec());
+        let spec = self.spec();
         let streams = self.streams();
         let current = streams.current.as_ref();
         let ingest: IngestStatus = current.map(|s| s.feed.status()).unwrap_or_default();
@@ -55,15 +55,8 @@ impl Camera {
         let profile = current.map_or_else(|| streams.name_of(0), |s| s.source.profile.clone());
         let (pinned, switches) = (streams.pinned, streams.switches);
         drop(streams);
+        let standing = self.stand(now, &ingest, &decode);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
-        let refusal = self.refusal();
-        let state = match (unseen, seen.kind) {
-            _ if refusal.is_some() => "refused",
-            (true, _) => connection_word(&ingest.state),
-            (false, "") => "waiting",
-            (false, kind) => kind,
-        };
         let mut dropped = drops(&ingest, &decode);
         dropped.iter_mut().zip(past.drops).for_each(|(sum, more)| *sum += more);
         let [late, waiting_for_key, corrupt, lost] = dropped;
@@ -79,12 +72,8 @@ impl Camera {
             degraded: decision.is_some_and(|d| d.step != Step::AsDeserved),
             pinned,
             switches,
-            state: state.to_owned(),
-            reason: refusal.map(|reason| reason.to_string()).or(decode
-                .error
-                .map(|(_, r)| r)
-                .or(ingest.last_error)
-                .filter(|_| !matches!(state, "live" | "standby"))),
+            state: standing.state.to_owned(),
+            reason: standing.reason,
             codec: ingest.parameters.map(|p| p.codec.to_string()),
             width: decode.width,
             height: decode.height,
@@ -98,10 +87,43 @@ impl Camera {
             refresh_max_ms: refresh.max_ms,
             dropped: DropReport { late, waiting_for_key, corrupt, lost },
             reconnects: past.reconnects + ingest.reconnects,
-            age_ms: seen.age_ms.filter(|_| !unseen).or(ingest.last_arrival.map(silent)),
+            age_ms: standing.age_ms,
             placards: seen.placards.clone(),
             decode_ms: millis(past.decode_nanos + decode.decode_nanos),
             fit_ms: millis(past.fit_nanos + fit.fit_nanos),
+        }
+    }
+}
+
+impl Camera {
+    /// How it stands: what its tiles say, or its connection where no tile shows it.
+    pub fn standing(&self, now: Moment) -> CameraStanding {
+        let streams = self.streams();
+        let current = streams.current.as_ref();
+        let ingest: IngestStatus = current.map(|s| s.feed.status()).unwrap_or_default();
+        let decode = current.map(|s| s.decode.status()).unwrap_or_default();
+        drop(streams);
+        self.stand(now, &ingest, &decode)
+    }
+
+    /// The one place that says it, so that no two reports of a moment differ.
+    fn stand(&self, now: Moment, ingest: &IngestStatus, decode: &DecodeStatus) -> CameraStanding {
+        let (unseen, refusal) = (!self.is_shown(), self.refusal());
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
+        let state = match (unseen, seen.kind) {
+            _ if refusal.is_some() => "refused",
+            (true, _) => connection_word(&ingest.state),
+            (false, "") => "waiting",
+            (false, kind) => kind,
+        };
+        let fault = || decode.error.as_ref().map(|(_, why)| why.clone()).or(ingest.last_error.clone());
+        let told = |state| !matches!(state, "live" | "standby");
+        CameraStanding {
+            id: self.id.to_string(),
+            state,
+            reason: refusal.map(|reason| reason.to_string()).or_else(|| fault().filter(|_| told(state))),
+            age_ms: seen.age_ms.filter(|_| !unseen).or(ingest.last_arrival.map(silent)),
         }
     }
 }

@@ -88,7 +88,7 @@ export function Agreements() {
       </section>
       {list && shown.length === 0 && <Empty>{t('agreement.none')}</Empty>}
       {shown.length > 0 && (
-        <div class="table-box" tabIndex={0} role="region" aria-label={t('nav.agreements')}>
+        <div class="table-box" role="region" aria-label={t('nav.agreements')}>
           <table>
             <thead><tr><th scope="col">{t('common.id')}</th><th scope="col">{t('common.zone')}</th><th scope="col">{t('agreement.title')}</th><th scope="col">{t('agreement.state')}</th><th scope="col">{t('agreement.grants')}</th><th scope="col">{t('agreement.units')}</th><th scope="col">{t('agreement.valid')}</th></tr></thead>
             <tbody>
@@ -96,13 +96,13 @@ export function Agreements() {
                 const standing = standingOf(a);
                 return (
                   <tr key={a.id}>
-                    <td class="figure"><a href={href('agreements', a.id)}>{a.id}</a></td>
-                    <td>{zoneName(a.zone)}</td>
-                    <td>{a.title}</td>
-                    <td><Mark {...STANDING[standing]}>{a.state === 'withdrawn' ? t('standing.withdrawn') : t(`standing.${standing}`)}</Mark></td>
-                    <td>{(['live', 'record', 'export'] as const).filter((w) => a[w]).map((w) => t(`grant.${w}`)).join(', ')}</td>
-                    <td>{a.units.join(', ')}</td>
-                    <td>{day(a.valid_from)} – {day(a.valid_to)}</td>
+                    <td class="figure" data-label={t('common.id')}><a href={href('agreements', a.id)}>{a.id}</a></td>
+                    <td data-label={t('common.zone')}>{zoneName(a.zone)}</td>
+                    <td data-label={t('agreement.title')}>{a.title}</td>
+                    <td data-label={t('agreement.state')}><Mark {...STANDING[standing]}>{a.state === 'withdrawn' ? t('standing.withdrawn') : t(`standing.${standing}`)}</Mark></td>
+                    <td data-label={t('agreement.grants')}>{(['live', 'record', 'export'] as const).filter((w) => a[w]).map((w) => t(`grant.${w}`)).join(', ')}</td>
+                    <td data-label={t('agreement.units')}>{a.units.join(', ')}</td>
+                    <td data-label={t('agreement.valid')}>{day(a.valid_from)} – {day(a.valid_to)}</td>
                   </tr>
                 );
               })}

@@ -7,9 +7,10 @@ import { attempt } from '../../state/notices';
 import { byId, siteName, zoneName } from '../../state/registry';
 import { go, path } from '../../state/router';
 import { may, me } from '../../state/session';
-import { shownOn } from '../../state/wall';
+import { cameraNow, shownOn } from '../../state/cameras';
 import { Mark } from '../../ui/bits';
 import { Icon } from '../../ui/icons';
+import { reasonText, StateMark } from '../../ui/state';
 import { CredentialsDialog, DiscoveryDialog, EditDialog, ImportDialog } from './edit';
 import { MasksDialog } from './masks';
 import { CameraPicker, Thumbnail } from './picker';
@@ -40,9 +41,10 @@ export function Cameras() {
           <button type="button" onClick={() => exported('geojson')}>{t('cameras.exportGeojson')}</button>
         </span>
       </header>
-      <div class="cameras-body">
+      <div class={`cameras-body ${chosen ? 'one' : ''}`}>
         <CameraPicker big choose={(row) => go('cameras', row.id)} chosen={chosen} />
         <section class="card camera-facts" aria-label={t('cameras.one')} tabIndex={0}>
+          {chosen && <button type="button" class="back" onClick={() => go('cameras')}>{t('cameras.backToList')}</button>}
           {camera && camera.id === chosen ? <Facts camera={camera} open={setOpen} /> : <p class="nothing">{t('cameras.chooseOne')}</p>}
         </section>
       </div>
@@ -58,12 +60,16 @@ export function Cameras() {
 function Facts({ camera, open }: { camera: Camera; open: (what: Open) => void }) {
   const where = shownOn.value.get(camera.id);
   const known = byId.value.get(camera.id);
+  const now = cameraNow(camera.id);
+  const why = now && reasonText(now);
   return (
     <>
       <h2>{camera.name}</h2>
       <p class="sub">{camera.id}</p>
-      {may('view-wall') && <div class="camera-picture"><Thumbnail camera={camera.id} width={640} /></div>}
-      {where && <p><Mark tone="live" icon="live">{t('cameras.onWall', { tiles: where.join(', ') })}</Mark></p>}
+      {may('view-wall') && <div class="camera-picture"><Thumbnail camera={camera.id} width={640} large /></div>}
+      {now && <p class="state-line" data-camera-state={now.state}><StateMark now={now} /></p>}
+      {why && <p class="why">{why}</p>}
+      {where && <p><Mark tone="wait" icon="wall">{t('cameras.onWall', { tiles: where.join(', ') })}</Mark></p>}
       <dl class="facts-list">
         <dt>{t('common.zone')}</dt><dd>{camera.zone ? zoneName(camera.zone) : '–'}</dd>
         <dt>{t('cameras.site')}</dt><dd>{camera.site ? siteName(camera.site ?? known?.site ?? null) : '–'}</dd>

@@ -1,13 +1,17 @@
 // The cameras where they stand. No map pictures are loaded from anywhere: zones are the hulls of their cameras,
 // with a graticule and a scale.
+import { render } from 'preact';
 import L from 'leaflet';
 import 'leaflet/dist/leaflet.css';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import Supercluster from 'supercluster';
-import { t } from '../../i18n';
+import { language, t } from '../../i18n';
+import type { CameraState } from '../../api/types';
+import { Icon } from '../../ui/icons';
 import { hull } from '../../layout/geometry';
 import { zoneName, type Row } from '../../state/registry';
-import { shownOn } from '../../state/wall';
+import { cameraNow, lookOf, shownOn, statesText } from '../../state/cameras';
+import { stateWord } from '../../ui/state';
 import { may } from '../../state/session';
 import { startDrag } from '../wall/hand';
 
@@ -28,9 +32,9 @@ export function CameraMap({ list, take, chosen }: { list: Row[]; take: (row: Row
   const here = useRef({ clusters, take, chosen });
   here.current = { clusters, take, chosen };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!box.current) return;
-    const made = L.map(box.current, { attributionControl: false, zoomControl: true, maxZoom: DEEPEST, minZoom: 3, zoomSnap: 0.5, fadeAnimation: false, zoomAnimation: false, markerZoomAnimation: false });
+    const made = L.map(box.current, { attributionControl: false, trackResize: false, zoomControl: true, maxZoom: DEEPEST, minZoom: 3, zoomSnap: 0.5, fadeAnimation: false, zoomAnimation: false, markerZoomAnimation: false });
     made.setView([50.85, 4.35], 11);
     L.control.scale({ imperial: false }).addTo(made);
     ground.current = L.layerGroup().addTo(made);
@@ -52,7 +56,7 @@ export function CameraMap({ list, take, chosen }: { list: Row[]; take: (row: Row
     };
   }, []);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const made = map.current;
     if (!made || !ground.current || !marks.current) return;
     drawZones(ground.current, placed);
@@ -61,7 +65,7 @@ export function CameraMap({ list, take, chosen }: { list: Row[]; take: (row: Row
       made.fitBounds(L.latLngBounds(placed.map((row) => [row.latitude!, row.longitude!])).pad(0.08), { animate: false });
     }
     drawMarks(made, marks.current, here.current);
-  }, [placed, chosen, shownOn.value]);
+  }, [placed, chosen, shownOn.value, statesText.value, language.value]);
 
   return (
     <div class="map-box">
@@ -83,9 +87,12 @@ function drawZones(group: L.LayerGroup, placed: Row[]) {
   for (const [zone, members] of zones) {
     const edge = hull(members.map((row) => [row.longitude!, row.latitude!]));
     if (edge.length < 3) continue;
-    L.polygon(edge.map(([lng, lat]) => [lat, lng]), { className: 'zone-hull', interactive: false, weight: 1.5, fillOpacity: 0.1 })
-      .bindTooltip(zoneName(zone), { permanent: true, direction: 'center', className: 'zone-label' })
-      .addTo(group);
+    L.polygon(edge.map(([lng, lat]) => [lat, lng]), { className: 'zone-hull', interactive: false, weight: 1.5, fillOpacity: 0.1 }).addTo(group);
+    // Above the zone, where no mark of its own hides it.
+    const [lng, lat] = edge.reduce((top, point) => (point[1] > top[1] ? point : top));
+    const name = document.createElement('span');
+    name.textContent = zoneName(zone);
+    L.tooltip({ permanent: true, direction: 'top', offset: [0, -20], className: 'zone-label' }).setLatLng([lat, lng]).setContent(name).addTo(group);
   }
 }
 
@@ -110,6 +117,21 @@ function drawGraticule(map: L.Map, group: L.LayerGroup) {
   }
 }
 
+const SIGNS = new Map<string, string>();
+
+/** The sign of a state, as in every other view; nothing where nothing is known. */
+function sign(now: CameraState | null): string {
+  const icon = now && lookOf(now).icon;
+  if (!icon) return '';
+  let drawn = SIGNS.get(icon);
+  if (drawn === undefined) {
+    const box = document.createElement('span');
+    render(<Icon name={icon} />, box);
+    SIGNS.set(icon, (drawn = box.innerHTML));
+  }
+  return drawn;
+}
+
 function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: { clusters: Supercluster<{ row: Row }>; take: (row: Row) => void; chosen: string | null }) {
   const box = map.getContainer();
   const focused = document.activeElement instanceof HTMLElement && document.activeElement !== box && box.contains(document.activeElement) ? document.activeElement : null;
@@ -121,21 +143,23 @@ function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: 
     const inside = feature.properties as { cluster?: boolean; cluster_id?: number; point_count?: number; row?: Row };
     const row = inside.row;
     const size = row ? 22 : 30 + Math.min(22, Math.round(Math.log2(inside.point_count ?? 2) * 3));
-    const onWall = row && shownOn.value.has(row.id);
+    const onWall = row && shownOn.value.get(row.id);
+    const now = row ? cameraNow(row.id) : null;
+    const said = row ? [row.name, now && stateWord(now), onWall && t('cameras.onWall', { tiles: onWall.join(', ') })].filter(Boolean).join(', ') : t('cameras.cluster', { count: inside.point_count });
     const marker = L.marker([lat, lng], {
       keyboard: true,
-      alt: row ? row.name : t('cameras.cluster', { count: inside.point_count }),
-      title: row ? row.name : undefined,
+      alt: said,
+      title: row ? said : undefined,
       icon: L.divIcon({
-        className: row ? `camera-mark ${onWall ? 'on-wall' : ''} ${row.id === chosen ? 'chosen' : ''}` : 'cluster-mark',
-        html: row ? '' : String(inside.point_count),
+        className: row ? `camera-mark ${now ? `tone-${lookOf(now).tone}` : ''} ${onWall ? 'on-wall' : ''} ${row.id === chosen ? 'chosen' : ''}` : 'cluster-mark',
+        html: row ? sign(now) : String(inside.point_count),
         iconSize: [size, size],
       }),
     }).addTo(group);
     const element = marker.getElement();
     if (!element) continue;
     element.setAttribute('role', 'button');
-    element.setAttribute('aria-label', row ? row.name : t('cameras.cluster', { count: inside.point_count }));
+    element.setAttribute('aria-label', said);
     L.DomEvent.disableClickPropagation(element);
     const act = () => (row ? take(row) : map.setView([lat, lng], Math.min(DEEPEST, clusters.getClusterExpansionZoom(inside.cluster_id!)), { animate: false }));
     element.addEventListener('click', act);
@@ -147,6 +171,7 @@ function drawMarks(map: L.Map, group: L.LayerGroup, { clusters, take, chosen }: 
     });
     if (row) {
       element.dataset.cameraMark = row.id;
+      if (now) element.dataset.state = now.state;
       element.addEventListener('pointerdown', (event) => {
         event.stopPropagation();
         if (may('operate-wall')) startDrag(event, { kind: 'camera', camera: row.id, name: row.name });

@@ -6,10 +6,12 @@ import { number, t } from '../../i18n';
 import { loaded, readRegistry, rows, search, siteName, treeLines, zoneName, type Row, type TreeLine } from '../../state/registry';
 import { attempt } from '../../state/notices';
 import { may } from '../../state/session';
-import { shownOn, wall } from '../../state/wall';
+import { cameraNow, isPictured, lookOf, shownOn } from '../../state/cameras';
+import { wall } from '../../state/wall';
 import { Icon } from '../../ui/icons';
 import { usePicture } from '../../ui/picture';
-import { Empty } from '../../ui/bits';
+import { Empty, useRem } from '../../ui/bits';
+import { ageText, StateMark, stateWord } from '../../ui/state';
 import { held, pick, startDrag } from '../wall/hand';
 import { CameraMap } from './map';
 
@@ -83,8 +85,10 @@ function Lines({ list, as, searching, take, chosen, big }: { list: Row[]; as: 't
   );
   // After a search, Enter is to take the first camera found, not to close its zone.
   useEffect(() => setActive(searching ? Math.max(0, lines.findIndex((line) => line.kind === 'camera')) : 0), [list, as]);
-  const height = big ? 64 : 52;
+  // Two lines of text and a picture, in letters of any size.
+  const height = Math.round(Math.max(big ? 64 : 52, (big ? 4 : 3.6) * useRem()));
   const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => box.current, estimateSize: () => height, overscan: 6, getItemKey: (i) => lines[i]?.key ?? i });
+  useEffect(() => virtual.measure(), [height]);
   const at = Math.min(active, lines.length - 1);
   const toggle = (key: string) => {
     const next = new Set(turned.value);
@@ -191,32 +195,48 @@ function Line({ id, line, tree, top, height, current, chosen, position, all, pre
   }
   const { row } = line;
   const where = shownOn.value.get(row.id);
+  const now = cameraNow(row.id);
+  // The sign alone is enough for a live one; of any other the word and the age are said.
+  const said = now && now.state !== 'unknown' && now.state !== 'live';
   return (
     <div
       {...shared}
       class={`line leaf level-${level} ${current ? 'current' : ''} ${chosen ? 'chosen' : ''}`}
       data-camera-row={row.id}
+      data-state={now?.state}
       onClick={press}
       onPointerDown={(e) => may('operate-wall') && startDrag(e, { kind: 'camera', camera: row.id, name: row.name })}
     >
       <Thumbnail camera={row.id} />
-      <span class="line-name">
-        {row.name}
-        <small>{tree ? row.id : [row.id, row.site && siteName(row.site), zoneName(row.zone)].filter(Boolean).join(' · ')}</small>
+      <span class="line-name" title={`${row.name} · ${row.id}`}>
+        <span class="line-of">{row.name}</span>
+        {said ? <StateMark now={now} aged={false} /> : <small>{tree ? row.id : [row.id, row.site && siteName(row.site), zoneName(row.zone)].filter(Boolean).join(' · ')}</small>}
       </span>
-      {where && <span class="on-wall" title={where.join(', ')}><Icon name="live" label={t('cameras.onWall', { tiles: where.join(', ') })} /></span>}
+      {now && !said && <span class={`row-state tone-${lookOf(now).tone}`} title={stateWord(now)}><Icon name={lookOf(now).icon} label={stateWord(now)} /></span>}
+      {where && <span class="on-wall" title={where.join(', ')}><Icon name="wall" label={t('cameras.onWall', { tiles: where.join(', ') })} /></span>}
     </div>
   );
 }
 
-/** The newest key frame, where the policy lets it be seen; asked for only once the row stands still in view. */
-export function Thumbnail({ camera, width = 160 }: { camera: string; width?: number }) {
+/**
+ * The newest key frame of a camera that is live or kept ready; of any other one no picture, but its state. What is
+ * asked for comes only once the row stands still in view.
+ */
+export function Thumbnail({ camera, width = 160, large = false }: { camera: string; width?: number; large?: boolean }) {
   const ref = useRef<HTMLSpanElement>(null);
+  const now = cameraNow(camera);
   const allowed = may('view-wall') && !!wall.value?.incident;
-  const picture = usePicture(ref, allowed ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}` : null, 15_000, 250);
+  // Of a camera that is not open there is none; asking tells whether it may be seen at all.
+  const ask = allowed && (now === null || now.state === 'unknown' || isPictured(now));
+  const picture = usePicture(ref, ask ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}` : null, 15_000, 250);
+  const look = now && !isPictured(now) ? lookOf(now) : null;
+  const age = now && look ? ageText(now) : '';
   return (
-    <span ref={ref} class="thumbnail">
-      {picture.url ? <img src={picture.url} alt="" draggable={false} /> : <Icon name={picture.problem?.status === 403 ? 'refused' : 'camera'} />}
+    <span ref={ref} class={`thumbnail ${look ? `dark tone-${look.tone}` : ''} ${large ? 'large' : ''}`} data-pictured={picture.url && !look ? 'yes' : 'no'}>
+      {picture.url && (!look || now?.state === 'unknown') && <img src={picture.url} alt="" draggable={false} />}
+      {look && <Icon name={look.icon} />}
+      {look && (large || age) && <span class="thumbnail-word">{large ? [stateWord(now!), age].filter(Boolean).join(' · ') : age}</span>}
+      {!look && !picture.url && <Icon name={picture.problem?.status === 403 ? 'refused' : 'camera'} />}
     </span>
   );
 }

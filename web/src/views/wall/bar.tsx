@@ -4,6 +4,7 @@ import { number, t } from '../../i18n';
 import { busy, change, redo, undo } from '../../state/commands';
 import { may } from '../../state/session';
 import { layout, screen, screens } from '../../state/wall';
+import { trusted } from '../../state/cameras';
 import { Icon } from '../../ui/icons';
 import { open } from './actions';
 
@@ -28,7 +29,7 @@ export function StageBar() {
       <h2 class="screen-title">
         {now?.id}
         {region && region.screens.length > 1 && <span class="tag">{t('wall.spanOf', { screens: region.screens.join(' + ') })}</span>}
-        {now && <small>{now.width}×{now.height} · {number(now.fps, 1)}/s{now.missed > 0 && ` · ${t('wall.missed', { count: now.missed })}`}</small>}
+        {now && <small>{now.width}×{now.height}{trusted.value && ` · ${number(now.fps, 1)}/s`}</small>}
       </h2>
       {may('operate-wall') && region && known && (
         <>
@@ -57,8 +58,8 @@ export function StageBar() {
         </>
       )}
       {may('export') && now && (
-        <button type="button" onClick={() => (open.value = { kind: 'snapshot', of: 'screen', id: now.id })}>
-          <Icon name="snapshot" /> {t('wall.snapshotScreen')}
+        <button type="button" aria-label={t('wall.snapshotScreen')} title={t('wall.snapshotScreen')} onClick={() => (open.value = { kind: 'snapshot', of: 'screen', id: now.id })}>
+          <Icon name="snapshot" /> <span class="wide-word">{t('wall.snapshotScreen')}</span>
         </button>
       )}
     </div>

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { dateTime, t } from '../../i18n';
 import { redo, undo } from '../../state/commands';
 import { shortcuts } from '../../state/keys';
+import { trusted } from '../../state/cameras';
 import { may, personName } from '../../state/session';
 import { layout, openAlarms, screen, screenId, screens, wall } from '../../state/wall';
 import { Mark } from '../../ui/bits';
@@ -10,9 +11,11 @@ import { CameraPicker } from '../cameras/picker';
 import { StageBar } from './bar';
 import { WallDialogs } from './dialogs';
 import { dragged, drop, held } from './hand';
+import { Lost } from './lost';
 import { Overview } from './overview';
 import { TilePanel } from './panel';
 import { acknowledge, Alarms, MachinePanel, SavedLayouts, Tours } from './side';
+import { type Side, sideShown } from './sides';
 import { Stage } from './stage';
 
 function turnScreen(by: number) {
@@ -24,9 +27,15 @@ function turnScreen(by: number) {
 
 /** Goes to the search field, with what is in it selected. */
 function search() {
-  const field = document.querySelector<HTMLInputElement>('input[type="search"]');
-  field?.focus();
-  field?.select();
+  sideShown.value = 'cameras';
+  const into = () => {
+    const field = document.querySelector<HTMLInputElement>('input[type="search"]');
+    field?.focus();
+    field?.select();
+    return field === document.activeElement;
+  };
+  // On a small screen it comes up first.
+  if (!into()) requestAnimationFrame(into);
 }
 
 export function WallView() {
@@ -51,18 +60,22 @@ export function WallView() {
   }, []);
   if (!wall.value) return <main class="page"><p class="nothing">{t('common.loading')}</p></main>;
   return (
-    <main class={`wall ${side ? '' : 'no-sides'}`}>
+    <main class={`wall ${side ? '' : 'no-sides'}`} data-side={sideShown.value}>
       <h1 class="unseen">{t('nav.wall')}</h1>
+      {side && <SideTabs />}
       {side && <CameraPicker />}
       <div class="middle">
         <Held />
         <Overview />
         <StageBar />
         <Stage />
-        <p class="wall-foot">
-          {t('wall.versionLine', { version: wall.value.version, wall: wall.value.wall, unit: wall.value.unit })}
-          <LastChange />
-        </p>
+        <div class="wall-foot">
+          <p>
+            {t('wall.versionLine', { version: wall.value.version, wall: wall.value.wall, unit: wall.value.unit })}
+            <LastChange />
+          </p>
+          {screen.value && trusted.value && <Lost screen={screen.value} />}
+        </div>
       </div>
       {side && (
         <aside class="right" aria-label={t('wall.side')} tabIndex={-1}>
@@ -76,6 +89,22 @@ export function WallView() {
       <Ghost />
       <WallDialogs />
     </main>
+  );
+}
+
+function SideTabs() {
+  const alarms = openAlarms.value.length;
+  const tab = (which: Side, text: string, count = 0) => (
+    <button type="button" class={sideShown.value === which ? 'on' : ''} aria-pressed={sideShown.value === which} onClick={() => (sideShown.value = which)}>
+      {text} {count > 0 && <span class="count alarmed">{count}</span>}
+    </button>
+  );
+  return (
+    <div class="side-tabs tabs" role="group" aria-label={t('wall.sideTabs')}>
+      {tab('cameras', t('nav.cameras'))}
+      {tab('tile', t('wall.tile'))}
+      {tab('more', t('common.more'), alarms)}
+    </div>
   );
 }
 

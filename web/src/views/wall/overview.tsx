@@ -3,11 +3,11 @@ import { useRef } from 'preact/hooks';
 import type { WallScreen } from '../../api/types';
 import { t } from '../../i18n';
 import { neighbour } from '../../layout/geometry';
+import { lookOf, tileNow, trusted } from '../../state/cameras';
 import { plane, screen, screenId, screens } from '../../state/wall';
 import { Icon } from '../../ui/icons';
 import { usePicture } from '../../ui/picture';
 import { dragged } from './hand';
-import { lookOf } from './look';
 
 export function Overview() {
   const { places, shape } = plane.value;
@@ -40,7 +40,7 @@ function SmallScreen({ screen: shown, place }: { screen: WallScreen; place: Reco
   const current = screen.value?.id === shown.id;
   const picture = usePicture(ref, `/wall/screens/${encodeURIComponent(shown.id)}/picture.jpg?width=320`, 1000);
   const filled = shown.tiles.filter((tile) => tile.camera);
-  const live = filled.filter((tile) => lookOf(tile).tone === 'live').length;
+  const live = filled.filter((tile) => tileNow(tile).state === 'live').length;
   const over = dragged.value?.over;
   return (
     <button
@@ -55,7 +55,7 @@ function SmallScreen({ screen: shown, place }: { screen: WallScreen; place: Reco
     >
       {picture.url ? <img src={picture.url} alt="" draggable={false} /> : <span class="no-picture">{picture.problem ? t('feed.none') : ''}</span>}
       {shown.tiles.map((tile) => {
-        const look = lookOf(tile);
+        const look = lookOf(tileNow(tile));
         const marked = tile.camera && look.tone !== 'live';
         if (!marked && !tile.alarm && over !== tile.id) return null;
         const [x, y, w, h] = tile.rect;
@@ -69,9 +69,9 @@ function SmallScreen({ screen: shown, place }: { screen: WallScreen; place: Reco
           </span>
         );
       })}
-      <span class="unseen">{t('wall.screenSpoken', { screen: shown.id, live, all: filled.length })}</span>
+      <span class="unseen">{trusted.value ? t('wall.screenSpoken', { screen: shown.id, live, all: filled.length }) : `${shown.id}, ${t('state.unknown')}`}</span>
       <span class="screen-name" aria-hidden="true">
-        {shown.id} <small>{live}/{filled.length}</small>
+        {shown.id} {trusted.value && <small>{live}/{filled.length}</small>}
       </span>
     </button>
   );

@@ -1,21 +1,24 @@
 // What is known of the chosen tile, and what can be done with it.
 import { duration, t, word } from '../../i18n';
+import { lookOf, tileNow, trusted } from '../../state/cameras';
 import { tileIn } from '../../layout/conflict';
 import { may, personName } from '../../state/session';
 import { layout, screen, tile } from '../../state/wall';
 import { byId, zoneName } from '../../state/registry';
 import { Mark } from '../../ui/bits';
+import { reasonText, StateMark } from '../../ui/state';
 import { Icon } from '../../ui/icons';
 import { spotlit, tileAction } from './actions';
 import { held } from './hand';
-import { levelText, lookOf, reasonText, stateWord } from './look';
+import { levelText } from './look';
 import { zoomBy, zooming, zoomOut } from './zoom';
 
 export function TilePanel() {
   const now = tile.value;
   if (!now) return <section class="panel tile-panel" tabIndex={-1} aria-label={t('wall.tile')}><p class="nothing">{t('wall.chooseTile')}</p></section>;
   const wish = tileIn(layout.value, now.id);
-  const look = lookOf(now);
+  const state = tileNow(now);
+  const why = reasonText(state);
   const index = screen.value?.tiles.findIndex((other) => other.id === now.id) ?? 0;
   const act = (action: string) => () => tileAction(action, now.id);
   const waits = wish && wish.camera !== now.camera;
@@ -31,16 +34,16 @@ export function TilePanel() {
       {now.camera && (
         <>
           <p class="state-line">
-            <Mark tone={look.tone} icon={look.icon}>{stateWord(now)}</Mark>
-            {now.age_ms !== null && <span class="age">{t('wall.age', { age: duration(now.age_ms) })}</span>}
+            <StateMark now={state} aged={false} />
+            {state.age_ms != null && state.state !== 'refused' && <span class="age">{t('wall.age', { age: duration(state.age_ms) })}</span>}
           </p>
-          {(now.reason || now.refusal) && <p class={`why tone-${look.tone}`}>{reasonText(now)}</p>}
+          {why && <p class={`why tone-${lookOf(state).tone}`}>{why}</p>}
           {waits && <p class="hint">{t('wall.onItsWay')}</p>}
           <dl class="facts-list">
             <dt>{t('wall.profile')}</dt>
-            <dd>{now.profile ?? '–'}</dd>
+            <dd>{(trusted.value && now.profile) || '–'}</dd>
             <dt>{t('wall.effort')}</dt>
-            <dd>{now.effort ? word('effort', now.effort) : '–'}{now.degraded && <Mark tone="old" icon="old">{t('wall.degraded')}</Mark>}</dd>
+            <dd>{trusted.value && now.effort ? word('effort', now.effort) : '–'}{trusted.value && now.degraded && <Mark tone="old" icon="old">{t('wall.degraded')}</Mark>}</dd>
             <dt>EN 62676-4</dt>
             <dd>{levelText(now)}</dd>
             {wish?.by && (<><dt>{t('wall.by')}</dt><dd>{personName(wish.by)}</dd></>)}

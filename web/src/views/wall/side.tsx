@@ -9,10 +9,12 @@ import { changesTo } from '../../layout/conflict';
 import { attempt } from '../../state/notices';
 import { byId } from '../../state/registry';
 import { may } from '../../state/session';
-import { layout, openAlarms, readWall, tours, wall } from '../../state/wall';
+import { trusted } from '../../state/cameras';
+import { layout, openAlarms, readWall, screen, tours, wall } from '../../state/wall';
 import { Empty, Mark } from '../../ui/bits';
 import { Icon } from '../../ui/icons';
 import { open } from './actions';
+import { Lost } from './lost';
 
 export const savedLayouts = signal<SavedLayout[]>([]);
 export const fullTours = signal<Tour[]>([]);
@@ -32,7 +34,7 @@ export function Alarms() {
         <h2><Icon name="alarm" /> {t('wall.alarms')} {list.length > 0 && <span class="count">{list.length}</span>}</h2>
         {may('manage-wall') && <button type="button" class="small" onClick={() => (open.value = { kind: 'rules' })}>{t('wall.rules')}</button>}
       </header>
-      {list.length === 0 && <Empty>{t('wall.noAlarm')}</Empty>}
+      {list.length === 0 && <Empty>{t(trusted.value ? 'wall.noAlarm' : 'state.unknown')}</Empty>}
       <ul class="list" role="list">
         {list.map((alarm) => (
           <li key={alarm.id} class="alarm">
@@ -75,11 +77,11 @@ export function Tours() {
             <div>
               <button type="button" class="link" onClick={() => (open.value = { kind: 'tour', id: tour.id })}>{tour.name}</button>
               <p class="sub">
-                <Mark tone={tour.state === 'running' ? 'live' : tour.state === 'paused' ? 'old' : 'none'} icon={tour.state === 'running' ? 'play' : tour.state === 'paused' ? 'pause' : 'stop'}>
+                {!trusted.value ? <Mark tone="none" icon="unknown">{t('state.unknown')}</Mark> : <><Mark tone={tour.state === 'running' ? 'live' : tour.state === 'paused' ? 'old' : 'none'} icon={tour.state === 'running' ? 'play' : tour.state === 'paused' ? 'pause' : 'stop'}>
                   {word('tour', tour.state)}
                 </Mark>
                 {tour.now && tour.state !== 'stopped' && ` ${t('tour.turn', { turn: tour.now.turn + 1, turns: turns(tour) })}`}
-                {tour.now?.paused_by && ` · ${word('tourReason', tour.now.paused_by)}`}
+                {tour.now?.paused_by && ` · ${word('tourReason', tour.now.paused_by)}`}</>}
                 {` · ${number(tour.dwell_s)} s`}
                 {tour.now?.trouble && <span class="wrong"> · {tour.now.trouble}</span>}
               </p>
@@ -139,20 +141,32 @@ export function MachinePanel() {
   const machine = wall.value?.machine;
   const cameras = wall.value?.cameras;
   if (!machine || !cameras) return null;
-  const headroom = machine.decoding_available > 0 ? machine.decoding_demand / machine.decoding_available : machine.decoding_demand > 0 ? 2 : 0;
-  const tone = headroom > 1 ? 'bad' : headroom > 0.85 ? 'old' : 'live';
+  if (!trusted.value) {
+    return (
+      <section class="panel machine" aria-label={t('wall.machine')}>
+        <header class="row"><h2>{t('wall.machine')}</h2><Mark tone="none" icon="unknown">{t('state.unknown')}</Mark></header>
+      </section>
+    );
+  }
+  const tone = ({ 'has-room': 'live', 'nearly-full': 'old', full: 'bad' } as const)[machine.room] ?? 'bad';
+  const lately = wall.value!.screens.reduce((sum, s) => ({ dropped: sum.dropped + s.lately.dropped, missed: sum.missed + s.lately.missed }), { dropped: 0, missed: 0 });
+  const part = (of: number, all: number) => (all > 0 ? of / all : of > 0 ? 2 : 0);
   return (
     <section class="panel machine" aria-label={t('wall.machine')}>
       <header class="row">
         <h2>{t('wall.machine')}</h2>
-        <Mark tone={tone} icon={tone === 'live' ? 'check' : 'old'}>{t(`headroom.${tone}`)}</Mark>
+        <Mark tone={tone} icon={tone === 'live' ? 'check' : 'old'}>{word('room', machine.room)}</Mark>
       </header>
-      <Meter label={t('wall.cores', { used: number(machine.used + machine.others, 1), cores: number(machine.cores) })} part={(machine.used + machine.others) / Math.max(0.01, machine.cores)} tone={(machine.used + machine.others) / machine.cores > 0.95 ? 'bad' : 'live'} />
-      <Meter label={t('wall.decoding', { demand: number(machine.decoding_demand, 1), available: number(machine.decoding_available, 1) })} part={headroom} tone={tone} />
+      {machine.because.length > 0 && <ul class={`because tone-${tone}`} role="list">{machine.because.map((why) => <li key={why}>{t(`strain.${why}`, { dropped: number(lately.dropped), missed: number(lately.missed) })}</li>)}</ul>}
+      <Meter label={t('wall.cores', { used: number(machine.used + machine.others, 1), cores: number(machine.cores) })} part={part(machine.used + machine.others, machine.cores)} tone={meterTone(part(machine.used + machine.others, machine.cores), 0.95)} />
+      <Meter label={t('wall.decoding', { demand: number(machine.decoding_demand, 1), available: number(machine.decoding_available, 1) })} part={part(machine.decoding_demand, machine.decoding_available)} tone={meterTone(part(machine.decoding_demand, machine.decoding_available), 1)} />
+      {screen.value && <Lost screen={screen.value} />}
       <p class="sub">{t('wall.camerasLive', { ...cameras })}</p>
     </section>
   );
 }
+
+const meterTone = (part: number, full: number) => (part > full ? 'bad' : part > 0.85 ? 'old' : 'live');
 
 function Meter({ label, part, tone }: { label: string; part: number; tone: string }) {
   const percent = Math.round(Math.min(1, Math.max(0, part)) * 100);

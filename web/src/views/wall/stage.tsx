@@ -1,8 +1,8 @@
 // The chosen screen: its live picture, and over it a grid of tiles that are targets, buttons and explanations.
-import { computed } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { WallScreen, WallTile } from '../../api/types';
-import { duration, t, word } from '../../i18n';
+import { t, word } from '../../i18n';
 import { neighbour, type Direction } from '../../layout/geometry';
 import { tileIn } from '../../layout/conflict';
 import { may } from '../../state/session';
@@ -11,16 +11,44 @@ import { Icon } from '../../ui/icons';
 import { usePicture } from '../../ui/picture';
 import { tileAction } from './actions';
 import { dragged, drop, held, put, startDrag } from './hand';
-import { levelText, lookOf, reasonText, spoken, stateWord } from './look';
+import { sideShown } from './sides';
+import { lookOf, tileNow, trusted } from '../../state/cameras';
+import { reasonText, StateMark } from '../../ui/state';
+import { levelText, spoken } from './look';
 import { LiveScreen } from './whep';
 import { panBy, zoomBy, zooming, zoomOut } from './zoom';
+
+/** The tile under the pointer: what is said of it is said below the picture, not over it. */
+const pointed = signal<string | null>(null);
 
 export function Stage() {
   const now = screen.value;
   if (!now) return <div class="stage nothing">{t('wall.noScreen')}</div>;
   return (
-    <div class="stage">
-      <LivePicture key={now.id} screen={now} />
+    <>
+      <div class="stage" style={{ '--shape': String(now.width / now.height) }}>
+        <LivePicture key={now.id} screen={now} />
+      </div>
+      <TileLine screen={now} />
+    </>
+  );
+}
+
+/** One line of facts, always as high: of the tile that is pointed at, else of the chosen one. */
+function TileLine({ screen: shown }: { screen: WallScreen }) {
+  const find = (id: string | null) => shown.tiles.find((tile) => tile.id === id);
+  const tile = find(pointed.value) ?? find(tileId.value);
+  if (!tile) return <div class="tile-line" />;
+  const now = tileNow(tile);
+  const why = reasonText(now);
+  const facts = trusted.value ? [tile.profile, word('effort', tile.effort), tile.degraded ? t('wall.degraded') : '', levelText(tile)] : [];
+  return (
+    <div class="tile-line" aria-hidden="true">
+      <span class="line-number">{shown.tiles.indexOf(tile) + 1}</span>
+      <b>{tile.camera ? (tile.name ?? tile.camera) : t('state.empty')}</b>
+      {tile.camera && <StateMark now={now} aged />}
+      {why && <span class="why">{why}</span>}
+      {tile.camera && <span class="sub">{facts.filter(Boolean).join(' · ')}</span>}
     </div>
   );
 }
@@ -40,7 +68,7 @@ function LivePicture({ screen: shown }: { screen: WallScreen }) {
   const path = byPictures ? `/wall/screens/${encodeURIComponent(shown.id)}/picture.jpg?width=1280` : null;
   const picture = usePicture(frame, path, 1000);
   return (
-    <div class="screen-frame" ref={frame} data-ratio={shown.width / shown.height} style={{ aspectRatio: `${shown.width} / ${shown.height}`, '--shape': String(shown.width / shown.height) }}>
+    <div class="screen-frame" ref={frame} data-shown={feed.mode} data-ratio={shown.width / shown.height} style={{ aspectRatio: `${shown.width} / ${shown.height}` }}>
       <video ref={video} class={`live ${byPictures ? 'hidden' : ''}`} muted autoplay playsInline disablePictureInPicture aria-label={t('wall.liveOf', { screen: shown.id })} />
       {byPictures && picture.url && <img class="live" src={picture.url} alt={t('wall.pictureOf', { screen: shown.id })} />}
       {feed.mode === 'stopped' && <div class="standing">{t('wall.standing')}</div>}
@@ -61,6 +89,12 @@ function FeedMark({ mode, why, again }: { mode: 'connecting' | 'live' | 'picture
       {(mode === 'pictures' || mode === 'none') && <button type="button" class="quiet small" onClick={again}>{t('feed.again')}</button>}
     </div>
   );
+}
+
+/** To what is known of the chosen tile; on a small screen it comes up first. */
+function showPanel() {
+  sideShown.value = 'tile';
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('.tile-panel')?.focus());
 }
 
 const ARROWS: Record<string, Direction> = { ArrowLeft: 'left', ArrowRight: 'right', ArrowUp: 'up', ArrowDown: 'down' };
@@ -109,7 +143,7 @@ function TileGrid({ screen: shown }: { screen: WallScreen }) {
     if (event.key === 'Enter' || event.key === ' ') {
       done();
       if (held.value) put(held.value, current);
-      else if (event.key === 'Enter') document.querySelector<HTMLElement>('.tile-panel')?.focus();
+      else if (event.key === 'Enter') showPanel();
       return;
     }
     if (event.key === 'Escape') {
@@ -139,7 +173,8 @@ export const TILE_KEYS: Record<string, string> = {
 };
 
 function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: number; screen: WallScreen; current: boolean }) {
-  const look = lookOf(tile);
+  const now = tileNow(tile);
+  const look = lookOf(now);
   const crop = useMemo(() => computed(() => tileIn(layout.value, tile.id)?.crop ?? null), [tile.id]).value;
   const [x, y, w, h] = tile.rect;
   const over = dragged.value?.over === tile.id;
@@ -150,18 +185,19 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
     width: `${(w / shown.width) * 100}%`, height: `${(h / shown.height) * 100}%`,
   };
   return (
-    <>
     <button
       type="button"
       class={`tile tone-${look.tone} ${current ? 'current' : ''} ${over ? 'over' : ''} ${tile.alarm ? 'alarmed' : ''} ${zoomMode ? 'zooming' : ''}`}
       data-tile={tile.id}
-      data-state={tile.camera ? tile.state : 'empty'}
+      data-state={now.state}
       data-camera={tile.camera ?? ''}
       tabIndex={current ? 0 : -1}
       aria-label={spoken(tile, index)}
       aria-pressed={current}
       style={place}
       onFocus={() => (tileId.value = tile.id)}
+      onPointerEnter={() => (pointed.value = tile.id)}
+      onPointerLeave={() => pointed.value === tile.id && (pointed.value = null)}
       onClick={() => {
         tileId.value = tile.id;
         if (held.value) put(held.value, tile.id);
@@ -188,6 +224,7 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
       }}
     >
       <span class="number">{index + 1}</span>
+      {tile.camera && <span class="tile-name" title={tile.name ?? tile.camera}>{tile.name ?? tile.camera}</span>}
       <span class="signs">
         {tile.alarm && <span class="alarm-sign"><Icon name="alarm" /></span>}
         {tile.pinned && <Icon name="pin" />}
@@ -196,20 +233,5 @@ function Tile({ tile, index, screen: shown, current }: { tile: WallTile; index: 
         {tile.camera && look.tone !== 'live' && <Icon name={look.icon} />}
       </span>
     </button>
-      {tile.camera && (
-        <div class="facts" aria-hidden="true" style={{ left: place.left, top: place.top, width: place.width, maxHeight: place.height }}>
-          <b>{tile.name ?? tile.camera}</b>
-          <span class={`state tone-${look.tone}`}>
-            <Icon name={look.icon} /> {stateWord(tile)}
-            {tile.age_ms !== null && ` · ${duration(tile.age_ms)}`}
-          </span>
-          <span>
-            {[tile.profile, word('effort', tile.effort), tile.degraded ? t('wall.degraded') : ''].filter(Boolean).join(' · ')}
-          </span>
-          <span>{levelText(tile)}</span>
-          {(tile.reason || tile.refusal) && <span class="why">{reasonText(tile)}</span>}
-        </div>
-      )}
-    </>
   );
 }

@@ -1,0 +1,47 @@
+//! An output that sends MPEG-TS to a peer by itself, without a pipeline: UDP, and SRT that calls.
+
+use std::time::Duration;
+
+use super::feed::{Backlog, Feed, KeyRequest};
+use super::hub::StreamParams;
+use super::kept::{Kept, KeyClock, STEP};
+use super::ts::Muxer;
+use crate::base::Result;
+use crate::base::mailbox::Empty;
+
+/// The way to a peer.
+pub(crate) trait Link {
+    /// Sends the packets of one picture. May wait, but not much longer than a picture takes.
+    fn picture(&mut self, packets: &[u8]) -> Result<()>;
+}
+
+/// Sends to what `open` gives, and opens it anew after each failure. Each way begins with tables,
+/// parameter sets and a key frame.
+pub(crate) fn start<L: Link>(
+    subject: String,
+    params: &StreamParams,
+    key: KeyRequest,
+    key_every: Option<Duration>,
+    open: impl Fn() -> Result<L> + Send + 'static,
+) -> Result<Kept> {
+    let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
+    let (codec, own) = (params.codec, feed.clone());
+    Kept::start(subject, feed, move |_, progress| {
+        let mut link = open()?;
+        let mut muxer = Muxer::new(codec);
+        let mut keys = KeyClock::new(key_every);
+        // What came while it was opened is old, and the peer begins at a key frame.
+        own.restart();
+        loop {
+            match own.next(STEP) {
+                Ok(unit) => {
+                    keys.tick(&unit, &own);
+                    link.picture(&muxer.picture(&unit))?;
+                    progress.running();
+                }
+                Err(Empty::Timeout) => {}
+                Err(Empty::Closed) => return Ok(()),
+            }
+        }
+    })
+}

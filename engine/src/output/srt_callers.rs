@@ -1,0 +1,188 @@
+//! The callers of a screen that is served over SRT. Each has its own feed and thread, so each begins
+//! with tables, parameter sets and a key frame, and loses only its own pictures (invariants 1 and 6).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::feed::{Backlog, Feed, KeyRequest};
+use super::hub::{Output, OutputState, OutputStatus, StreamParams};
+use super::kept::STEP;
+use super::srt;
+use super::srt_ffi::Socket;
+use super::ts::Muxer;
+use crate::base::mailbox::Empty;
+use crate::base::thread::Worker;
+use crate::base::{Counter, Result};
+use crate::media::AccessUnit;
+
+/// Callers at a time: each costs a thread, and a wall has few.
+const MOST: usize = 256;
+/// How often the listener looks for callers and those who went.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A screen that is served.
+pub(crate) struct Callers {
+    feed: Arc<Feed>,
+    shared: Arc<Shared>,
+    address: String,
+    worker: Mutex<Option<Worker>>,
+}
+
+struct Shared {
+    now: Mutex<Vec<Caller>>,
+    /// What the callers who left were given: units, bytes, dropped.
+    past: [Counter; 3],
+}
+
+struct Caller {
+    feed: Arc<Feed>,
+    gone: Arc<AtomicBool>,
+    /// Ends when the feed is closed or the caller goes.
+    _worker: Worker,
+}
+
+impl Callers {
+    /// Serves on a listening socket that does not wait. `subject` has no secrets.
+    pub fn start(subject: String, socket: Socket, params: &StreamParams, key: KeyRequest) -> Result<Callers> {
+        let address = subject.replacen(":0?", &format!(":{}?", socket.port()), 1);
+        let feed = Feed::new(params.frame_rate, Backlog::Skip, key.clone());
+        let shared = Arc::new(Shared { now: Mutex::default(), past: Default::default() });
+        let (own, all, params) = (feed.clone(), shared.clone(), params.clone());
+        let worker = Worker::spawn("srt", move || serve(&subject, &socket, &own, &all, (&params, &key)))?;
+        Ok(Callers { feed, shared, address, worker: Mutex::new(Some(worker)) })
+    }
+}
+
+/// Takes callers in and hands them packets until the feed is closed.
+fn serve(
+    subject: &str,
+    socket: &Socket,
+    feed: &Feed,
+    shared: &Shared,
+    (params, key): (&StreamParams, &KeyRequest),
+) {
+    let mut muxer = Muxer::new(params.codec);
+    loop {
+        take_in(subject, socket, shared, (params, key));
+        shared.forget_the_gone();
+        match feed.next(LOOK) {
+            Ok(unit) => {
+                let now = shared.now();
+                if !now.is_empty() {
+                    let packets = AccessUnit { data: muxer.picture(&unit), ..unit };
+                    now.iter().for_each(|caller| caller.feed.push(&packets));
+                }
+            }
+            Err(Empty::Timeout) => {}
+            Err(Empty::Closed) => break,
+        }
+    }
+    let callers = std::mem::take(&mut *shared.now());
+    callers.iter().for_each(|caller| caller.feed.close());
+}
+
+fn take_in(subject: &str, socket: &Socket, shared: &Shared, (params, key): (&StreamParams, &KeyRequest)) {
+    loop {
+        match socket.accept() {
+            Ok(None) => return,
+            // Closed with its socket: it hears that it is refused.
+            Ok(Some(_)) if shared.now().len() >= MOST => {
+                tracing::warn!(output = %subject, "a caller is sent away: {MOST} are served already");
+            }
+            Ok(Some(peer)) => match Caller::welcome(peer, params, key.clone()) {
+                Ok(caller) => shared.now().push(caller),
+                Err(error) => tracing::warn!(output = %subject, %error, "a caller is sent away"),
+            },
+            Err(fault) => {
+                tracing::warn!(output = %subject, error = %fault.0, "a caller could not be taken in");
+                return;
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// Its feed is closed until the key frame that is asked for now.
+    fn welcome(peer: Socket, params: &StreamParams, key: KeyRequest) -> Result<Caller> {
+        let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
+        let gone = Arc::new(AtomicBool::new(false));
+        let (own, left) = (feed.clone(), gone.clone());
+        let worker = Worker::spawn("srt-caller", move || {
+            serve_one(&peer, &own);
+            left.store(true, Ordering::Relaxed);
+        })?;
+        Ok(Caller { feed, gone, _worker: worker })
+    }
+}
+
+fn serve_one(peer: &Socket, feed: &Feed) {
+    loop {
+        match feed.next(STEP) {
+            Ok(packets) => {
+                let go_on = || !feed.is_closed() && peer.is_connected();
+                if !matches!(srt::send(peer, &packets.data, go_on), Ok(true)) {
+                    return;
+                }
+            }
+            Err(Empty::Timeout) if peer.is_connected() => {}
+            Err(_) => return,
+        }
+    }
+}
+
+impl Shared {
+    fn now(&self) -> MutexGuard<'_, Vec<Caller>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_the_gone(&self) {
+        self.now().retain(|caller| {
+            let gone = caller.gone.load(Ordering::Relaxed);
+            if gone {
+                let feed = &caller.feed;
+                for (counter, n) in self.past.iter().zip([feed.units(), feed.bytes(), feed.dropped()]) {
+                    counter.add(n);
+                }
+            }
+            !gone
+        });
+    }
+}
+
+impl Output for Callers {
+    fn unit(&self, unit: &AccessUnit) {
+        self.feed.push(unit);
+    }
+
+    fn status(&self, status: &mut OutputStatus) {
+        let now = self.shared.now();
+        let sum = |of: fn(&Feed) -> u64, past: &Counter| {
+            past.get() + now.iter().map(|caller| of(&caller.feed)).sum::<u64>()
+        };
+        let past = &self.shared.past;
+        status.units = sum(Feed::units, &past[0]);
+        status.bytes = sum(Feed::bytes, &past[1]);
+        status.dropped = sum(Feed::dropped, &past[2]);
+        status.viewers = Some(u32::try_from(now.len()).unwrap_or(u32::MAX));
+        status.state = if now.is_empty() { OutputState::Waiting } else { OutputState::Running };
+        status.address = self.address.clone();
+    }
+
+    fn end(&self) {
+        self.feed.close();
+    }
+
+    fn join(&self, _deadline: Instant) -> bool {
+        // Bounded: a thread waits for room at most as long as a socket may.
+        let taken = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.is_none_or(Worker::join)
+    }
+}
+
+impl Drop for Callers {
+    fn drop(&mut self) {
+        self.feed.close();
+        self.join(Instant::now());
+    }
+}
