@@ -13,6 +13,7 @@ use ffmpeg_next as ff;
 
 use super::annexb::Packing;
 use super::demux_ffi;
+use super::fields::Pictures;
 use super::nal::Classifier;
 use crate::base::{Error, ErrorKind, Moment, Result};
 use crate::media::{AccessUnit, Codec, Orientation, Pts, Ratio, VideoParameters};
@@ -49,6 +50,7 @@ pub struct FileDemuxer {
     stream: usize,
     time_base: (i64, i64),
     parameters: VideoParameters,
+    pictures: Pictures,
     packing: Packing,
     classifier: Classifier,
     picture_time: Duration,
@@ -58,6 +60,7 @@ pub struct FileDemuxer {
     decodes_on_time: bool,
     next: u64,
     damaged: u64,
+    broken: Option<Error>,
 }
 
 impl FileDemuxer {
@@ -87,7 +90,8 @@ impl FileDemuxer {
             );
             Error::new(ErrorKind::Unsupported, subject(), message)
         })?;
-        let packing = Packing::read(codec, &demux_ffi::codec_record(&stream)).ok_or_else(|| {
+        let record = demux_ffi::codec_record(&stream);
+        let packing = Packing::read(codec, &record).ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, subject(), "its codec record is damaged; convert it again")
         })?;
         let [width, height, aspect_num, aspect_den] = demux_ffi::sizes(&stream).map(|n| n.max(0) as u32);
@@ -115,6 +119,7 @@ impl FileDemuxer {
             time_base,
             parameters,
             classifier: Classifier::new(codec),
+            pictures: Pictures::new(stream.parameters().id(), &record),
             packing,
             picture_time: Duration::from_secs_f64(1.0 / rate.unwrap_or(ASSUMED_RATE).as_f64()),
             duration: duration.filter(|_| !matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg")),
@@ -123,6 +128,7 @@ impl FileDemuxer {
             input,
             next: 0,
             damaged: 0,
+            broken: None,
         })
     }
 
@@ -161,20 +167,30 @@ impl FileDemuxer {
     /// cannot be read: what came before is good.
     pub fn next_unit(&mut self) -> Result<Option<FileUnit>> {
         loop {
+            if let Some(packet) = self.pictures.pop() {
+                match self.unit(&packet) {
+                    Some(unit) => return Ok(Some(unit)),
+                    None => continue,
+                }
+            }
+            if let Some(broken) = self.broken.take() {
+                return Err(broken);
+            }
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream => continue,
-                Ok(()) => {
-                    if let Some(unit) = self.unit(&packet) {
-                        return Ok(Some(unit));
-                    }
+                Ok(()) => self.pictures.push(packet),
+                Err(ff::Error::Eof) => {
+                    self.pictures.end();
+                    let last = self.pictures.pop();
+                    return Ok(last.and_then(|packet| self.unit(&packet)));
                 }
-                Err(ff::Error::Eof) => return Ok(None),
                 Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => {}
                 Err(error) => {
+                    self.pictures.end();
                     let subject = self.path.display().to_string();
                     let message = "cannot be read further; what follows is left out";
-                    return Err(Error::new(ErrorKind::Corrupt, subject, message).caused_by(error));
+                    self.broken = Some(Error::new(ErrorKind::Corrupt, subject, message).caused_by(error));
                 }
             }
         }

@@ -13,7 +13,8 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use tokio::sync::Notify;
 
 use super::entry::Entry;
-use super::nal::Classifier;
+use super::fields::{Fields, Half};
+use super::nal::{Classifier, from_each_start};
 use super::pacing::{Pacing, Smoother};
 use super::{Run, StreamDescription, UnitSink};
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock};
@@ -312,7 +313,7 @@ impl Tail {
             parser.set_property("config-interval", -1);
             chain.push(parser);
         }
-        let sink = self.clone().app_sink(caps.parse().map_err(internal)?);
+        let sink = self.clone().app_sink(codec, caps.parse().map_err(internal)?);
         chain.push(sink.upcast());
         pipeline.add_many(&chain).map_err(internal)?;
         gst::Element::link_many(&chain).map_err(internal)?;
@@ -434,13 +435,13 @@ impl Tail {
         self.sink.sound(SoundPacket { pts: Pts(pts), duration, arrival, captured: None, data });
     }
 
-    fn app_sink(self: Arc<Self>, caps: gst::Caps) -> AppSink {
+    fn app_sink(self: Arc<Self>, codec: Codec, caps: gst::Caps) -> AppSink {
         let recorded = self.lock().pacing == Pacing::Recorded;
         let sink = AppSink::builder().caps(&caps).sync(recorded).max_buffers(8).build();
         sink.set_property("enable-last-sample", false);
         if recorded {
             let entry = sink.static_pad("sink").expect("a sink has a sink pad");
-            add_missing_timestamps(&entry);
+            add_missing_timestamps(&entry, codec);
         }
         let callbacks = AppSinkCallbacks::builder()
             .new_sample(move |sink| {
@@ -523,19 +524,30 @@ fn signed(nanos: u64) -> i64 {
 }
 
 /// Raw H.264 and H.265 files may have no timestamps at all: number their pictures, so that they are
-/// played at the speed of their frame rate and not at once.
-fn add_missing_timestamps(pad: &gst::Pad) {
-    let count = AtomicU64::new(0);
+/// played at the speed of their frame rate and not at once. The second field of a picture is half of it later.
+fn add_missing_timestamps(pad: &gst::Pad, codec: Codec) {
+    let numbers = Mutex::new((0_u32, (codec == Codec::H264).then(Fields::default)));
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if let Some(buffer) = info.buffer_mut() {
-            let number = count.fetch_add(1, Ordering::Relaxed);
+            let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            let (next, fields) = &mut *numbers;
+            let half = match (fields, buffer.map_readable()) {
+                (Some(fields), Ok(unit)) => fields.note(from_each_start(&unit)),
+                _ => Half::Whole,
+            };
+            *next += u32::from(half != Half::Second);
             if buffer.pts().is_none() && buffer.dts().is_none() {
                 let rate = pad.current_caps().and_then(|c| frame_rate(c.structure(0)?));
                 let frame = rate.map_or(ASSUMED_FRAME, |r| Duration::from_secs_f64(1.0 / r.as_f64()));
-                let at = frame.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+                let (second, lasts) = match half {
+                    Half::Whole => (Duration::ZERO, frame),
+                    Half::First => (Duration::ZERO, frame / 2),
+                    Half::Second => (frame / 2, frame / 2),
+                };
+                let at = frame.saturating_mul(next.saturating_sub(1)) + second;
                 let buffer = buffer.make_mut();
                 buffer.set_pts(gst::ClockTime::try_from(at).ok());
-                buffer.set_duration(gst::ClockTime::try_from(frame).ok());
+                buffer.set_duration(gst::ClockTime::try_from(lasts).ok());
             }
         }
         gst::PadProbeReturn::Ok

@@ -7,6 +7,7 @@ pub(crate) mod demux_ffi;
 #[cfg(test)]
 mod drift_tests;
 mod entry;
+mod fields;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;
@@ -24,6 +25,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod turned_tests;
 pub mod uri;
+mod whole;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -35,6 +37,7 @@ use crate::media::{AccessUnit, CameraId, SoundPacket, SoundParameters, VideoPara
 
 pub(crate) use annexb::Packing;
 pub use demux::{FileDemuxer, FileUnit};
+pub(crate) use fields::Pictures;
 pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};
 pub use gst_pipe::settle;
 pub use secrets::Secrets;
@@ -237,6 +240,7 @@ impl Source {
                 () = shutdown.cancelled() => Ok(()),
             }
         };
+        let sink: Arc<dyn UnitSink> = Arc::new(whole::WholePictures::new(sink));
         let run = Run { camera, sink: &sink, clock, pictures: AtomicBool::new(false) };
         let result = self.connect(&run, told_to_stop).await;
         sink.discontinuity();

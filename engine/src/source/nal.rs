@@ -81,20 +81,20 @@ impl Classifier {
 
 fn classify_h264(data: &[u8]) -> UnitClass {
     let mut class = UnitClass::default();
-    let mut recovery_point = false;
+    let mut is_recovered = false;
     for nal in from_each_start(data) {
         let [first, ref body @ ..] = *nal else { continue };
         let (reference, kind) = (first & 0x60 != 0, first & 0x1f);
         match kind {
             1..=5 => {
                 class.picture = true;
-                class.random_access = kind == 5 || recovery_point;
+                class.random_access = kind == 5 || is_recovered;
                 class.disposable = !reference;
                 return class;
             }
             6 => {
                 let end = next_start_code(body, 0).map_or(body.len(), |(at, _)| at);
-                recovery_point |= has_recovery_point_now(&body[..end]);
+                is_recovered |= recovery_point(&body[..end]) == Some(0);
             }
             7 => class.parameter_sets = true,
             _ => {}
@@ -103,9 +103,9 @@ fn classify_h264(data: &[u8]) -> UnitClass {
     class
 }
 
-/// True where an SEI holds a recovery point message (payload type 6) whose `recovery_frame_cnt`
-/// is 0: the first bit of ue(v) is set.
-fn has_recovery_point_now(mut sei: &[u8]) -> bool {
+/// What a recovery point message (payload type 6) in an SEI says: how many pictures later, counted as
+/// `frame_num` does, all is as it was (`recovery_frame_cnt`). `sei`: behind its head; `None` where it has none.
+pub fn recovery_point(mut sei: &[u8]) -> Option<u32> {
     fn number(sei: &mut &[u8]) -> Option<usize> {
         let mut value = 0;
         loop {
@@ -118,13 +118,17 @@ fn has_recovery_point_now(mut sei: &[u8]) -> bool {
         }
     }
     while sei.len() > 2 {
-        let (Some(kind), Some(size)) = (number(&mut sei), number(&mut sei)) else { return false };
+        let (kind, size) = (number(&mut sei)?, number(&mut sei)?);
         if kind == 6 {
-            return sei.first().is_some_and(|b| b & 0x80 != 0);
+            // ue(v) of at most 33 bits, as frame_num has no more than 16.
+            let mut bits = 0_u64;
+            (0..8).for_each(|at| bits = bits << 8 | u64::from(sei.get(at).copied().unwrap_or(0)));
+            let zeros = bits.leading_zeros();
+            return (zeros <= 16).then(|| (bits >> (63 - 2 * zeros)) as u32 - 1);
         }
         sei = sei.get(size..).unwrap_or_default();
     }
-    false
+    None
 }
 
 /// MPEG-4 part 2: `vop_coding_type` follows the VOP start code B6: 0 is intra, 2 is bidirectional.
@@ -153,7 +157,7 @@ fn classify_mpeg4(data: &[u8]) -> UnitClass {
 
 /// From behind each start code to the end of the data, so that nobody looks for the end of a slice of
 /// which only the head is read.
-fn from_each_start(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn from_each_start(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut from = 0;
     std::iter::from_fn(move || {
         from = next_start_code(data, from)?.1;
@@ -187,6 +191,14 @@ mod tests {
         let later = [0, 0, 0, 1, 0x06, 6, 1, 0x44, 0x80, 0, 0, 0, 1, 0x41, 0x9a];
         assert!(!h264(&later).random_access, "recovery_frame_cnt 1 or more");
         assert_eq!(h264(&[0, 0, 0, 1, 0x06, 5, 1, 0xff, 0x80]), UnitClass::default(), "an SEI alone");
+    }
+
+    #[test]
+    fn recovery_points_tell_how_far_away_all_is_whole() {
+        let told = |bytes: &[u8]| recovery_point(&[&[6, 2], bytes].concat());
+        assert_eq!([told(&[0x80, 0]), told(&[0x44, 0]), told(&[0x0d, 0])], [Some(0), Some(1), Some(25)]);
+        assert_eq!(recovery_point(&[5, 1, 0, 6, 1, 0x64, 0x80]), Some(2), "behind another message");
+        assert_eq!((recovery_point(&[6, 4, 0, 0, 0, 0]), recovery_point(&[5, 9, 1])), (None, None));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(super) fn run(
         Verify::Full => Some(PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?),
         Verify::Ends | Verify::None => None,
     };
+    if let Some(decoder) = &mut decoder {
+        decoder.show_unrefreshed(task.footage.refreshes);
+    }
     let mut file = RecordWriter::create(&task.work.segment(0, segment.index), &extradata)?;
     let mut units = task.feed.units(&task.footage, segment.units.clone(), segment.bytes)?;
     let mut outcome = SegmentOutcome::default();

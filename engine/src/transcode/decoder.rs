@@ -78,6 +78,13 @@ impl PictureDecoder {
         Ok(PictureDecoder { context, damaged: 0 })
     }
 
+    /// Whether pictures are handed on that lack what came before the first of them; they count as damaged.
+    pub fn show_unrefreshed(&mut self, show: bool) {
+        if show {
+            self.context.set_flags(codec::Flags::OUTPUT_CORRUPT);
+        }
+    }
+
     /// Takes a packet, or the end (`None`), and hands on the pictures that come of it, which have their
     /// times. False where `sink` wants no more.
     pub fn push(

@@ -118,7 +118,10 @@ pub(super) fn look(
     let base = ff::Rational(footage.time_base.0 as i32, footage.time_base.1 as i32);
     let edited = edit::Editor::new(&spec.edit, turn, &decoded, base)?.output().clone();
     let parameters = footage.sound.as_ref().filter(|s| s.packets > 0).map(|s| s.parameters.get());
-    let sound = SoundPlan::decide(spec.audio, parameters.as_ref(), &spec.target)?;
+    let mut sound = SoundPlan::decide(spec.audio, parameters.as_ref(), &spec.target)?;
+    if let Some(parameters) = parameters.filter(|_| footage.sound.as_ref().is_some_and(|s| s.changes)) {
+        sound = sound.of_changing(spec.audio, &parameters, &spec.input)?;
+    }
     let plan = plan::decide(spec, &footage, &edited, sound, share)?;
     let mut notes = Vec::new();
     let mut encoders = Vec::new();
@@ -132,6 +135,9 @@ pub(super) fn look(
         if !encoders.contains(&"libx264") {
             plan.lag = None;
         }
+    }
+    if let Some(packets) = footage.sound.as_ref().map(|s| s.headless).filter(|packets| *packets > 0) {
+        notes.push(format!("{packets} packets of its sound hold no whole frame and are left out"));
     }
     notes.extend(footage.faults.iter().cloned());
     notes.extend(footage.cut.iter().map(|cut| format!("the source is cut: {cut}")));
@@ -170,7 +176,7 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
 }
 
 /// Raised whenever the same orders make other bytes than before.
-const MAKING: u32 = 4;
+const MAKING: u32 = 5;
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.

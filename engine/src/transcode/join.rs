@@ -8,6 +8,7 @@ use ffmpeg_next as ff;
 use super::package::{AudioTrack, Expected, Packager, Track, VideoTrack};
 use super::record::{Record, RecordReader};
 use super::segment::Task;
+use super::sound::SoundAction;
 use crate::base::{Result, Shutdown};
 
 /// The sound of a job, as it lies in the work folder.
@@ -32,6 +33,12 @@ pub(super) fn write(
     let audio = sound.map(|s| s.track.clone());
     let mut packager = Packager::create(&task.spec.target, hidden, &tracks, audio.as_ref())?;
     let mut expected = Expected::new(&tracks, audio.as_ref());
+    if task.plan.copy.is_some() {
+        (0..tracks.len()).for_each(|track| expected.copies(Track::Video(track)));
+    }
+    if task.plan.sound.action == SoundAction::Copy {
+        expected.copies(Track::Audio);
+    }
     expected.damaged = task.plan.copy.is_some() && task.spec.salvage;
     expected.verify = task.spec.verify;
     if let Some(sound) = sound {

@@ -16,6 +16,7 @@ pub mod edit;
 mod encoder;
 mod encoder_ffi;
 mod feed;
+mod frames;
 #[cfg(test)]
 mod fuzz;
 mod hardness;
@@ -29,11 +30,13 @@ pub mod queue;
 mod rate;
 mod reader;
 mod record;
+mod refresh;
 mod report;
 mod sample;
 mod scan;
 mod segment;
 pub mod sound;
+mod sound_copy;
 pub mod spec;
 mod steering;
 #[cfg(test)]

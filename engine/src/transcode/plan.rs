@@ -136,7 +136,7 @@ pub(super) fn decide(
     let unchanged = || format!("nothing asks for a change of its {} pictures", footage.codec.name());
     let copy = why_not.is_none().then(unchanged);
     let reason = why_not.unwrap_or_default();
-    let range = if copy.is_some() { (key_before(footage, range.0).pts, range.1) } else { range };
+    let range = if copy.is_some() { (key_before(footage, range.0).own, range.1) } else { range };
     let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
     let out_base = match spec.frame_rate {
         Some(rate) => (i64::from(rate.den), i64::from(rate.num)),
@@ -242,7 +242,7 @@ fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
 /// The last key frame that is not after a time.
 fn key_before(footage: &Footage, time: i64) -> Key {
     let before = footage.keys.iter().rev().find(|key| key.pts <= time);
-    before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, bytes: 0, hard: 0 })
+    before.or(footage.keys.first()).copied().unwrap_or(Key { unit: 0, pts: 0, own: 0, bytes: 0, hard: 0 })
 }
 
 fn why_not_copy(
@@ -279,7 +279,7 @@ fn why_not_copy(
         return Err("a damaged source is decoded to see what of it is good".into());
     }
     let key = key_before(footage, from);
-    let off = footage.seconds(from - key.pts);
+    let off = footage.seconds(from - key.own);
     // Copied, they would be shown: not every container and not every player knows edit lists.
     let copied = key.unit..last_unit(footage, key.unit, to, None);
     if footage.hidden.iter().any(|unit| copied.contains(unit)) {
@@ -441,14 +441,15 @@ fn last_ones(share: usize) -> u64 {
 
 /// All that is copied: in decoding order, so that nothing at its end lacks what it refers to.
 fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
-    let key = key_before(footage, from);
-    let until = last_unit(footage, key.unit, to, None);
-    let times = footage.times.iter().take(until as usize).skip(key.unit as usize).flatten();
+    let unit =
+        footage.keys.iter().rev().find(|key| key.own <= from).or(footage.keys.first()).map_or(0, |k| k.unit);
+    let until = last_unit(footage, unit, to, None);
+    let times = footage.times.iter().take(until as usize).skip(unit as usize).flatten();
     let pictures = times.filter(|t| **t >= from).count() as u64;
     vec![Segment {
         index: 0,
-        units: key.unit..until,
-        neighbours_from: key.unit,
+        units: unit..until,
+        neighbours_from: unit,
         from,
         to,
         pictures,
@@ -461,7 +462,7 @@ fn copied_segment(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
 /// One after the last unit that a segment needs: leading pictures of an open GOP lie behind the key frame
 /// that follows and before the one after it, and one more picture for an editor that looks at neighbours.
 fn last_unit(footage: &Footage, first: u64, to: i64, next: Option<&Key>) -> u64 {
-    let after = next.and_then(|n| footage.keys.get(footage.keys.partition_point(|key| key.unit <= n.unit)));
+    let after = next.and_then(|n| footage.keys.iter().find(|key| key.unit > n.unit && key.own >= to));
     let until = after.map_or(footage.times.len(), |key| key.unit as usize);
     let units = footage.times.iter().enumerate().take(until).skip(first as usize);
     let last = units.filter(|(_, t)| t.is_some_and(|t| t < to)).map(|(unit, _)| unit as u64).next_back();
@@ -523,6 +524,7 @@ mod tests {
             keys.push(Key {
                 unit: unit as u64,
                 pts: key,
+                own: key,
                 bytes: unit as u64 * 1000,
                 hard: unit as u64 * 1000,
             });
@@ -544,6 +546,7 @@ mod tests {
             counted: false,
             hidden: Vec::new(),
             keys,
+            refreshes: false,
             unit_bytes: pictures as u64 * 1000,
             hard: pictures as u64 * 1000,
             quantisers: false,

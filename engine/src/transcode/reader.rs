@@ -8,8 +8,9 @@ use ffmpeg_next as ff;
 
 use super::timeline::Timeline;
 use crate::base::{Error, ErrorKind, Result};
+use crate::source::Pictures;
 use crate::source::demux::{JUMPING, open_file, orientation_of};
-use crate::source::demux_ffi::{indexed_end, is_hidden};
+use crate::source::demux_ffi::{extradata, indexed_end, is_hidden};
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
 const FORMATS: &str =
@@ -43,8 +44,10 @@ pub(super) struct Reader {
     sound: Option<usize>,
     bases: [(i64, i64); 2],
     timeline: Timeline,
+    pictures: Pictures,
     next: u64,
     encrypted: bool,
+    ended: bool,
     broken: Option<String>,
     /// The newest unit is marked as damaged.
     damaged: bool,
@@ -77,6 +80,11 @@ impl Reader {
         let sound = input.streams().best(ff::media::Type::Audio).map(|s| s.index());
         let base = |index: usize| input.stream(index).map_or((1, 1), |s| rational(s.time_base()));
         let bases = [base(video), sound.map_or((1, 1), base)];
+        let coded = input.stream(video).map(|s| s.parameters());
+        let pictures = coded.map_or_else(
+            || Pictures::new(ff::codec::Id::None, &[]),
+            |c| Pictures::new(c.id(), &extradata(&c)),
+        );
         let jumping = JUMPING.contains(&input.format().name());
         Ok(Reader {
             path: path.to_owned(),
@@ -84,8 +92,10 @@ impl Reader {
             sound,
             bases,
             timeline: Timeline::new(jumping),
+            pictures,
             next: 0,
             encrypted: false,
+            ended: false,
             broken: None,
             damaged: false,
             input,
@@ -122,6 +132,11 @@ impl Reader {
         i32::try_from(asked.degrees()).ok()
     }
 
+    /// Pictures so far that came as two fields.
+    pub fn joined(&self) -> u64 {
+        self.pictures.joined()
+    }
+
     /// Jumps of the clock so far.
     pub fn jumps(&self) -> u32 {
         self.timeline.jumps()
@@ -150,6 +165,16 @@ impl Reader {
     /// The next packet in the file's order; `None` at the end, and where it cannot be read further.
     pub fn next(&mut self) -> Option<Read> {
         loop {
+            if let Some(mut packet) = self.pictures.pop() {
+                self.place(0, &mut packet);
+                self.damaged = packet.is_corrupt();
+                let number = self.next;
+                self.next += 1;
+                return Some(Read::Unit(Unit { number, packet }));
+            }
+            if self.ended {
+                return None;
+            }
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() == self.video => {
@@ -158,25 +183,26 @@ impl Reader {
                     if packet.size() == 0 {
                         continue;
                     }
-                    self.place(0, &mut packet);
-                    self.damaged = packet.is_corrupt();
-                    let number = self.next;
-                    self.next += 1;
-                    return Some(Read::Unit(Unit { number, packet }));
+                    self.pictures.push(packet);
                 }
                 Ok(()) if Some(packet.stream()) == self.sound && packet.size() > 0 => {
                     self.place(1, &mut packet);
                     return Some(Read::Sound(packet));
                 }
                 Ok(()) => {}
-                Err(ff::Error::Eof) => return None,
+                Err(ff::Error::Eof) => self.end(),
                 Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => {}
                 Err(error) => {
                     self.broken = Some(format!("cannot be read further ({error})"));
-                    return None;
+                    self.end();
                 }
             }
         }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.pictures.end();
     }
 
     fn place(&mut self, lane: usize, packet: &mut ff::Packet) {

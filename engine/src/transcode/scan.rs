@@ -6,9 +6,11 @@ use std::time::Duration;
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose, SharedParameters};
+use super::frames::Heads;
 use super::hardness::Hardness;
 use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
+use super::refresh::Refresh;
 use super::whole;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::media::Ratio;
@@ -20,6 +22,10 @@ const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 const CUT: i64 = 1_000_000_000;
 /// A source tells no times where more than one picture in so many has the time of another one.
 const MOST_SHARE_IN: usize = 4;
+/// Byte streams of pictures alone, by libavformat's names. They have no times.
+const RAW: [&str; 2] = ["h264", "hevc"];
+/// Packets of another kind in a row that tell a change of the sound from damage.
+const UNLIKE: u32 = 4;
 /// Containers whose stated duration was written when they were whole.
 const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
 
@@ -28,8 +34,11 @@ const TELL_DURATION: [&str; 4] = ["mov", "matroska", "avi", "flv"];
 pub(super) struct Key {
     /// The number of its unit.
     pub unit: u64,
-    /// When it is shown, in ticks.
+    /// From when on all is shown as it was, in ticks: where pictures are refreshed piece by piece, later than
+    /// itself. The first of a source shows what is there.
     pub pts: i64,
+    /// When it is shown itself.
+    pub own: i64,
     /// Bytes of all units before it.
     pub bytes: u64,
     /// And how hard those were.
@@ -62,6 +71,8 @@ pub(super) struct Footage {
     /// Numbers of the units that an edit list leaves out, ascending: decoded for others' sake, never shown.
     pub hidden: Vec<u64>,
     pub keys: Vec<Key>,
+    /// The first of them is not whole: what is shown until it is refreshed lacks what came before it.
+    pub refreshes: bool,
     /// Bytes of all units.
     pub unit_bytes: u64,
     /// How hard all units were: as [`Hardness`] says, or else their bytes.
@@ -84,6 +95,40 @@ pub(super) struct SoundTrack {
     pub parameters: SharedParameters,
     pub time_base: (i64, i64),
     pub packets: u64,
+    /// Its rate or channels change on the way.
+    pub changes: bool,
+    /// Packets that do not begin with a frame: nothing can be heard of them.
+    pub headless: u64,
+    heads: Heads,
+    kind: Option<u32>,
+    /// Packets in a row that are of another kind.
+    unlike: u32,
+}
+
+impl SoundTrack {
+    fn new(stream: &ff::Stream<'_>) -> SoundTrack {
+        let parameters = stream.parameters();
+        SoundTrack {
+            time_base: rational(stream.time_base()),
+            packets: 0,
+            changes: false,
+            headless: 0,
+            heads: Heads::of(&parameters),
+            kind: None,
+            unlike: 0,
+            parameters: SharedParameters::new(&parameters),
+        }
+    }
+
+    fn note(&mut self, packet: &ff::Packet) {
+        self.packets += 1;
+        let Some(kind) = self.heads.kind(packet.data().unwrap_or_default()) else {
+            self.headless += 1;
+            return;
+        };
+        self.unlike = if *self.kind.get_or_insert(kind) == kind { 0 } else { self.unlike + 1 };
+        self.changes |= self.unlike >= UNLIKE;
+    }
 }
 
 impl Footage {
@@ -119,7 +164,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
     let mut reader = source.reader(nth)?;
     let mut footage = describe(&reader, source.known())?;
     let record = crate::source::demux_ffi::extradata(&footage.video.get());
-    let mut units = Units::new(Hardness::new(footage.codec, &record));
+    let mut units = Units::new(Hardness::new(footage.codec, &record), Refresh::new(footage.codec, &record));
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(None);
@@ -130,9 +175,9 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
         }
         match read {
             Read::Unit(unit) => units.add(&unit.packet),
-            Read::Sound(_) => {
+            Read::Sound(packet) => {
                 if let Some(sound) = &mut footage.sound {
-                    sound.packets += 1;
+                    sound.note(&packet);
                 }
             }
         }
@@ -145,6 +190,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
         };
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
+    footage.refreshes = units.refresh.whole(first.0) != Some(first.0);
     let sharing = units.sharing();
     if units.untimed || sharing > units.times.len() / MOST_SHARE_IN {
         let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
@@ -180,6 +226,7 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
 /// What was read of the units.
 struct Units {
     hardness: Hardness,
+    refresh: Refresh,
     hard: u64,
     times: Vec<Option<i64>>,
     /// Decoding times, as long as each is later than the one before.
@@ -195,9 +242,10 @@ struct Units {
 }
 
 impl Units {
-    fn new(hardness: Hardness) -> Units {
+    fn new(hardness: Hardness, refresh: Refresh) -> Units {
         Units {
             hardness,
+            refresh,
             hard: 0,
             times: Vec::new(),
             decode: Some(Vec::new()),
@@ -216,6 +264,7 @@ impl Units {
         if hidden {
             self.hidden.push(number);
         }
+        self.refresh.note(number, packet.is_key(), packet.data().unwrap_or_default());
         if packet.is_key() {
             self.keys.push((number, self.bytes, self.hard));
         }
@@ -332,13 +381,14 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         .video()
         .ok_or_else(|| Error::new(ErrorKind::Internal, subject(), "its video stream is gone"))?;
     let parameters = stream.parameters();
-    let told = [stream.avg_frame_rate(), stream.rate()].into_iter().find_map(rate);
+    let mut rates = [stream.avg_frame_rate(), stream.rate()];
+    // The average of a stream without times is taken of what libavformat assumes for each, fields too.
+    if RAW.contains(&reader.format().as_str()) {
+        rates.reverse();
+    }
+    let told = rates.into_iter().find_map(rate);
     let modified = found.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    let sound = reader.sound().map(|s| SoundTrack {
-        parameters: SharedParameters::new(&s.parameters()),
-        time_base: rational(s.time_base()),
-        packets: 0,
-    });
+    let sound = reader.sound().map(|s| SoundTrack::new(&s));
     Ok(Footage {
         path: reader.path().to_owned(),
         format: reader.format(),
@@ -356,6 +406,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         counted: false,
         hidden: Vec::new(),
         keys: Vec::new(),
+        refreshes: false,
         unit_bytes: 0,
         hard: 0,
         quantisers: false,
@@ -384,6 +435,7 @@ fn display_order(
     let mut reader = source.reader(nth)?;
     let base = ff::Rational(1, 1);
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Proof)?;
+    decoder.show_unrefreshed(footage.refreshes);
     let mut order = Vec::new();
     let mut sink = |frame: ff::frame::Video| {
         order.extend(frame.pts().and_then(|pts| u64::try_from(pts).ok()));
@@ -411,11 +463,16 @@ impl Footage {
         let zero = begins.iter().flatten().next().copied().unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
         self.quantisers = units.hardness.is_told();
+        let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
+        let first = units.keys.first().map(|(unit, ..)| *unit);
         let keys = units.keys.iter().zip(begins);
         self.keys = keys
             .filter_map(|((unit, bytes, hard), begin)| {
                 let hard = if self.quantisers { *hard } else { *bytes };
-                Some(Key { unit: *unit, pts: begin?.saturating_sub(self.zero), bytes: *bytes, hard })
+                let own = begin?.saturating_sub(self.zero);
+                let whole = if first == Some(*unit) { *unit } else { units.refresh.whole(*unit)? };
+                let pts = if whole == *unit { own } else { time_of(whole)?.saturating_sub(self.zero) };
+                Some(Key { unit: *unit, pts, own, bytes: *bytes, hard })
             })
             .filter(|key| key.pts >= 0)
             .collect();
@@ -427,6 +484,9 @@ impl Footage {
             later
         });
         self.times = units.times.iter().map(|t| t.map(|t| t.saturating_sub(self.zero))).collect();
+        if reader.joined() > 0 && !self.counted {
+            self.count_pictures();
+        }
         let (num, den) = self.time_base;
         self.count_rate();
         let usual = (f64::from(self.frame_rate.den) * den as f64
@@ -463,6 +523,18 @@ impl Footage {
             let how = if self.rate_is_told { "" } else { " (assumed)" };
             self.notes
                 .push(format!("it tells no times; its pictures are counted at {rate:.3} a second{how}"));
+        }
+    }
+
+    /// Where pictures came as fields, the rate that was told may be that of fields.
+    fn count_pictures(&mut self) {
+        let shown = self.times.iter().flatten();
+        let (Some(first), Some(last)) = (shown.clone().min(), shown.clone().max()) else { return };
+        let between = self.seconds(last - first);
+        let seen = (shown.count() - 1) as f64 / between;
+        if between > 0.0 && (1.7..2.3).contains(&(self.frame_rate.as_f64() / seen)) {
+            let Ratio { num, den } = self.frame_rate;
+            self.frame_rate = Ratio::new(num, den.saturating_mul(2)).unwrap_or(self.frame_rate);
         }
     }
 

@@ -101,6 +101,7 @@ pub(super) fn run(
     let base = ff::Rational(num as i32, den as i32);
     let mut decoder =
         PictureDecoder::open(task.footage.video.get(), base, segment.threads, Purpose::Pictures)?;
+    decoder.show_unrefreshed(task.footage.refreshes);
     let mut lanes = Lanes::open(task, segment)?;
     let mut newest = i64::MIN;
     let mut outcome = SegmentOutcome::default();
@@ -393,6 +394,7 @@ pub(super) fn first_picture(footage: &Footage, feed: &Feed) -> Result<PictureFor
     let (num, den) = footage.time_base;
     let base = ff::Rational(num as i32, den as i32);
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Pictures)?;
+    decoder.show_unrefreshed(footage.refreshes);
     let first = footage.keys.first().map_or(0, |key| key.unit);
     let mut shown = footage.times.iter().zip(0..).skip(first as usize).filter(|(time, _)| time.is_some());
     let until = shown.nth(63).map_or(footage.times.len() as u64, |(_, unit)| unit + 1);

@@ -8,6 +8,7 @@ use ffmpeg_next as ff;
 
 use super::package::package_ffi::{facts, muxer_holds};
 use super::package::{AudioTrack, Container};
+use super::sound_copy::Copier;
 use super::spec::{AudioSpec, Target};
 use crate::base::{Error, ErrorKind, Result};
 use crate::source::demux::quiet;
@@ -29,6 +30,9 @@ pub struct SoundPlan {
     /// Why, for people.
     pub reason: String,
 }
+
+/// Sound whose rate or channels change on the way: a container says them once.
+const CHANGES: &str = "its rate or channels change on the way";
 
 /// What is done to the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +87,28 @@ impl SoundPlan {
                 Err(Error::new(ErrorKind::Config, target.path().display().to_string(), message))
             }
             _ => plan(aac(&known, None), format!("the target does not hold {name}")),
+        }
+    }
+
+    /// The plan for sound that changes its kind on the way: it cannot be copied.
+    ///
+    /// # Errors
+    /// `Config` where a copy is asked for. `input` is what the error names.
+    pub fn of_changing(
+        self,
+        spec: AudioSpec,
+        source: &ff::codec::Parameters,
+        input: &std::path::Path,
+    ) -> Result<SoundPlan> {
+        match (self.action, spec) {
+            (SoundAction::Copy, AudioSpec::Copy) => {
+                let message = format!("its sound cannot be copied: {CHANGES}; choose AAC, or no sound");
+                Err(Error::new(ErrorKind::Config, input.display().to_string(), message))
+            }
+            (SoundAction::Copy, _) => {
+                Ok(SoundPlan { action: aac(&facts(source), None), reason: CHANGES.to_owned() })
+            }
+            _ => Ok(self),
         }
     }
 }
@@ -150,7 +176,7 @@ pub struct Sound {
 }
 
 enum Way {
-    Copy { start: i64, end: Option<i64> },
+    Copy(Copier),
     Encode(Box<Transcoder>),
 }
 
@@ -171,8 +197,7 @@ impl Sound {
         let (way, track) = match plan.action {
             SoundAction::Drop => return Ok(None),
             SoundAction::Copy => {
-                let start = ticks(range.start, time_base);
-                let way = Way::Copy { start, end: range.end.map(|end| ticks(end, time_base)) };
+                let way = Way::Copy(Copier::new(&parameters, time_base, range));
                 (way, AudioTrack { parameters, time_base })
             }
             SoundAction::Aac { kbps, rate, channels } => {
@@ -204,29 +229,13 @@ impl Sound {
     pub fn push(&mut self, packet: Option<ff::Packet>, out: PacketSink<'_>) -> Result<()> {
         self.damaged += u64::from(packet.as_ref().is_some_and(ff::Packet::is_corrupt));
         match &mut self.way {
-            Way::Copy { start, end } => match packet {
-                Some(packet) => copy(packet, *start, *end, out),
+            Way::Copy(copier) => match packet {
+                Some(packet) => copier.push(packet, &mut self.damaged, out),
                 None => Ok(()),
             },
             Way::Encode(transcoder) => transcoder.push(packet, &mut self.damaged, out),
         }
     }
-}
-
-/// A packet goes over where any of it is heard. From the source's own beginning, what a decoder needs
-/// to start comes along.
-fn copy(mut packet: ff::Packet, start: i64, end: Option<i64>, out: PacketSink<'_>) -> Result<()> {
-    let Some(pts) = packet.pts().or(packet.dts()) else { return Ok(()) };
-    let early = start > 0 && pts + packet.duration().max(1) <= start;
-    let late = end.is_some_and(|end| pts >= end);
-    if early || late || packet.size() == 0 {
-        return Ok(());
-    }
-    packet.set_pts(Some(pts - start));
-    packet.set_dts(Some(pts - start));
-    // Every packet of sound can be decoded by itself; some sources forget to say so.
-    packet.set_flags(packet.flags() | ff::packet::Flags::KEY);
-    out(packet)
 }
 
 /// Decoder, filters, encoder.
@@ -494,12 +503,6 @@ impl Filters {
 fn failed(error: ff::Error) -> Error {
     let message = "libav refuses what it made itself; copy the sound or leave it out";
     Error::new(ErrorKind::Internal, "sound", message).caused_by(error)
-}
-
-fn ticks(time: Duration, base: ff::Rational) -> i64 {
-    let (num, den) = (i128::from(base.numerator()).max(1), i128::from(base.denominator()));
-    let nanos = i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
-    i64::try_from(nanos.saturating_mul(den) / (num * 1_000_000_000)).unwrap_or(i64::MAX)
 }
 
 fn to_i32(number: u32) -> i32 {

@@ -9,7 +9,8 @@ const FORWARD: i64 = 10_000_000_000;
 const TOGETHER: i64 = 1_000_000_000;
 
 /// Closes jumps: what follows one continues where the stream was. Streams that jump together are
-/// moved by the same amount, so that sound stays with its pictures.
+/// moved by the same amount, so that sound stays with its pictures. Pictures never go back: where sound
+/// jumped first and ended before them, what follows of it waits for them.
 #[derive(Debug)]
 pub(super) struct Timeline {
     forward: bool,
@@ -34,19 +35,26 @@ impl Timeline {
     /// its decoding time where the source has one.
     pub fn shift(&mut self, lane: usize, time: Option<i64>, duration: i64) -> i64 {
         let other = self.lanes[1 - lane].offset;
+        let (pictures, mut follows) = (lane == 0, false);
         let lane = &mut self.lanes[lane];
         let Some(time) = time else { return lane.offset };
         if let Some(due) = lane.due {
             let gap = time.saturating_add(lane.offset).saturating_sub(due);
             if gap < -BACK || (self.forward && gap > FORWARD) {
                 let with_other = time.saturating_add(other).saturating_sub(due);
-                let joins = other != lane.offset && with_other.abs() < TOGETHER;
+                let together = other != lane.offset && with_other.abs() < TOGETHER;
+                let joins = together && (with_other >= 0 || !pictures);
                 lane.offset = if joins { other } else { due.saturating_sub(time) };
-                self.jumps += u32::from(!joins);
+                self.jumps += u32::from(!together);
+                follows = together && !joins;
             }
         }
-        lane.due = Some(time.saturating_add(lane.offset).saturating_add(duration.max(0)));
-        lane.offset
+        let offset = lane.offset;
+        lane.due = Some(time.saturating_add(offset).saturating_add(duration.max(0)));
+        if follows {
+            self.lanes[1].offset = offset;
+        }
+        offset
     }
 
     /// By how much a packet of a lane is moved that nobody sees or hears: it says nothing of the clock, because an
@@ -93,6 +101,22 @@ mod tests {
         // And back to zero.
         let moved = timeline.shift(0, Some(0), S / 25);
         assert_eq!(moved, 2 * S + S / 25);
+    }
+
+    /// Sound is read first behind the seam, and ended half a second before the pictures did.
+    #[test]
+    fn pictures_never_go_back_where_sound_jumps_first() {
+        let mut timeline = Timeline::new(true);
+        for n in 0..75 {
+            timeline.shift(0, Some(20 * S + n * S / 25), S / 25);
+        }
+        for n in 0..20 {
+            timeline.shift(1, Some(20 * S + n * S / 8), S / 8);
+        }
+        assert_eq!(timeline.shift(1, Some(0), S / 8), 22 * S + S / 2);
+        assert_eq!(timeline.shift(0, Some(0), S / 25), 23 * S, "behind the last picture");
+        assert_eq!(timeline.shift(1, Some(S / 8), S / 8), 23 * S, "and the sound goes with them");
+        assert_eq!(timeline.jumps(), 1);
     }
 
     #[test]

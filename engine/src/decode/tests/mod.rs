@@ -4,6 +4,7 @@
 mod chroma;
 mod conformance;
 mod delay;
+mod fields;
 mod hardware;
 mod pool;
 mod robustness;

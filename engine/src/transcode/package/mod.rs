@@ -3,6 +3,7 @@
 
 mod check;
 mod digest;
+mod ends;
 mod file;
 mod hls;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::check::PICTURES;
+use super::ends::PICTURES;
 use super::testing::*;
 use super::*;
 use crate::transcode::spec::AudioSpec;
