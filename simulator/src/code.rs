@@ -162,6 +162,7 @@ pub(crate) fn stamp_in(
     }
 }
 
+#[cfg(test)]
 fn edge(fraction: f64, height: usize) -> usize {
     (fraction * height as f64).round() as usize
 }

@@ -26,7 +26,6 @@ const TIMED_OUT: c_int = 6003;
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
 pub(crate) enum Setting {
-    WaitToSend = 1,
     WaitToReceive = 2,
     SendTimeout = 13,
     Latency = 23,

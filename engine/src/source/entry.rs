@@ -196,9 +196,9 @@ impl Entry {
     /// time between two blocks.
     pub fn arrival(&self, time: Option<gst::ClockTime>) -> Moment {
         let mut pictures = self.pictures();
-        // A transport stream's first pictures get their times in the parser: then the order tells.
-        let place = pictures.iter().position(|(of, _)| *of == time);
-        let place = place.or_else(|| pictures.front().is_some_and(|(of, _)| of.is_none()).then_some(0));
+        // A parser may give pictures other times; then the order tells.
+        let place =
+            pictures.iter().position(|(of, _)| *of == time).or(Some(0)).filter(|_| !pictures.is_empty());
         let noted = place.and_then(|place| pictures.drain(..=place).next_back());
         drop(pictures);
         noted.map_or_else(|| self.of_block(), |(_, came)| came.min(self.of_block()))
