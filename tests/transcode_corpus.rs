@@ -58,7 +58,7 @@ fn take(source: &Path, more: &[&str]) -> Result<(u64, String), String> {
     let target = dir.path().join("out.mkv");
     let args =
         [&["transcode", "--json", "--log", "warn"], more, &["-o", target.to_str().unwrap(), "--"]].concat();
-    let out = Command::new(env!("CARGO_BIN_EXE_vitrail")).args(args).arg(source).output().unwrap();
+    let out = common::vitrail(dir.path()).args(args).arg(source).output().unwrap();
     let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
     let outcome = stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let outcome = outcome.into_iter().find(|line| line["event"] == "outcome").unwrap_or_default();

@@ -33,7 +33,7 @@ export interface Profile { uri: string; width?: number | null; height?: number |
 export interface Camera {
   id: string; name: string; zone: string | null; site: string | null;
   profiles: Record<string, Profile>; latitude: number | null; longitude: number | null;
-  scene_width_m: number | null; tags: string[]; masks: Rect[]; priority: number; pinned: boolean;
+  scene_width_m: number | null; tags: string[]; masks: Rect[]; priority: number; pinned: boolean; turn?: number; flip?: string;
   transport: string; onvif: string | null; credentials?: boolean; version: number;
 }
 

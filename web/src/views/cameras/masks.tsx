@@ -41,7 +41,8 @@ export function MasksDialog({ camera, close, done }: { camera: Camera; close: ()
           setDrawing(null);
         }}
       >
-        <Thumbnail camera={camera.id} width={640} large />
+        {/* Masks lie on the picture as the camera sends it, however it is turned on walls. */}
+        <Thumbnail camera={camera.id} width={640} large asSent />
         {[...masks, ...(drawing ? [drawing.rect] : [])].map(([x, y, w, h], i) => (
           <span key={i} class="mask" style={{ left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` }}>{i + 1}</span>
         ))}

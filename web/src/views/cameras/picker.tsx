@@ -220,15 +220,15 @@ function Line({ id, line, tree, top, height, current, chosen, position, all, pre
 
 /**
  * The newest key frame of a camera that is live or kept ready; of any other one no picture, but its state. What is
- * asked for comes only once the row stands still in view.
+ * asked for comes only once the row stands still in view. `asSent`: as the camera sends it, not set upright.
  */
-export function Thumbnail({ camera, width = 160, large = false }: { camera: string; width?: number; large?: boolean }) {
+export function Thumbnail({ camera, width = 160, large = false, asSent = false }: { camera: string; width?: number; large?: boolean; asSent?: boolean }) {
   const ref = useRef<HTMLSpanElement>(null);
   const now = cameraNow(camera);
   const allowed = may('view-wall') && !!wall.value?.incident;
   // Of a camera that is not open there is none; asking tells whether it may be seen at all.
   const ask = allowed && (now === null || now.state === 'unknown' || isPictured(now));
-  const picture = usePicture(ref, ask ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}` : null, 15_000, 250);
+  const picture = usePicture(ref, ask ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}${asSent ? '&upright=false' : ''}` : null, 15_000, 250);
   const look = now && !isPictured(now) ? lookOf(now) : null;
   const age = now && look ? ageText(now) : '';
   return (
