@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use vitrail_engine::base::{Mailbox, Overflow, Shutdown};
 use vitrail_engine::{Error, ErrorKind};
 
@@ -78,8 +80,14 @@ impl Terminal {
         // retina logs addresses as they are, passwords in their queries included.
         let Ok(silent) = "retina=off".parse() else { unreachable!("a constant that is a directive") };
         let filter = filter.add_directive(silent);
+        // Names of files and words of cameras may hold what a terminal obeys.
+        let fields = debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{}", shown_lines(&format!("{value:?}"))),
+            name => write!(writer, "{name}={}", shown(&format!("{value:?}"))),
+        });
         tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .fmt_fields(fields.delimited(" "))
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .with_writer(self.clone())

@@ -162,7 +162,10 @@ impl Meter {
     }
 
     pub(super) fn status(&self) -> IngestStatus {
-        let tolerance = self.rhythm().tolerance(self.patience);
+        let (tolerance, waits) = {
+            let rhythm = self.rhythm();
+            (rhythm.tolerance(self.patience), rhythm.longest_wait())
+        };
         let slow = self.lock();
         IngestStatus {
             state: slow.state.clone(),
@@ -175,6 +178,7 @@ impl Meter {
             last_arrival: load(&self.last_arrival),
             key_interval: slow.key_interval,
             tolerance,
+            waits,
             parameters: slow.parameters.clone(),
             last_error: slow.last_error.clone(),
             error_kind: slow.error_kind,
@@ -262,9 +266,14 @@ impl UnitSink for RunSink {
             return;
         }
         let meter = &self.meter;
-        store(&self.last_arrival, unit.arrival);
-        store(&meter.last_arrival, unit.arrival);
-        meter.rhythm().arrived(unit.arrival);
+        // A sign of life comes when a unit is handed on: a live playlist's arrive all at once.
+        let now = meter.clock.now();
+        store(&self.last_arrival, now);
+        store(&meter.last_arrival, now);
+        let mut rhythm = meter.rhythm();
+        rhythm.arrived(now);
+        rhythm.waited(now, now.since(unit.arrival));
+        drop(rhythm);
         if unit.loss {
             meter.lost_events.add_one();
         }

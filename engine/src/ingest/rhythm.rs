@@ -22,6 +22,8 @@ const DOUBLINGS: u32 = 5;
 /// above [`CALM_GAP`] are those of a fast camera.
 const LONG_RUN: Duration = Duration::from_secs(60);
 const CALM_GAP: Duration = Duration::from_secs(2);
+/// How long the longest wait is remembered, at least.
+const WAITS_REMEMBERED: Duration = Duration::from_secs(60);
 /// How long a stream may send pictures before its first key frame. Reconnecting makes most cameras
 /// send one; waiting longer helps none.
 const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(60);
@@ -46,6 +48,9 @@ pub struct Rhythm {
     silences: u32,
     /// Since when no gap was long.
     calm_since: Moment,
+    /// The longest time that a unit waited before it came here, in this minute and the one before.
+    waits: [Duration; 2],
+    waits_since: Moment,
 }
 
 /// How long a camera may keep others waiting.
@@ -76,6 +81,20 @@ impl Rhythm {
             self.known = (self.known + 1).min(REMEMBERED);
             self.paced = true;
         }
+    }
+
+    /// A unit that came at `at` had waited so long since its bytes arrived: for the rest of a live playlist's
+    /// segment, in SRT's buffer, or for the picture after it.
+    pub fn waited(&mut self, at: Moment, wait: Duration) {
+        if at.since(self.waits_since) >= WAITS_REMEMBERED {
+            (self.waits_since, self.waits) = (at, [Duration::ZERO, self.waits[0]]);
+        }
+        self.waits[0] = self.waits[0].max(wait.min(LONGEST));
+    }
+
+    /// The longest recent wait: so much older a picture of this source is, however well it does.
+    pub fn longest_wait(&self) -> Duration {
+        self.waits[0].max(self.waits[1])
     }
 
     /// The camera says how far its pictures are apart. Only a slow pace is believed: cameras go on saying
@@ -143,6 +162,23 @@ mod tests {
 
     fn seconds(s: f64) -> Duration {
         Duration::from_secs_f64(s)
+    }
+
+    #[test]
+    fn what_waits_for_a_segment_is_older_without_being_late() {
+        let mut rhythm = Rhythm::default();
+        // Segments of 6 s, handed on picture by picture.
+        for n in 0..3000_u64 {
+            let at = Moment(n * 40_000_000);
+            rhythm.arrived(at);
+            rhythm.waited(at, Duration::from_millis(n % 150 * 40));
+        }
+        assert_eq!(rhythm.longest_wait(), Duration::from_millis(149 * 40));
+        assert!(rhythm.tolerance(PATIENCE) < Duration::from_secs(1), "its pace is that of its pictures");
+        for n in 3000..7000_u64 {
+            rhythm.waited(Moment(n * 40_000_000), Duration::ZERO);
+        }
+        assert_eq!(rhythm.longest_wait(), Duration::ZERO, "forgotten after two minutes");
     }
 
     /// A camera that sent a picture after each of these gaps.

@@ -60,6 +60,9 @@ pub struct IngestStatus {
     pub key_interval: Option<Duration>,
     /// How old its newest unit may be by the camera's own pace, [`super::rhythm::LONGEST`] at most.
     pub tolerance: Duration,
+    /// The longest time of late that a unit waited between the arrival of its bytes and when it was handed on: by so
+    /// much its pictures are older.
+    pub waits: Duration,
     /// What the stream says of itself, once known.
     pub parameters: Option<VideoParameters>,
     /// The last error, for people; kept when the camera comes back.

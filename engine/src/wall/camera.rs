@@ -466,7 +466,7 @@ impl Camera {
 
     fn known(&self, ingest: &IngestStatus, decode: &DecodeStatus) -> Known {
         Known {
-            usual: self.limits.age.max(ingest.tolerance),
+            usual: self.limits.age.max(ingest.tolerance) + ingest.waits,
             interval: ingest.key_interval.unwrap_or(USUAL_KEY_INTERVAL),
             decoded: decode.last_decoded,
         }
