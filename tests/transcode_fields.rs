@@ -70,7 +70,7 @@ fn transcode(args: &[&str]) -> Value {
 }
 
 fn mosaic(input: &Path, output: &Path) -> Value {
-    let args = ["mosaic", "--json", "--log", "warn", "-i", text(input), "-o", text(output)];
+    let args = ["mosaic", "--json", "--log", "warn", "--overwrite", "-i", text(input), "-o", text(output)];
     let (code, stdout, stderr) = common::run(&[&args[..], &["--size", "320x240", "--fps", "25"]].concat());
     assert_eq!(code, 0, "{}: {stderr}", input.display());
     serde_json::from_str(&stdout).unwrap()

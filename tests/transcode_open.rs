@@ -29,7 +29,9 @@ fn made(path: PathBuf, codec: &str) -> PathBuf {
 /// Pictures of a file, as FFmpeg decodes it.
 fn decoded(path: &Path) -> usize {
     let out = Command::new("ffprobe")
-        .args(["-v", "quiet", "-select_streams", "v:0", "-show_entries", "frame=pict_type", "-of", "csv=p=0"])
+        // What is refreshed piece by piece is shown from the first refresh on, as it comes.
+        .args(["-v", "quiet", "-flags", "+output_corrupt", "-select_streams", "v:0"])
+        .args(["-show_entries", "frame=pict_type", "-of", "csv=p=0"])
         .arg(path)
         .output()
         .unwrap();

@@ -58,7 +58,9 @@ impl Muxer {
         let head = self.pes_head(unit, pcr.wrapping_add(LEAD));
         let mut out = Vec::with_capacity((head.len() + unit.data.len()) / 184 * PACKET + 4 * PACKET);
         let every = i64::try_from(TABLES_EVERY.as_nanos()).unwrap_or(i64::MAX);
-        if unit.random_access || self.tables_at.is_none_or(|last| at - last >= every || at < last) {
+        if unit.random_access
+            || self.tables_at.is_none_or(|last| at.saturating_sub(last) >= every || at < last)
+        {
             self.tables_at = Some(at);
             self.put_tables(&mut out);
         }

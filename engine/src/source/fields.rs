@@ -103,8 +103,12 @@ impl Fields {
     }
 }
 
+/// The bits of a NAL unit up to the next start code, and so many bytes at most.
 fn bits(nal: &[u8], most: usize) -> impl BitRead + '_ {
-    RefNal::new(&nal[..nal.len().min(most)], &[], true).rbsp_bits()
+    let head = &nal[..nal.len().min(most)];
+    // Three zeros, or two and a one, are in no NAL unit (7.4.1): the reader takes them for damage.
+    let end = head.windows(3).position(|w| w[0] == 0 && w[1] == 0 && w[2] <= 1).unwrap_or(head.len());
+    RefNal::new(&head[..end], &[], true).rbsp_bits()
 }
 
 /// Number and content of a sequence parameter set (7.3.2.1.1). Read by hand as far as needed: cameras write

@@ -558,7 +558,9 @@ impl Footage {
     /// Whether a part of it is missing: the same for whatever is to become of it.
     fn judge(&mut self, reader: &Reader) {
         let tells = TELL_DURATION.contains(&self.format.as_str());
-        let held = nanos(self.end, self.time_base);
+        // Matroska counts from its own zero, and sound may begin long before the first picture.
+        let before = if self.format.starts_with("matroska") && !self.counted { self.zero.max(0) } else { 0 };
+        let held = nanos(self.end.saturating_add(before), self.time_base);
         let stated = reader.stated().filter(|stated| tells && stated - held > CUT.max(stated / 50));
         let seconds = |n: i64| n as f64 / 1e9;
         self.cut = if let Some(stated) = stated {

@@ -231,7 +231,8 @@ fn streams_of_other_layouts_are_shown() {
         let size = (frame.width() as usize, frame.height() as usize);
         assert_eq!(frame.meta().color.range, range, "{}", path.display());
         for (largest, mean) in differences(&frame.to_packed_i420(), &theirs, size) {
-            assert!(largest <= 2 && mean <= 0.4, "{}: at most {largest}, mean {mean:.3}", path.display());
+            // Half a level is what two ways of rounding ten bits differ by.
+            assert!(largest <= 2 && mean <= 0.5, "{}: at most {largest}, mean {mean:.3}", path.display());
         }
     }
 }

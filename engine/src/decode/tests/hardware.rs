@@ -66,9 +66,11 @@ fn software_takes_over_from_an_element_that_fails() {
     let options = "testsrc2=size=320x240 -frames:v 20 -pix_fmt yuv444p -c:v libx264 -g 5 -bf 0";
     let (Some(odd), Some(good)) = (encoded("b.h264", options), clip(Codec::H264)) else { return };
     let mut decoder = factory.open(&DecoderRequest::live(Codec::H264)).unwrap();
-    let errors: Vec<_> = odd.iter().filter_map(|u| decoder.decode(u, &mut |_| {}).err()).collect();
+    let mut pictures = 0;
+    let errors: Vec<_> = odd.iter().filter_map(|u| decoder.decode(u, &mut |_| pictures += 1).err()).collect();
     assert_eq!(decoder.backend(), "libavcodec");
-    assert!(errors.iter().any(|e| e.to_string().contains("4:4:4")), "{errors:?}");
+    // Software shows it, from the next key frame on at the latest.
+    assert!(pictures >= 10, "{pictures} pictures, {errors:?}");
     decoder.reset();
     assert_eq!(all(decoder.as_mut(), &good).len(), 30);
 }
