@@ -69,7 +69,6 @@ const REASONS: &[[&str; 3]] = &[
     ["the address cannot be used", "adresse inutilisable", "adres onbruikbaar"],
     ["sent what retina does not understand", "a envoyé ce que retina ne comprend pas", "stuurde wat retina niet begrijpt"],
     ["sent what makes retina fail", "a envoyé ce qui fait échouer retina", "stuurde wat retina laat falen"],
-    ["wants what is not supported here", "demande ce qui n'est pas pris en charge", "vraagt wat hier niet ondersteund wordt"],
     ["cannot be received", "réception impossible", "kan niet ontvangen worden"],
     ["cannot be read", "lecture impossible", "kan niet gelezen worden"],
     ["cannot be read on", "suite illisible", "kan niet verder gelezen worden"],

@@ -54,7 +54,7 @@ macro_rules! calls {
                     }
                 )*
                 // SAFETY: these are the types that srt.h declares for these names, in 1.4 and 1.5.
-                Some(unsafe { Calls { $($name: std::mem::transmute::<*mut c_void, _>($name),)* } })
+                Some(unsafe { Calls { $($name: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($argument),*) $(-> $answer)?>($name),)* } })
             }
         }
     };

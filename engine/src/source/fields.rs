@@ -381,7 +381,7 @@ mod tests {
             noise in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let mut fields = Fields::default();
-            let mut nals = vec![sequence_set(false), picture_set(), coded(3, Some(true)), noise];
+            let mut nals = [sequence_set(false), picture_set(), coded(3, Some(true)), noise];
             nals[0][1] = 100;
             for (at, byte) in flips {
                 let nal = &mut nals[at % 3];
