@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use vitrail_engine::base::{Mailbox, Overflow, Shutdown};
 use vitrail_engine::{Error, ErrorKind};
 
@@ -72,18 +74,18 @@ impl Terminal {
 
     /// Sends what rooms log to stderr.
     pub fn log_to_stderr(&self, filter: &str) -> Result<(), Error> {
-        let not_a_filter =
-            |e| Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e);
-        let filter = EnvFilter::try_new(filter).map_err(not_a_filter)?;
+        // Nothing is no filter: what went wrong is always said.
+        let filter = if filter.trim().is_empty() { "error" } else { filter };
+        let filter: Targets = filter.parse().map_err(|e: tracing_subscriber::filter::ParseError| {
+            Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e)
+        })?;
         // retina logs addresses as they are, passwords in their queries included.
-        let Ok(silent) = "retina=off".parse() else { unreachable!("a constant that is a directive") };
-        let filter = filter.add_directive(silent);
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let filter = filter.with_target("retina", LevelFilter::OFF);
+        let lines = tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
-            .with_writer(self.clone())
-            .init();
+            .with_writer(self.clone());
+        tracing_subscriber::registry().with(lines).with(filter).init();
         Ok(())
     }
 }
