@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use vitrail_engine::base::{Mailbox, Overflow, Shutdown};
 use vitrail_engine::{Error, ErrorKind};
 
@@ -74,24 +76,24 @@ impl Terminal {
 
     /// Sends what rooms log to stderr.
     pub fn log_to_stderr(&self, filter: &str) -> Result<(), Error> {
-        let not_a_filter =
-            |e| Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e);
-        let filter = EnvFilter::try_new(filter).map_err(not_a_filter)?;
+        // Nothing is no filter: what went wrong is always said.
+        let filter = if filter.trim().is_empty() { "error" } else { filter };
+        let filter: Targets = filter.parse().map_err(|e: tracing_subscriber::filter::ParseError| {
+            Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e)
+        })?;
         // retina logs addresses as they are, passwords in their queries included.
-        let Ok(silent) = "retina=off".parse() else { unreachable!("a constant that is a directive") };
-        let filter = filter.add_directive(silent);
+        let filter = filter.with_target("retina", LevelFilter::OFF);
         // Names of files and words of cameras may hold what a terminal obeys.
         let fields = debug_fn(|writer, field, value| match field.name() {
             "message" => write!(writer, "{}", shown_lines(&format!("{value:?}"))),
             name => write!(writer, "{name}={}", shown(&format!("{value:?}"))),
         });
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = tracing_subscriber::fmt::layer()
             .fmt_fields(fields.delimited(" "))
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
-            .with_writer(self.clone())
-            .init();
+            .with_writer(self.clone());
+        tracing_subscriber::registry().with(lines).with(filter).init();
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ packages=(
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-x
   # the GPU path; mesa brings lavapipe, the software device that the tests use
   libvulkan1 mesa-vulkan-drivers
-  # the controller: its database, and the browser in which its page is tested
-  libsqlite3-dev chromium
+  # the controller: its database, OpenSSL for live pictures, and the browser in which its page is tested
+  libsqlite3-dev libssl-dev chromium
   # independent references and checks in the tests
   ffmpeg valgrind strace
 )
