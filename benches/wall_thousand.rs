@@ -261,7 +261,7 @@ impl<'a> Watch<'a> {
                 continue;
             }
             tile.right += 1;
-            let Some(sent) = simulator.sent(&code) else { continue };
+            let Some(sent) = simulator.sending(&code, seen.arrival) else { continue };
             self.ages.push(seen.arrival.since(sent.moment).as_secs_f64() * 1000.0);
             // By the number in the picture: its sending is another one each time the loop comes round.
             if tile.newest.is_none_or(|(frame, _)| frame != code.frame) {

@@ -3,10 +3,13 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use common::Program;
 
@@ -114,4 +117,64 @@ fn slow_cameras_are_live_with_their_age_and_never_called_again() {
         assert!(camera["placards"].as_object().unwrap().is_empty(), "{camera}");
         assert!(camera["shown"].as_u64() >= Some(shown), "{camera}");
     }
+}
+
+/// One client gets 30 pictures a second over HTTP, as many as its socket takes; counts those that were written.
+fn fast_mjpeg() -> (String, Arc<AtomicU64>) {
+    let dir = tempfile::tempdir().unwrap();
+    let filter = "testsrc2=size=320x240:rate=30:duration=1";
+    let made = Command::new("ffmpeg")
+        .args([
+            "-nostdin", "-v", "error", "-f", "lavfi", "-i", filter, "-c:v", "mjpeg", "-q:v", "4", "%d.jpg",
+        ])
+        .current_dir(dir.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let pictures: Vec<Vec<u8>> =
+        (1..=30).map(|n| std::fs::read(dir.path().join(format!("{n}.jpg"))).unwrap()).collect();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/fast", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicU64::new(0));
+    let counter = sent.clone();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n";
+        client.write_all(head.as_bytes()).unwrap();
+        let begun = Instant::now();
+        for (n, picture) in pictures.iter().cycle().enumerate() {
+            let due = begun + Duration::from_secs(1).mul_f64(n as f64 / 30.0);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let head =
+                format!("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", picture.len());
+            let part = [head.as_bytes(), picture, b"\r\n"].concat();
+            if client.write_all(&part).is_err() {
+                return;
+            }
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (uri, sent)
+}
+
+/// A wall that takes pictures at the pace of their times, 25 a second where none are told, is one sixth of the time
+/// behind; what is not taken waits in sockets, where nobody counts it.
+#[test]
+fn pictures_over_http_are_taken_as_fast_as_they_come() {
+    let (uri, sent) = fast_mjpeg();
+    let args =
+        ["wall", "--for", "15s", "--size", "640x360", "--report", "report.json", "--out", "x.mkv", &uri];
+    let mut program = Program::start(&args);
+    let status = program.wait(Duration::from_secs(60));
+    assert!(status.success(), "{}", program.stderr());
+    let (report, sent) = (program.report(), sent.load(Ordering::Relaxed));
+    let camera = &report["cameras"][0];
+    let decoded = camera["decoded"].as_u64().unwrap();
+    assert!(sent > 300 && sent - decoded < 30, "{sent} were sent: {camera}");
+    assert_eq!(
+        (camera["state"].as_str(), camera["reconnects"].as_u64()),
+        (Some("live"), Some(0)),
+        "{camera}"
+    );
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::runtime::Runtime;
+use vitrail_engine::base::Moment;
 use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::cameras::Cameras;
@@ -187,6 +188,19 @@ impl Simulator {
     /// When the picture with this code was last sent.
     pub fn sent(&self, code: &Code) -> Option<Sent> {
         self.cameras.log.get(code)
+    }
+
+    /// When the picture with this code was sent that a client had at `arrival`, within the last loop. A sending is
+    /// logged when the write returns, which may be after the client has the picture: waits for it, up to a second.
+    pub fn sending(&self, code: &Code, arrival: Moment) -> Option<Sent> {
+        let within = self.cameras.config.loop_length.mul_f64(0.75);
+        for _ in 0..200 {
+            match self.sent(code) {
+                Some(sent) if arrival.since(sent.moment) < within => return Some(sent),
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        None
     }
 
     /// Counters since the start.

@@ -36,20 +36,6 @@ fn assert_consecutive(codes: &[Code], camera: u16, frames: u32) {
     assert!(codes.iter().all(|c| c.camera == camera && c.profile == Profile::Sub), "{codes:?}");
 }
 
-/// The sending of a picture within this loop. The log is written when the write returns, which may be after the
-/// client has the picture.
-fn sending(simulator: &Simulator, seen: &Seen) -> Sent {
-    let code = seen.code(None).expect("the picture has a code");
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match simulator.sent(&code) {
-            Some(sent) if seen.arrival.since(sent.moment) < Duration::from_secs(4) => return sent,
-            sent => assert!(Instant::now() < end, "not logged in this loop: {sent:?}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn every_codec_and_transport_delivers_every_picture() {
     let config = Config { login: Some(Login::new("viewer", "p:w@rd")), ..small(2) };
@@ -62,7 +48,8 @@ fn every_codec_and_transport_delivers_every_picture() {
             let codes = codes(&viewer, 16);
             assert_consecutive(&codes, camera, LOOP);
             let seen = viewer.next(PATIENCE).unwrap().unwrap();
-            let sent = sending(&simulator, &seen);
+            let sent =
+                simulator.sending(&seen.code(None).unwrap(), seen.arrival).expect("logged within this loop");
             assert!(seen.arrival + PATIENCE > sent.moment);
         }
     }

@@ -22,6 +22,8 @@ pub struct Tile {
     pub missed: u64,
     /// Camera frames that came after a newer one.
     pub backwards: u64,
+    /// Number of the camera's frame that was read last.
+    frame: Option<u32>,
     newest: Option<u64>,
 }
 
@@ -76,9 +78,11 @@ impl Watch {
                 continue;
             }
             tile.right += 1;
-            let Some(sent) = simulator.sent(&code) else { continue };
+            if tile.frame.replace(code.frame) == Some(code.frame) {
+                continue;
+            }
+            let Some(sent) = simulator.sending(&code, seen.arrival) else { continue };
             match tile.newest {
-                Some(newest) if newest == sent.count => continue,
                 Some(newest) if newest > sent.count => tile.backwards += 1,
                 Some(newest) => tile.missed += sent.count - newest - 1,
                 None => {}
