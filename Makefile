@@ -22,6 +22,7 @@ demo: deps
 lint: deps
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@scripts/deny.sh
 
 unit: deps
 	@scripts/unit.sh
