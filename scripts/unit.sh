@@ -19,7 +19,6 @@ if [ "$status" -ne 0 ]; then
     /^ +Running [^u]/ { place = $2 }
     /^ +Doc-tests / { place = $2 " (documentation)" }
     /^test .* FAILED$/ { name = $0; sub(/^test /, "", name); sub(/ \.\.\. FAILED$/, "", name); print "  " place ": " name }
-    /^error/ { told = 1 }
-    told && (/^error/ || /^    `/) { print "  " $0 }'
+    /^error: (test failed|[0-9]+ target|could not)/ || /^    `/ { print "  " $0 }'
 fi
 exit "$status"

@@ -122,7 +122,7 @@ fn a_viewer_that_stops_reading_does_not_change_the_cadence() {
     assert!(program.interrupt().success());
     let report = program.report();
     let screen = &report["screens"][0];
-    let noise = noise.missing(Duration::from_millis(40));
+    let noise = noise.missing(watch.pictures, Duration::from_millis(40));
     assert!(screen["missed"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
     assert!(screen["dropped"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
     for (index, tile) in watch.tiles.iter().enumerate() {
@@ -151,7 +151,7 @@ fn a_killed_recording_can_be_read_to_its_last_fragment() {
         let mut watch = Watch::new(2, 2);
         let file = Viewer::file(&program.path(name), clock.clone()).unwrap();
         while let Ok(Some(seen)) = file.next(Duration::from_secs(5)) {
-            watch.look(&seen, &simulator);
+            watch.read(&seen);
         }
         assert!(watch.tiles.iter().all(|t| t.right > 50 && t.wrong == 0), "{name}: {:?}", watch.tiles);
     }

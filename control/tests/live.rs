@@ -102,7 +102,7 @@ fn a_viewer_that_stops_reading_harms_nobody_and_ends() {
     let seen = looks(&good, &mut eyes, 250);
     assert!(seen.iter().all(|l| l.whole), "the other misses nothing");
     let after = stage.wall.report().screens[0].clone();
-    let noise = noise.missing(Duration::from_millis(40));
+    let noise = noise.missing(250, Duration::from_millis(40));
     assert!(
         after.dropped <= before.dropped + noise,
         "nor does the encoder: {after:?}, {noise} for the machine"

@@ -48,10 +48,11 @@ impl Noise {
         bound + HANDS * Duration::from_micros(self.heard.worst_us.load(Ordering::Relaxed))
     }
 
-    /// How many pictures of this period may be missing for what was heard; none on a quiet machine.
-    pub fn missing(&self, period: Duration) -> u64 {
+    /// How many of so many pictures of this period may be missing for what was heard; none on a quiet machine, and a
+    /// tenth at most, for a program that takes too much makes such noise itself.
+    pub fn missing(&self, of: u64, period: Duration) -> u64 {
         let sum = u64::from(HANDS) * self.heard.sum_us.load(Ordering::Relaxed);
-        sum.div_ceil(period.as_micros() as u64)
+        sum.div_ceil(period.as_micros() as u64).min(of / 10)
     }
 }
 

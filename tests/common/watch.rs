@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vitrail_engine::base::Histogram;
 use vitrail_simulator::Simulator;
-use vitrail_simulator::code::Region;
+use vitrail_simulator::code::{Code, Region};
 use vitrail_simulator::viewer::{Seen, Viewer};
 
 /// What was seen in one tile.
@@ -58,26 +58,15 @@ impl Watch {
         }
     }
 
-    /// Looks at one picture. The viewer and the simulator share a clock.
+    /// Looks at one picture that came live. The viewer and the simulator share a clock.
     pub fn look(&mut self, seen: &Seen, simulator: &Simulator) {
-        self.pictures += 1;
         if self.first.is_some() {
             self.longest_gap = self.longest_gap.max(Duration::from_nanos(seen.arrival.0 - self.last));
         }
         self.first.get_or_insert(seen.arrival.0);
         self.last = seen.arrival.0;
-        let size = (seen.width, seen.height);
-        for (index, tile) in self.tiles.iter_mut().enumerate() {
-            let place = (index % self.grid.0, index / self.grid.0);
-            let Some(code) = seen.code(Some(Region::tile(size, self.grid, place))) else {
-                tile.unreadable += 1;
-                continue;
-            };
-            if usize::from(code.camera) != index + 1 {
-                tile.wrong += 1;
-                continue;
-            }
-            tile.right += 1;
+        for (index, code) in self.read(seen) {
+            let tile = &mut self.tiles[index];
             if tile.frame.replace(code.frame) == Some(code.frame) {
                 continue;
             }
@@ -93,6 +82,25 @@ impl Watch {
             self.latency.record(latency);
             self.latencies.push(latency);
         }
+    }
+
+    /// Looks at one picture of a recording, whenever it was made; the codes of the tiles that show their cameras.
+    pub fn read(&mut self, seen: &Seen) -> Vec<(usize, Code)> {
+        self.pictures += 1;
+        let size = (seen.width, seen.height);
+        let mut codes = Vec::new();
+        for (index, tile) in self.tiles.iter_mut().enumerate() {
+            let place = (index % self.grid.0, index / self.grid.0);
+            match seen.code(Some(Region::tile(size, self.grid, place))) {
+                None => tile.unreadable += 1,
+                Some(code) if usize::from(code.camera) != index + 1 => tile.wrong += 1,
+                Some(code) => {
+                    tile.right += 1;
+                    codes.push((index, code));
+                }
+            }
+        }
+        codes
     }
 
     /// Watches for a while.

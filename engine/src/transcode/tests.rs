@@ -145,11 +145,10 @@ fn a_file_comes_out_whole_in_its_place_and_as_good_as_ffmpeg_makes_it() {
     assert!(report.segments > 1, "{report:?}");
     assert_eq!(names(folder.path()), ["clip.mp4", "out.mp4"], "nothing is left beside it");
     assert_eq!(picture_times(&target), picture_times(&source));
-    // A packet of sound from before the first picture may be left out.
-    let without_one = |text: String| text.replace("aac,1724", "aac,1723");
+    // The source's edit list hides the first packet of sound, with which its encoder began: it is not copied.
     assert_eq!(
-        without_one(ffprobe(&target, "stream=codec_name,nb_read_packets")),
-        without_one(ffprobe(&source, "stream=codec_name,nb_read_packets"))
+        ffprobe(&target, "stream=codec_name,nb_read_packets"),
+        ffprobe(&source, "stream=codec_name,nb_read_packets").replace("aac,1724", "aac,1723")
     );
     let peer = folder.path().join("peer.mp4");
     ffmpeg(&format!("-i {} -c:v libx264 -preset ultrafast -crf 23 -c:a copy", source.display()), &peer);
