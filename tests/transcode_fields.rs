@@ -76,14 +76,17 @@ fn mosaic(input: &Path, output: &Path) -> Value {
     serde_json::from_str(&stdout).unwrap()
 }
 
-/// All published streams: those of fields encoded too.
+/// All published streams of fields, copied and encoded; of the others a third, copied.
 #[test]
 fn every_picture_of_published_streams_comes_out() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.mp4");
     let (mut fields, mut wrong) = (0, Vec::new());
-    for path in published() {
+    for (place, path) in published().into_iter().enumerate() {
         let (pictures, packets, rate) = counted(&path);
+        if packets == pictures && !common::is_tried(place, 3) {
+            continue;
+        }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         fields += usize::from(packets > pictures);
         let ways: &[&[&str]] = match packets > pictures {

@@ -52,12 +52,15 @@ fn times(path: &Path, kind: &str) -> Vec<f64> {
     text.lines().filter_map(|line| line.trim_end_matches(',').parse().ok()).collect()
 }
 
-/// Transcodes a source in every way and looks at what came out: so many pictures, and sound that goes forward,
-/// from `heard.0` to `heard.1` in seconds of the pictures' time.
-fn comes_out(source: &Path, targets: &[&str], pictures: usize, heard: (f64, f64)) {
+/// Transcodes a source to every target, in every way or in one that `turn` chooses, and looks at what came out: so many
+/// pictures, and sound that goes forward, from `heard.0` to `heard.1` in seconds of the pictures' time.
+fn comes_out(source: &Path, targets: &[&str], pictures: usize, heard: (f64, f64), turn: Option<usize>) {
     let folder = tempfile::tempdir().unwrap();
-    for ending in targets {
+    for (place, ending) in targets.iter().enumerate() {
         for (way, options) in WAYS.iter().enumerate() {
+            if turn.is_some_and(|turn| !common::is_tried(turn + place + way, WAYS.len())) {
+                continue;
+            }
             let name = folder.path().join(format!("{way}{ending}"));
             let ladder = ["--ladder", "90:200k", "--segment", "2s"];
             let options = match *ending {
@@ -107,16 +110,19 @@ fn joined_transport_streams_have_sound_from_end_to_end() {
         clip(&at("wraps.ts"), codec, ["0", "0"], &offset("95440.8"));
         clip(&at("early.ts"), codec, ["0.6", "0"], &[]);
         clip(&at("short.ts"), codec, ["0", "0"], &["-af", "atrim=end=2.4"]);
-        for (name, parts, until) in [
+        for (turn, (name, parts, until)) in [
             ("again.ts", ["one.ts", "one.ts"], 6.0),
             ("gap.ts", ["one.ts", "far.ts"], 6.0),
             ("pause.ts", ["one.ts", "near.ts"], 8.0),
             ("overlap.ts", ["one.ts", "back.ts"], 6.0),
             ("wrapped.ts", ["one.ts", "wraps.ts"], 6.0),
             ("sound-first.ts", ["short.ts", "early.ts"], 5.5),
-        ] {
+        ]
+        .into_iter()
+        .enumerate()
+        {
             joined(&at(name), &[&at(parts[0]), &at(parts[1])]);
-            comes_out(&at(name), targets, 150, (0.0, until));
+            comes_out(&at(name), targets, 150, (0.0, until), Some(turn));
         }
     }
 }
@@ -126,12 +132,12 @@ fn joined_transport_streams_have_sound_from_end_to_end() {
 fn sound_may_begin_before_its_pictures_or_after_them() {
     let dir = tempfile::tempdir().unwrap();
     for codec in [&["aac"][..], &["ac3"], &["libopus"], &["libmp3lame"]] {
-        for ending in ["mkv", "mp4", "ts"] {
+        for (turn, ending) in ["mkv", "mp4", "ts"].into_iter().enumerate() {
             let source = dir.path().join(format!("{}.{ending}", codec[0]));
             clip(&source, codec, ["1.4", "0"], &[]);
-            comes_out(&source, &ALL, 75, (0.0, 1.6));
+            comes_out(&source, &ALL, 75, (0.0, 1.6), Some(turn));
             clip(&source, codec, ["0", "0.7"], &[]);
-            comes_out(&source, &ALL, 75, (0.7, 3.7));
+            comes_out(&source, &ALL, 75, (0.7, 3.7), Some(turn + 1));
         }
     }
 }
@@ -249,7 +255,7 @@ fn sound_that_changes_on_the_way_is_encoded() {
     clip(&at("one.ts"), &["aac", "-ar", "48000", "-ac", "1"], ["0", "0"], &[]);
     clip(&at("two.ts"), &["aac", "-ar", "16000", "-ac", "2"], ["0", "0"], &[]);
     joined(&at("both.ts"), &[&at("one.ts"), &at("two.ts")]);
-    comes_out(&at("both.ts"), &ALL, 150, (0.0, 6.0));
+    comes_out(&at("both.ts"), &ALL, 150, (0.0, 6.0), None);
     let (code, outcome, _) = transcode(&[text(&at("both.ts")), "-o", text(&at("x.mp4")), "--audio", "copy"]);
     let message = outcome["error"]["message"].as_str().unwrap_or_default();
     assert!(code != 0 && message.contains("both.ts") && message.contains("choose AAC"), "{outcome}");
@@ -263,6 +269,6 @@ fn cases_that_were_refused_come_out() {
         eprintln!("skipped: {} is not here", cases.display());
         return;
     }
-    comes_out(&cases.join("ts-joined/twice.ts"), &ALL, 150, (0.0, 6.0));
-    comes_out(&cases.join("ts-cut-start/cut.ts"), &ALL, 50, (0.0, 2.0));
+    comes_out(&cases.join("ts-joined/twice.ts"), &ALL, 150, (0.0, 6.0), None);
+    comes_out(&cases.join("ts-cut-start/cut.ts"), &ALL, 50, (0.0, 2.0), None);
 }

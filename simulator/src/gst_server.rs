@@ -120,6 +120,11 @@ impl Feed {
                     gst::ClockTime::from_nseconds((scaled / u128::from(clip.rate.num)) as u64)
                 };
                 std::thread::sleep(Duration::from(at(count)).saturating_sub(begun.elapsed()));
+                // A source has its clock a moment before the time at which that began: what it then takes for the
+                // time since the start is the clock's own, and a picture of that time would never be sent.
+                if pushed.current_state() != gst::State::Playing {
+                    continue;
+                }
                 let running = pushed.current_running_time().unwrap_or_default();
                 let pts = *first.get_or_insert(running.saturating_sub(at(count))) + at(count);
                 let index = (count % clip.frames.len() as u64) as usize;

@@ -123,6 +123,12 @@ pub fn run(args: &[&str]) -> (i32, String, String) {
     (out.status.code().unwrap_or(-1), text(&out.stdout), text(&out.stderr))
 }
 
+/// Whether every combination is asked for (`THOROUGH=1`), which takes minutes; else a part of them that changes with
+/// the place in the list, so that every way and every target is tried.
+pub fn is_tried(place: usize, of: usize) -> bool {
+    place.is_multiple_of(of) || std::env::var_os("THOROUGH").is_some()
+}
+
 /// A port of the loopback address that was free a moment ago.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
