@@ -538,7 +538,7 @@ impl rights::Showings for Asked {
 fn keeps_pictures(wall: &WallSpec) -> Result<bool> {
     for output in wall.outputs.iter().flat_map(|screen| &screen.outputs) {
         let spec: OutputSpec = output.expose().parse()?;
-        if matches!(spec, OutputSpec::File { .. } | OutputSpec::Hls { .. }) {
+        if spec.keeps_pictures() {
             return Ok(true);
         }
     }

@@ -135,6 +135,11 @@ impl<T> Mailbox<T> {
         self.lock().items.pop_front()
     }
 
+    /// What `look` sees of the item that comes next, if one is there; it stays. Others may take it meanwhile.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().items.front().map(look)
+    }
+
     /// Throws away all that waits, counted as dropped; returns how many.
     pub fn clear(&self) -> usize {
         let mut state = self.lock();
@@ -192,6 +197,14 @@ mod tests {
             assert_eq!(drain(&mailbox), left, "{rule:?}");
             assert_eq!(mailbox.dropped(), dropped, "{rule:?}");
         }
+    }
+
+    #[test]
+    fn who_looks_at_the_next_takes_nothing() {
+        let (mailbox, _) = filled(Overflow::DropOldest);
+        assert_eq!((mailbox.peek(|n| n * 10), mailbox.len()), (Some(20), 2));
+        assert_eq!(drain(&mailbox), [2, 3]);
+        assert_eq!(mailbox.peek(|n| *n), None);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub struct TileView<'a> {
     pub status: TileStatus,
     /// How old the newest picture is; counted from its arrival where this is `None`.
     pub age: Option<Duration>,
-    /// A camera that sends so seldom that its picture, late for others, is its newest: up to this age it is
-    /// live, and says its age whatever the style.
+    /// A camera that sends so seldom, or whose pictures wait so long on their way, that its picture, late for others,
+    /// is its newest: up to this age it is live, and says its age whatever the style.
     pub late: Option<Duration>,
     /// The camera's name; the tile's own label goes before it.
     pub name: &'a str,

@@ -10,7 +10,7 @@ use super::status::Progress;
 use super::units;
 use crate::base::cpu;
 use crate::base::{Clock, Error, ErrorKind, Moment, Result};
-use crate::media::{AccessUnit, Codec, Frame, SourceRef, VideoParameters};
+use crate::media::{Codec, Frame, SourceRef, VideoParameters};
 
 /// What all cameras of a pool share.
 pub(super) struct Setting {
@@ -65,7 +65,8 @@ pub(super) struct Work {
     decoder: Option<Box<dyn Decoder>>,
     parameters: Option<Arc<VideoParameters>>,
     sequence: u64,
-    /// Since when pictures are held back after damage (arrival of the first bad unit).
+    /// Since when pictures are held back after damage. By the clock, not by arrival: pictures of a live playlist's
+    /// segment arrive all at once, and of the next one much later.
     held_since: Option<Moment>,
     /// No unit decodes until a random-access unit brings something else.
     until_key: bool,
@@ -91,7 +92,7 @@ impl Work {
         } else if self.until_key {
             return;
         } else if unit.loss {
-            self.hold(unit.arrival);
+            self.hold(bench.setting.clock.now());
         }
         let mut pictures = Vec::new();
         let before = cpu::thread_time();
@@ -102,7 +103,7 @@ impl Work {
             self.hand_on(picture, bench, deliver);
         }
         if let Err(error) = result {
-            self.fail(unit, error, bench, deliver);
+            self.fail(error, bench, deliver);
         }
     }
 
@@ -146,15 +147,16 @@ impl Work {
 
     fn hand_on(&mut self, picture: Picture, bench: &Bench<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
         let Bench { source, setting, progress, .. } = bench;
+        let now = setting.clock.now();
         if picture.damaged {
             progress.update(|p| p.corrupt += 1);
-            self.hold(picture.origin.arrival);
+            self.hold(now);
             if setting.hold.is_some() {
                 let error = Error::new(ErrorKind::Corrupt, source.camera.to_string(), "a picture is damaged");
                 self.report(&error, progress, deliver);
             }
         }
-        if self.holds_back(&picture, setting.hold) {
+        if self.holds_back(&picture, setting.hold, now) {
             progress.update(|p| p.held_back += 1);
             return;
         }
@@ -162,7 +164,6 @@ impl Work {
         let Some(frame) = picture.into_frame(self.sequence, parameters) else { return };
         self.sequence += 1;
         self.failed = None;
-        let now = setting.clock.now();
         progress.update(|p| {
             p.decoded += 1;
             p.last_decoded = Some(now);
@@ -179,31 +180,25 @@ impl Work {
     /// A picture that may refer to a damaged one is not shown, until a random-access picture comes
     /// out whole. Streams that refresh without key frames would never show anything again: after
     /// the limit their pictures pass, unless they are marked as damaged themselves.
-    fn holds_back(&mut self, picture: &Picture, limit: Option<Duration>) -> bool {
+    fn holds_back(&mut self, picture: &Picture, limit: Option<Duration>, now: Moment) -> bool {
         let (Some(since), Some(limit)) = (self.held_since, limit) else {
             self.held_since = None;
             return false;
         };
         let whole = !picture.damaged && picture.origin.random_access;
-        let waited = !picture.damaged && picture.origin.arrival.since(since) > limit;
+        let waited = !picture.damaged && now.since(since) > limit;
         if whole || waited {
             self.held_since = None;
         }
         self.held_since.is_some()
     }
 
-    fn fail(
-        &mut self,
-        unit: &AccessUnit,
-        error: Error,
-        bench: &Bench<'_>,
-        deliver: &mut dyn FnMut(Outcome<'_>),
-    ) {
-        let Bench { source, progress, .. } = bench;
+    fn fail(&mut self, error: Error, bench: &Bench<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
+        let Bench { source, setting, progress, .. } = bench;
         match error.kind() {
             ErrorKind::Corrupt => {
                 progress.update(|p| p.corrupt += 1);
-                self.hold(unit.arrival);
+                self.hold(setting.clock.now());
             }
             _ => {
                 self.until_key = true;

@@ -74,7 +74,8 @@ impl Squeeze<'_> {
     /// The declared order (docs/design/effort.md). Cameras go down class by class of priority, within it step
     /// by step, within that the smallest tiles first. Screens go over to faster presets before any
     /// camera, to half their rate before the first camera loses pictures, to a quarter before pictures of
-    /// one become rarer than allowed. Nothing is paused while anything else is left to take.
+    /// one become rarer than allowed, which is when all classes have no more within that. Nothing is paused while
+    /// anything else is left to take.
     fn run(&mut self, settings: &EffortSettings) {
         let wishes = self.wanted.wishes;
         let ladders = &self.wanted.ladders;
@@ -83,21 +84,20 @@ impl Squeeze<'_> {
         if self.fits() || self.lower_screens(ScreenStep::FasterPreset(u32::MAX)) {
             return;
         }
-        for class in order.chunk_by(|a, b| wishes[*a].priority == wishes[*b].priority) {
-            let whole = |rung: &Rung| rung.step < Step::KeyFrames;
-            let allowed = |rung: &Rung| rung.step != Step::Paused && !rung.is_beyond(settings);
-            let any = |rung: &Rung| rung.step != Step::Paused;
-            if self.lower(class, &whole)
+        let classes = || order.chunk_by(|a, b| wishes[*a].priority == wishes[*b].priority);
+        let whole = |rung: &Rung| rung.step < Step::KeyFrames;
+        let allowed = |rung: &Rung| rung.step != Step::Paused && !rung.is_beyond(settings);
+        let any = |rung: &Rung| rung.step != Step::Paused;
+        let within_limit = classes().any(|class| {
+            self.lower(class, &whole)
                 || self.lower_screens(ScreenStep::HalfRate)
                 || self.lower(class, &allowed)
-                || self.lower_screens(ScreenStep::QuarterRate)
-                || self.lower(class, &any)
-            {
-                return;
-            }
-        }
+        });
         // Where no camera can be brought down, screens still can.
-        if !self.lower_screens(ScreenStep::QuarterRate) {
+        if within_limit || self.lower_screens(ScreenStep::QuarterRate) {
+            return;
+        }
+        if !classes().any(|class| self.lower(class, &any)) {
             self.lower(&order, &|_| true);
         }
     }

@@ -72,7 +72,7 @@ fn screens_and_cameras_go_down_in_the_declared_order() {
     let mut screens: Vec<ScreenWish> = ["a", "b", "c"].map(|name| screen(name, "veryfast")).into();
     (screens[0].pinned, screens[1].priority) = (true, 200);
     let limit = Some(EffortSettings::default().refresh_limit);
-    let mut met = [0; 5];
+    let mut met = [0; 6];
     for n in 0..60 {
         let mut machine = settled(4.2 - 0.07 * f64::from(n), screens.clone(), &wishes);
         machine.tick(&wishes);
@@ -89,6 +89,14 @@ fn screens_and_cameras_go_down_in_the_declared_order() {
         assert!(fastest || plan.degraded().count() == 0, "presets first: {got:?} {cameras:?}");
         assert!(!slower || lowest(ScreenStep::HalfRate), "{got:?} {cameras:?}");
         assert!(!rarer || lowest(ScreenStep::QuarterRate), "{got:?} {cameras:?}");
+        // All classes first do what is possible within the limit.
+        let spent = cameras.iter().all(|s| *s >= Step::KeyFrames);
+        let quarter = got.contains(&ScreenStep::QuarterRate);
+        assert!(spent || !quarter && !rarer, "{got:?} {cameras:?}");
+        assert!(
+            cameras[40..].iter().all(|s| *s == Step::AsDeserved)
+                || cameras[..40].iter().all(|s| *s >= Step::KeyFrames)
+        );
         let bottom = cameras.iter().all(|s| *s == Step::Paused) && lowest(ScreenStep::QuarterRate);
         assert!(plan.demand <= plan.available + 1e-9 || bottom, "{} of {}", plan.demand, plan.available);
         let seen = [
@@ -96,6 +104,7 @@ fn screens_and_cameras_go_down_in_the_declared_order() {
             got[0] != ScreenStep::AsAsked,
             others.contains(&ScreenStep::HalfRate) && !slower,
             slower && !rarer,
+            spent && quarter && !rarer,
             rarer,
         ];
         met.iter_mut().zip(seen).for_each(|(count, seen)| *count += u32::from(seen));

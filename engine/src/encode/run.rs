@@ -20,6 +20,9 @@ use crate::media::Chroma;
 /// At most four key frames a second on request: each costs several times a predicted picture.
 const KEY_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long a preset that did not start is left alone.
+const BROKEN_FOR: Duration = Duration::from_secs(600);
+
 /// One life of a GStreamer encoder.
 pub(super) struct Run {
     shared: Arc<Shared>,
@@ -39,7 +42,8 @@ impl Run {
     pub fn new(shared: Arc<Shared>, instead: Option<EncoderChoice>) -> Result<Run> {
         let config = &shared.config;
         let candidate = probe::choose(config.codec, instead.unwrap_or(config.choice))?;
-        let preset = shared.preset(candidate);
+        let broken = |preset: &&str| shared.inside().broken(shared.clock.now()).any(|b| b == Some(*preset));
+        let preset = shared.preset(candidate).filter(|preset| !broken(preset));
         let (pipeline, source, sink) =
             (shared.make)(candidate, &EncoderConfig { instead: preset, ..config.clone() })?;
         let collector = Arc::downgrade(&shared);
@@ -54,12 +58,15 @@ impl Run {
                 })
                 .build(),
         );
-        pipeline
-            .set_state(gst::State::Playing)
-            .map_err(|e| Error::new(ErrorKind::Missing, candidate.element, "does not start").caused_by(e))?;
+        pipeline.set_state(gst::State::Playing).map_err(|e| {
+            // One that is freed in any other state leaves its threads behind.
+            let _ = pipeline.set_state(gst::State::Null);
+            Error::new(ErrorKind::Missing, candidate.element, "does not start").caused_by(e)
+        })?;
         {
             let mut inside = shared.inside();
             inside.encoder = candidate.element.to_owned();
+            inside.in_software = candidate.family == EncoderChoice::Software;
             inside.preset = preset.unwrap_or(&config.preset).to_owned();
             inside.fallback = config.choice != EncoderChoice::Auto && candidate.family != config.choice
                 || instead.is_some_and(|instead| instead != config.choice);
@@ -215,7 +222,6 @@ pub(super) fn encode(shared: &Arc<Shared>, run: Run) {
             life = Run::new(shared.clone(), Some(EncoderChoice::Software)).map_or_else(
                 |error| shared.failed(&error, retry.after(Duration::ZERO, rand::random())),
                 |run| {
-                    shared.inside().error = None;
                     began = now;
                     Life::Encoding(run)
                 },
@@ -225,9 +231,13 @@ pub(super) fn encode(shared: &Arc<Shared>, run: Run) {
             shared.dropped.add_one();
             continue;
         };
-        if let Err(error) = run.encode(job) {
-            let worked = shared.clock.now().since(began);
-            life = shared.failed(&error, retry.after(worked, rand::random()));
+        match run.encode(job) {
+            // Not before: one that starts and gives nothing fails still.
+            Ok(()) => shared.inside().error = None,
+            Err(error) => {
+                let worked = shared.clock.now().since(began);
+                life = shared.failed(&error, retry.after(worked, rand::random()));
+            }
         }
     }
     if let Life::Encoding(run) = life {
@@ -263,10 +273,12 @@ impl Shared {
     }
 
     /// Replaces the encoder by one with another preset, where that is wanted. The one before gave its last
-    /// picture already, so nothing is lost; where the new one does not start, it goes on.
+    /// picture already, so nothing is lost; where the new one does not start, it goes on, and that preset is left
+    /// alone for a while: each try takes the time of pictures.
     fn change_preset(self: &Arc<Self>, run: &mut Run) {
         let wanted = self.preset(run.candidate);
-        if wanted == run.preset {
+        let now = self.clock.now();
+        if wanted == run.preset || self.inside().broken(now).any(|broken| broken == wanted) {
             return;
         }
         let fallback = self.inside().fallback;
@@ -277,7 +289,9 @@ impl Shared {
             }
             Err(error) => {
                 tracing::error!(screen = %self.name, %error, "another preset does not start; the encoder stays");
-                *self.instead.lock().unwrap_or_else(PoisonError::into_inner) = run.preset;
+                let mut inside = self.inside();
+                inside.broken.retain(|(preset, _)| *preset != wanted);
+                inside.broken.push((wanted, now + BROKEN_FOR));
             }
         }
     }

@@ -30,6 +30,8 @@ pub(super) const END: Duration = Duration::from_secs(3);
 pub struct EncodeStatus {
     /// The encoder in use, as GStreamer calls it.
     pub encoder: String,
+    /// The processor encodes.
+    pub in_software: bool,
     /// True where it is not the one that was chosen, because that one does not work here.
     pub fallback: bool,
     /// The trouble it has now, if any.
@@ -40,6 +42,8 @@ pub struct EncodeStatus {
     pub encoded: u64,
     /// The preset in use: the one that was asked for, or a faster one.
     pub preset: String,
+    /// Faster presets that did not start a while ago: no use in asking for them.
+    pub unusable: Vec<&'static str>,
     /// Pictures dropped: they came faster than they could be encoded, or did not fit.
     pub dropped: u64,
     /// Pictures that came out more than 0.2 s after they were handed in.
@@ -108,8 +112,18 @@ pub(super) struct Inside {
     pub(super) since_key: u32,
     pub(super) encoder: String,
     pub(super) preset: String,
+    pub(super) in_software: bool,
+    /// Presets that did not start (`None`: the one that was asked for), and from when on they may be tried again.
+    pub(super) broken: Vec<(Option<&'static str>, Moment)>,
     pub(super) fallback: bool,
     pub(super) error: Option<String>,
+}
+
+impl Inside {
+    /// Presets that are not to be tried at `now`.
+    pub(super) fn broken(&self, now: Moment) -> impl Iterator<Item = Option<&'static str>> {
+        self.broken.iter().filter(move |(_, again)| *again > now).map(|(preset, _)| *preset)
+    }
 }
 
 impl Shared {
@@ -272,6 +286,8 @@ impl ScreenEncoder {
             fallback: inside.fallback,
             error: inside.error.clone(),
             preset: inside.preset.clone(),
+            in_software: inside.in_software,
+            unusable: inside.broken(shared.clock.now()).flatten().collect(),
             submitted: shared.submitted.get(),
             encoded: shared.encoded.get(),
             dropped: shared.dropped.get() + shared.mailbox.dropped(),

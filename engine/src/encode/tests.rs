@@ -299,6 +299,69 @@ fn another_preset_begins_with_a_key_frame_and_the_same_parameter_sets() {
     assert!(element::faster(Codec::H265, "slow").is_empty());
 }
 
+/// How often `without_superfast` was asked for the preset that it has not.
+static IN_VAIN: AtomicU32 = AtomicU32::new(0);
+
+/// An encoder whose `superfast` does not start.
+fn without_superfast(candidate: &element::Candidate, config: &EncoderConfig) -> Result<probe::Parts> {
+    if config.instead == Some("superfast") {
+        IN_VAIN.fetch_add(1, Ordering::Relaxed);
+        return Err(Error::new(ErrorKind::Missing, candidate.element, "does not start"));
+    }
+    probe::pipeline(candidate, config)
+}
+
+#[test]
+fn a_preset_that_does_not_start_is_left_alone_and_told() {
+    let (clock, kept) = (crate::base::SimClock::new(), Arc::new(Kept::default()));
+    let config = EncoderConfig { preset: "veryfast".into(), ..config(Codec::H264) };
+    let encoder =
+        ScreenEncoder::start_with(&"t".into(), config, kept.clone(), clock.clone(), without_superfast)
+            .unwrap();
+    let mut pictures = 0;
+    let mut encode = |preset| {
+        // As the governor does, once a second.
+        encoder.set_preset(preset);
+        encoder.submit(picture(pictures, 320, 180), tick(pictures));
+        pictures += 1;
+        assert_eq!(kept.wait_for(pictures as usize), pictures as usize);
+        let status = encoder.status();
+        assert!(status.error.is_none() && status.in_software, "{status:?}");
+        (status.preset, status.unusable, IN_VAIN.load(Ordering::Relaxed))
+    };
+    assert_eq!(encode(None), ("veryfast".into(), vec![], 0));
+    for _ in 0..5 {
+        assert_eq!(encode(Some("superfast")), ("veryfast".into(), vec!["superfast"], 1));
+        clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(encode(Some("ultrafast")), ("ultrafast".into(), vec!["superfast"], 1));
+    assert_eq!(encode(Some("superfast")), ("ultrafast".into(), vec!["superfast"], 1));
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(encode(Some("superfast")).2, 2, "it may start after all");
+}
+
+/// What `unwilling` made.
+static UNWILLING: Mutex<Option<gst::Pipeline>> = Mutex::new(None);
+
+/// An encoder in a pipeline that does not start.
+fn unwilling(candidate: &element::Candidate, config: &EncoderConfig) -> Result<probe::Parts> {
+    let parts = probe::pipeline(candidate, config)?;
+    let missing = gst::ElementFactory::make("filesrc").property("location", "/none/there").build().unwrap();
+    parts.0.add(&missing).unwrap();
+    *UNWILLING.lock().unwrap() = Some(parts.0.clone());
+    Ok(parts)
+}
+
+#[test]
+fn a_pipeline_that_does_not_start_is_stopped() {
+    let kept = Arc::new(Kept::default());
+    let start =
+        ScreenEncoder::start_with(&"t".into(), config(Codec::H264), kept, SystemClock::shared(), unwilling);
+    assert_eq!(start.err().map(|e| e.kind()), Some(ErrorKind::Missing));
+    let pipeline = UNWILLING.lock().unwrap().take().unwrap();
+    assert_eq!(pipeline.current_state(), gst::State::Null);
+}
+
 #[test]
 fn key_frames_come_in_time_where_pictures_are_left_out() {
     let kept = Arc::new(Kept::default());

@@ -38,16 +38,19 @@ struct Slow {
     last_error: Option<String>,
     error_kind: Option<ErrorKind>,
     newest_key: Option<AccessUnit>,
+    /// When that was handed on, in this run.
+    key_at: Option<Moment>,
     key_interval: Option<Duration>,
     closed: bool,
 }
 
 impl Slow {
-    fn keep_key(&mut self, unit: AccessUnit) {
-        let before = self.newest_key.replace(unit).map(|old| old.arrival);
-        let after = self.newest_key.as_ref().map(|new| new.arrival);
-        self.key_interval =
-            before.zip(after).map(|(before, after)| after.since(before)).or(self.key_interval);
+    /// Keeps a key frame that is handed on at `now`.
+    fn keep_key(&mut self, unit: AccessUnit, now: Moment) {
+        self.newest_key = Some(unit);
+        if let Some(before) = self.key_at.replace(now) {
+            self.key_interval = Some(now.since(before));
+        }
     }
 }
 
@@ -83,7 +86,9 @@ impl Meter {
         if number > 1 {
             self.reconnects.add_one();
         }
-        let slow = self.lock();
+        let mut slow = self.lock();
+        // The gap between two connections is not the camera's.
+        slow.key_at = None;
         if !slow.closed {
             self.current.store(number, Ordering::SeqCst);
         }
@@ -279,7 +284,7 @@ impl UnitSink for RunSink {
         }
         if unit.random_access {
             self.has_key_frame.store(true, Ordering::SeqCst);
-            meter.lock().keep_key(unit.clone());
+            meter.lock().keep_key(unit.clone(), now);
         } else if !self.has_key_frame.load(Ordering::SeqCst) {
             meter.skipped.add_one();
             return;

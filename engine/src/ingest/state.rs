@@ -54,9 +54,9 @@ pub struct IngestStatus {
     pub lost_events: u64,
     /// How often it was connected after the first attempt.
     pub reconnects: u64,
-    /// When the newest access unit arrived.
+    /// When the newest access unit was handed on.
     pub last_arrival: Option<Moment>,
-    /// From the last random-access unit but one to the last, by arrival.
+    /// From the last random-access unit but one of a connection to the last, by when they were handed on.
     pub key_interval: Option<Duration>,
     /// How old its newest unit may be by the camera's own pace, [`super::rhythm::LONGEST`] at most.
     pub tolerance: Duration,

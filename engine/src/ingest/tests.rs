@@ -346,6 +346,35 @@ async fn nothing_passes_before_a_key_frame_nor_after_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn key_frames_of_a_burst_are_apart_as_they_are_handed_on() {
+    let stage = Stage::new();
+    let act: Act = Arc::new(|n, sink, clock| {
+        async move {
+            // Each connection begins with a burst that came at once: two key frames, two seconds apart.
+            let arrival = clock.now();
+            for key in 0..4 {
+                sink.unit(AccessUnit { arrival, ..unit(&clock, key % 2 == 0) });
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if n == 0 {
+                Err(Error::new(ErrorKind::Unreachable, "gate", "gone"))
+            } else {
+                std::future::pending().await
+            }
+        }
+        .boxed()
+    });
+    let (meter, _, times) = stage.play(None, act);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(meter.status().key_interval, Some(Duration::from_secs(2)));
+    while times.lock().expect("no panic").len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(meter.status().key_interval, Some(Duration::from_secs(2)), "not the gap between connections");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_library_costs_one_connection() {
     let stage = Stage::new();
     let act: Act = Arc::new(|n, sink, clock| {

@@ -32,7 +32,9 @@ impl Pts {
 pub struct AccessUnit {
     /// When it is to be shown, on the stream's timeline.
     pub pts: Pts,
-    /// When its last packet arrived here.
+    /// When its last packet arrived here: its picture's age counts from then. No time between two units can be read
+    /// from it: those of a live playlist's segment arrive at once, and are handed on one by one. Whoever measures
+    /// intervals notes its own clock when a unit is handed on.
     pub arrival: Moment,
     /// When the camera captured it, as time since the Unix epoch, where RTCP sender reports or
     /// ONVIF extensions say so.

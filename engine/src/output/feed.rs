@@ -9,6 +9,9 @@ use crate::base::mailbox::Empty;
 use crate::base::{Counter, Mailbox, Overflow};
 use crate::media::{AccessUnit, Ratio};
 
+/// What may wait, by the units' own times. At a part of its rate a screen's second is a few units.
+const MOST: Duration = Duration::from_secs(1);
+
 /// Asks the encoder for a key frame; returns at once.
 pub type KeyRequest = Arc<dyn Fn() + Send + Sync>;
 
@@ -63,12 +66,19 @@ impl Feed {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a unit in, or drops it where the gate is closed or a second waits already.
+    /// Puts a unit in, or drops it where the gate is closed or a second waits already. One that is disposable goes
+    /// in only where nothing waits.
     pub fn push(&self, unit: &AccessUnit) {
         if self.is_closed() {
             return;
         }
         let mut gate = self.gate();
+        if unit.disposable {
+            if gate.open && self.mailbox.is_empty() {
+                self.mailbox.send(unit.clone());
+            }
+            return;
+        }
         if !gate.open {
             if !unit.random_access {
                 if gate.overflowed {
@@ -81,9 +91,18 @@ impl Feed {
             }
             *gate = Gate { open: true, overflowed: false, asked: false };
         }
-        if !self.mailbox.send(unit.clone()) {
+        let full = self.holds_a_second_before(unit);
+        self.skipped.add(u64::from(full));
+        if full || !self.mailbox.send(unit.clone()) {
             *gate = Gate { open: false, overflowed: true, asked: false };
         }
+    }
+
+    fn holds_a_second_before(&self, unit: &AccessUnit) -> bool {
+        let most = i64::try_from(MOST.as_nanos()).unwrap_or(i64::MAX);
+        // Two fit whatever the rate is.
+        let is_over = |oldest: &AccessUnit| unit.pts.0.saturating_sub(oldest.pts.0) > most;
+        self.mailbox.len() > 1 && self.mailbox.peek(is_over).unwrap_or(false)
     }
 
     /// The next unit, waiting at most `timeout`. Where the gate is closed and nothing waits, asks
@@ -91,7 +110,7 @@ impl Feed {
     pub fn next(&self, timeout: Duration) -> Result<AccessUnit, Empty> {
         self.ask();
         let unit = self.mailbox.receive(timeout)?;
-        self.units.add_one();
+        self.units.add(u64::from(!unit.disposable));
         self.bytes.add(unit.data.len() as u64);
         Ok(unit)
     }
@@ -123,7 +142,7 @@ impl Feed {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Access units taken out.
+    /// Access units taken out, without disposable ones.
     pub fn units(&self) -> u64 {
         self.units.get()
     }
@@ -207,6 +226,31 @@ mod tests {
                 assert_eq!(taken(&feed), left[4..]);
             }
         }
+    }
+
+    #[test]
+    fn a_second_waits_at_most_whatever_is_made_of_the_rate() {
+        for (made, held) in [(25, 25), (12, 13), (6, 7)] {
+            let feed = Feed::new(Ratio { num: 25, den: 1 }, Backlog::Skip, Arc::new(|| {}));
+            for n in 0..100_i64 {
+                feed.push(&AccessUnit { pts: Pts(n * 1_000_000_000 / made), ..unit(n, n == 0) });
+            }
+            assert_eq!(feed.dropped(), 100 - held, "{made} a second");
+            let waited = taken(&feed);
+            assert!(waited.len() == held as usize && waited.last() <= Some(&1_000_000_000), "{waited:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_disposable_waits_behind_nothing_and_counts_for_nothing() {
+        let (feed, _) = feed(Backlog::Skip);
+        let between = |n| AccessUnit { disposable: true, ..unit(n, false) };
+        feed.push(&between(0));
+        feed.push(&unit(1, true));
+        feed.push(&between(2));
+        assert_eq!(taken(&feed), [1]);
+        feed.push(&between(3));
+        assert_eq!((taken(&feed), feed.units(), feed.dropped()), (vec![3], 1, 0));
     }
 
     #[test]

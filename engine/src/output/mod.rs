@@ -22,6 +22,7 @@ mod sender;
 pub mod spec;
 pub mod srt;
 mod srt_callers;
+mod srt_door;
 mod srt_ffi;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,17 @@
 //! An output that sends MPEG-TS to a peer by itself, without a pipeline: UDP, and SRT that calls.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::kept::{Kept, KeyClock, STEP};
-use super::ts::Muxer;
+use super::kept::{Kept, KeyClock};
+use super::ts::{Muxer, PULSE};
 use crate::base::Result;
 use crate::base::mailbox::Empty;
 
 /// The way to a peer.
 pub(crate) trait Link {
-    /// Sends the packets of one picture. May wait, but not much longer than a picture takes.
+    /// Sends the packets of one picture, or those between two. May wait, but not much longer than a picture takes.
     fn picture(&mut self, packets: &[u8]) -> Result<()>;
 }
 
@@ -32,14 +32,19 @@ pub(crate) fn start<L: Link>(
         let mut keys = KeyClock::new(key_every);
         // What came while it was opened is old, and the peer begins at a key frame.
         own.restart();
+        let begun = Instant::now();
         loop {
-            match own.next(STEP) {
+            match own.next(PULSE) {
                 Ok(unit) => {
                     keys.tick(&unit, &own);
-                    link.picture(&muxer.picture(&unit))?;
+                    link.picture(&muxer.picture(&unit, begun.elapsed()))?;
                     progress.running();
                 }
-                Err(Empty::Timeout) => {}
+                Err(Empty::Timeout) => {
+                    if let Some(packets) = muxer.between(begun.elapsed()) {
+                        link.picture(&packets)?;
+                    }
+                }
                 Err(Empty::Closed) => return Ok(()),
             }
         }

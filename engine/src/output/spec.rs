@@ -50,6 +50,20 @@ impl OutputSpec {
         }
     }
 
+    /// True where it keeps pictures, so that they can be seen later: that takes the right to record. A kind that is
+    /// new must say so here.
+    pub fn keeps_pictures(&self) -> bool {
+        match self {
+            OutputSpec::File { .. } | OutputSpec::Hls { .. } => true,
+            OutputSpec::Rtsp { .. }
+            | OutputSpec::Rtp { .. }
+            | OutputSpec::Udp { .. }
+            | OutputSpec::Srt { .. }
+            | OutputSpec::Rtmp { .. }
+            | OutputSpec::Display { .. } => false,
+        }
+    }
+
     /// Says why a screen of this codec cannot go there.
     ///
     /// # Errors
@@ -375,6 +389,23 @@ mod tests {
         assert!(carries("udp://127.0.0.1:1").is_ok() && carries("wall.mkv").is_ok());
         let error = carries("rtmp://h/live/hush-hush").unwrap_err();
         assert!(error.to_string().contains("H.264 alone") && !error.to_string().contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn files_and_playlists_keep_pictures() {
+        for (text, keeps) in [
+            ("rtsp://127.0.0.1:8554/wall", false),
+            ("rtp://127.0.0.1:5004", false),
+            ("udp://127.0.0.1:5004", false),
+            ("srt://127.0.0.1:9000?mode=listener", false),
+            ("rtmp://live.example/app/key", false),
+            ("wall.mp4", true),
+            ("wall.mkv", true),
+            ("wall.m3u8", true),
+            ("display:", false),
+        ] {
+            assert_eq!(OutputSpec::parse(text).unwrap().keeps_pictures(), keeps, "{text}");
+        }
     }
 
     #[test]

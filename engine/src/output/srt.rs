@@ -38,8 +38,11 @@ struct Wish {
 pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Arc<dyn Output>> {
     let wish = Wish::of(uri)?;
     if wish.listener {
-        let socket = wish.listen()?;
-        return Ok(Arc::new(Callers::start(wish.subject, socket, params, key)?));
+        let socket = wish.listen(wish.port)?;
+        let (subject, port) = (wish.subject.clone(), socket.port());
+        // At the port that was found, where any would do at first.
+        let reopen = Box::new(move || wish.listen(port));
+        return Ok(Arc::new(Callers::start(subject, socket, reopen, params, key)?));
     }
     // A machine without the library is told at once.
     wish.socket()?;
@@ -70,8 +73,8 @@ impl Wish {
         Error::new(ErrorKind::Io, self.subject.clone(), what.into())
     }
 
-    fn address(&self) -> Result<SocketAddr> {
-        let mut found = (self.host.as_str(), self.port)
+    fn address(&self, port: u16) -> Result<SocketAddr> {
+        let mut found = (self.host.as_str(), port)
             .to_socket_addrs()
             .map_err(|e| self.io(format!("host {:?} is unknown here", self.host)).caused_by(e))?;
         found.next().ok_or_else(|| self.io(format!("host {:?} has no address", self.host)))
@@ -101,9 +104,9 @@ impl Wish {
         Ok(())
     }
 
-    fn listen(&self) -> Result<Socket> {
+    fn listen(&self, port: u16) -> Result<Socket> {
         let socket = self.socket()?;
-        let address = self.address()?;
+        let address = self.address(port)?;
         // libsrt wants to be told either way.
         let only = if address.is_ipv6() { socket.set(Setting::OnlyIpv6, 1) } else { Ok(()) };
         only.and_then(|()| socket.set(Setting::WaitToReceive, 0))
@@ -117,7 +120,7 @@ impl Wish {
 
     fn call(&self) -> Result<Peer> {
         let socket = self.socket()?;
-        let address = self.address()?;
+        let address = self.address(self.port)?;
         socket.connect(address).map_err(|fault| self.io(format!("does not answer: {}", fault.0)))?;
         Ok(Peer { socket, subject: self.subject.clone() })
     }

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::{Output, OutputState, OutputStatus, StreamParams};
 use super::kept::STEP;
 use super::srt;
+use super::srt_door::{Door, Reopen};
 use super::srt_ffi::Socket;
 use super::ts::Muxer;
 use crate::base::mailbox::Empty;
@@ -29,8 +32,11 @@ pub(crate) struct Callers {
     worker: Mutex<Option<Worker>>,
 }
 
+#[derive(Default)]
 struct Shared {
     now: Mutex<Vec<Caller>>,
+    /// Nobody can call, and what went wrong with that last.
+    door: Mutex<(bool, Option<String>)>,
     /// What the callers who left were given: units, bytes, dropped.
     past: [Counter; 3],
 }
@@ -43,13 +49,21 @@ struct Caller {
 }
 
 impl Callers {
-    /// Serves on a listening socket that does not wait. `subject` has no secrets.
-    pub fn start(subject: String, socket: Socket, params: &StreamParams, key: KeyRequest) -> Result<Callers> {
+    /// Serves on a listening socket that does not wait, which `reopen` replaces where it keeps failing. `subject` has
+    /// no secrets.
+    pub fn start(
+        subject: String,
+        socket: Socket,
+        reopen: Reopen<Socket>,
+        params: &StreamParams,
+        key: KeyRequest,
+    ) -> Result<Callers> {
         let address = subject.replacen(":0?", &format!(":{}?", socket.port()), 1);
         let feed = Feed::new(params.frame_rate, Backlog::Skip, key.clone());
-        let shared = Arc::new(Shared { now: Mutex::default(), past: Default::default() });
+        let shared = Arc::new(Shared::default());
         let (own, all, params) = (feed.clone(), shared.clone(), params.clone());
-        let worker = Worker::spawn("srt", move || serve(&subject, &socket, &own, &all, (&params, &key)))?;
+        let mut door = Door::new(subject.clone(), socket, reopen, Instant::now());
+        let worker = Worker::spawn("srt", move || serve(&subject, &mut door, &own, &all, (&params, &key)))?;
         Ok(Callers { feed, shared, address, worker: Mutex::new(Some(worker)) })
     }
 }
@@ -57,49 +71,61 @@ impl Callers {
 /// Takes callers in and hands them packets until the feed is closed.
 fn serve(
     subject: &str,
-    socket: &Socket,
+    door: &mut Door<Socket>,
     feed: &Feed,
     shared: &Shared,
     (params, key): (&StreamParams, &KeyRequest),
 ) {
     let mut muxer = Muxer::new(params.codec);
+    let begun = Instant::now();
+    let mut newest: Option<AccessUnit> = None;
     loop {
-        take_in(subject, socket, shared, (params, key));
+        take_in(subject, door, shared, (params, key));
         shared.forget_the_gone();
-        match feed.next(LOOK) {
-            Ok(unit) => {
-                let now = shared.now();
-                if !now.is_empty() {
-                    let packets = AccessUnit { data: muxer.picture(&unit), ..unit };
-                    now.iter().for_each(|caller| caller.feed.push(&packets));
-                }
+        let packets = match feed.next(LOOK) {
+            Ok(_) if shared.now().is_empty() => {
+                newest = None;
+                continue;
             }
-            Err(Empty::Timeout) => {}
+            Ok(unit) => {
+                let packets = AccessUnit { data: muxer.picture(&unit, begun.elapsed()), ..unit };
+                newest = Some(AccessUnit { data: Bytes::new(), ..packets.clone() });
+                packets
+            }
+            // The stream's clock goes on between pictures, too.
+            Err(Empty::Timeout) => match &newest {
+                Some(unit) => match muxer.between(begun.elapsed()) {
+                    Some(data) => AccessUnit { random_access: false, disposable: true, data, ..unit.clone() },
+                    None => continue,
+                },
+                None => continue,
+            },
             Err(Empty::Closed) => break,
-        }
+        };
+        shared.now().iter().for_each(|caller| caller.feed.push(&packets));
     }
     let callers = std::mem::take(&mut *shared.now());
     callers.iter().for_each(|caller| caller.feed.close());
 }
 
-fn take_in(subject: &str, socket: &Socket, shared: &Shared, (params, key): (&StreamParams, &KeyRequest)) {
-    loop {
-        match socket.accept() {
-            Ok(None) => return,
-            // Closed with its socket: it hears that it is refused.
-            Ok(Some(_)) if shared.now().len() >= MOST => {
-                tracing::warn!(output = %subject, "a caller is sent away: {MOST} are served already");
-            }
-            Ok(Some(peer)) => match Caller::welcome(peer, params, key.clone()) {
-                Ok(caller) => shared.now().push(caller),
-                Err(error) => tracing::warn!(output = %subject, %error, "a caller is sent away"),
-            },
-            Err(fault) => {
-                tracing::warn!(output = %subject, error = %fault.0, "a caller could not be taken in");
-                return;
-            }
+fn take_in(
+    subject: &str,
+    door: &mut Door<Socket>,
+    shared: &Shared,
+    (params, key): (&StreamParams, &KeyRequest),
+) {
+    while let Some(peer) = door.next(Instant::now()) {
+        // Closed with its socket: it hears that it is refused.
+        if shared.now().len() >= MOST {
+            tracing::warn!(output = %subject, "a caller is sent away: {MOST} are served already");
+            continue;
+        }
+        match Caller::welcome(peer, params, key.clone()) {
+            Ok(caller) => shared.now().push(caller),
+            Err(error) => tracing::warn!(output = %subject, %error, "a caller is sent away"),
         }
     }
+    *shared.door() = door.standing();
 }
 
 impl Caller {
@@ -136,6 +162,10 @@ impl Shared {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn door(&self) -> MutexGuard<'_, (bool, Option<String>)> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn forget_the_gone(&self) {
         self.now().retain(|caller| {
             let gone = caller.gone.load(Ordering::Relaxed);
@@ -165,7 +195,13 @@ impl Output for Callers {
         status.bytes = sum(Feed::bytes, &past[1]);
         status.dropped = sum(Feed::dropped, &past[2]);
         status.viewers = Some(u32::try_from(now.len()).unwrap_or(u32::MAX));
-        status.state = if now.is_empty() { OutputState::Waiting } else { OutputState::Running };
+        let (closed, error) = self.shared.door().clone();
+        status.error = error;
+        status.state = match (now.is_empty(), closed) {
+            (false, _) => OutputState::Running,
+            (true, false) => OutputState::Waiting,
+            (true, true) => OutputState::Retrying,
+        };
         status.address = self.address.clone();
     }
 

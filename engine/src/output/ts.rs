@@ -13,8 +13,11 @@ pub(crate) const PACKET: usize = 188;
 /// tunnel. What receivers of MPEG-TS over UDP expect.
 pub(crate) const DATAGRAM: usize = 7 * PACKET;
 
-/// The tables are repeated at least this often, as DVB asks for the PAT (ETSI TR 101 290: 0.5 s).
-const TABLES_EVERY: Duration = Duration::from_millis(100);
+/// The clock and the tables come at least this often: the standard asks for the first (section 2.7.2), and DVB for
+/// the PAT (ETSI TR 101 290: 0.5 s).
+const EVERY: Duration = Duration::from_millis(100);
+/// How often a stream is to be looked after where no picture comes: then nothing comes too late.
+pub(crate) const PULSE: Duration = Duration::from_millis(45);
 /// How far the stream's clock runs behind its pictures: what a picture may take to be sent.
 const LEAD: u64 = 9_000;
 
@@ -26,13 +29,19 @@ const PROGRAM: u16 = 1;
 /// Presentation times have 33 bits.
 const TIME_MASK: u64 = (1 << 33) - 1;
 
-/// Makes the packets of one stream, with its counters.
+/// Makes the packets of one stream, with its counters. Time is told to it: since whenever, for whoever sends them.
 #[derive(Debug)]
 pub(crate) struct Muxer {
     codec: Codec,
     /// Time of the first picture, nanoseconds.
     origin: Option<i64>,
-    tables_at: Option<i64>,
+    /// Time of the newest one, and when it was sent.
+    newest: i64,
+    sent: Duration,
+    /// What the stream's clock showed last, and when.
+    clock: i64,
+    clock_at: Duration,
+    tables_at: Option<Duration>,
     tables: [[u8; PACKET]; 2],
     table_count: u8,
     video_count: u8,
@@ -43,6 +52,10 @@ impl Muxer {
         Muxer {
             codec,
             origin: None,
+            newest: 0,
+            sent: Duration::ZERO,
+            clock: 0,
+            clock_at: Duration::ZERO,
             tables_at: None,
             tables: [table(PAT_PID, &pat()), table(PMT_PID, &pmt(codec))],
             table_count: 0,
@@ -50,25 +63,55 @@ impl Muxer {
         }
     }
 
-    /// A picture as whole packets. A key frame's begin with PAT and PMT.
-    pub fn picture(&mut self, unit: &AccessUnit) -> Bytes {
+    /// A picture as whole packets, sent at `now`. A key frame's begin with PAT and PMT.
+    pub fn picture(&mut self, unit: &AccessUnit, now: Duration) -> Bytes {
         let at = unit.pts.0;
-        let since = at.saturating_sub(*self.origin.get_or_insert(at));
-        let pcr = ninety(u64::try_from(since).unwrap_or(0));
-        let head = self.pes_head(unit, pcr.wrapping_add(LEAD));
+        self.origin.get_or_insert(at);
+        // A picture that is late comes when the clock is past it; times that jump back take the clock with them.
+        let clock = if at < self.newest { at } else { at.max(self.clock) };
+        (self.newest, self.sent) = (at, now);
+        (self.clock, self.clock_at) = (clock, now);
+        let head = self.pes_head(unit, self.ticks(at).wrapping_add(LEAD));
         let mut out = Vec::with_capacity((head.len() + unit.data.len()) / 184 * PACKET + 4 * PACKET);
-        let every = i64::try_from(TABLES_EVERY.as_nanos()).unwrap_or(i64::MAX);
-        if unit.random_access
-            || self.tables_at.is_none_or(|last| at.saturating_sub(last) >= every || at < last)
-        {
-            self.tables_at = Some(at);
-            self.put_tables(&mut out);
+        if unit.random_access || self.tables_at.is_none_or(|last| is_due(last, now)) {
+            self.put_tables(&mut out, now);
         }
+        let pcr = self.ticks(clock);
         self.put_picture(&mut out, (&head, &unit.data), unit.random_access, pcr);
         Bytes::from(out)
     }
 
-    fn put_tables(&mut self, out: &mut Vec<u8>) {
+    /// The stream's clock and tables, where no picture is to be sent at `now`; `None` where they have time until the
+    /// next [`PULSE`], or nothing began yet.
+    pub fn between(&mut self, now: Duration) -> Option<Bytes> {
+        self.origin?;
+        if !is_due(self.clock_at, now) && !self.tables_at.is_some_and(|last| is_due(last, now)) {
+            return None;
+        }
+        let since = i64::try_from(now.saturating_sub(self.sent).as_nanos()).unwrap_or(i64::MAX);
+        self.clock = self.newest.saturating_add(since).max(self.clock);
+        self.clock_at = now;
+        let mut out = Vec::with_capacity(3 * PACKET);
+        self.put_tables(&mut out, now);
+        self.put_clock(&mut out);
+        Some(Bytes::from(out))
+    }
+
+    /// A time of the stream since its first picture, as its packets tell it.
+    fn ticks(&self, at: i64) -> u64 {
+        ninety(u64::try_from(at.saturating_sub(self.origin.unwrap_or(at))).unwrap_or(0))
+    }
+
+    /// A packet with the clock alone: it has the counter of the packet before it (section 2.4.3.3).
+    fn put_clock(&self, out: &mut Vec<u8>) {
+        out.push(0x47);
+        out.extend_from_slice(&VIDEO_PID.to_be_bytes());
+        out.push(0x20 | self.video_count.wrapping_sub(1) & 15);
+        put_adaptation(out, PACKET - 4, Some((false, self.ticks(self.clock))));
+    }
+
+    fn put_tables(&mut self, out: &mut Vec<u8>, now: Duration) {
+        self.tables_at = Some(now);
         for table in &mut self.tables {
             table[3] = 0x10 | self.table_count;
             out.extend_from_slice(table);
@@ -151,6 +194,11 @@ fn put_adaptation(out: &mut Vec<u8>, bytes: usize, clock: Option<(bool, u64)>) {
         out.extend_from_slice(&[(base << 7) as u8 | 0x7e, 0]);
     }
     out.resize(end, 0xff);
+}
+
+/// Whether what was sent at `last` would come too late at the chance after this one.
+fn is_due(last: Duration, now: Duration) -> bool {
+    now.saturating_sub(last) + PULSE > EVERY
 }
 
 /// Nanoseconds to the 90 kHz of presentation times.
@@ -257,7 +305,7 @@ mod tests {
         for bytes in (5..900).chain([65_000, 65_521, 65_522, 65_600]) {
             let mut muxer = Muxer::new(Codec::H264);
             let unit = unit(0, bytes % 2 == 0, bytes);
-            let packets = muxer.picture(&unit);
+            let packets = muxer.picture(&unit, Duration::ZERO);
             assert!(packets.len().is_multiple_of(PACKET), "{bytes}");
             assert!(packets.chunks_exact(PACKET).all(|p| p[0] == 0x47), "{bytes}");
             let pes = payload(&packets);
@@ -273,16 +321,99 @@ mod tests {
         let mut muxer = Muxer::new(Codec::H265);
         let step = 40_000_000;
         let begins: Vec<bool> = (0..8)
-            .map(|n| pids(&muxer.picture(&unit(n * step, n == 0 || n == 4, 9)))[0] == PAT_PID)
+            .map(|n| {
+                pids(&muxer.picture(
+                    &unit(n * step, n == 0 || n == 4, 9),
+                    Duration::from_nanos(n as u64 * step as u64),
+                ))[0]
+                    == PAT_PID
+            })
             .collect();
-        assert_eq!(begins, [true, false, false, true, true, false, false, true]);
+        // 80 ms apart: at the picture after that they would come too late.
+        assert_eq!(begins, [true, false, true, false, true, false, true, false]);
+    }
+
+    /// What the clock of these packets shows, in milliseconds.
+    fn clocks(packets: &[u8]) -> Vec<u64> {
+        let told = packets.chunks_exact(PACKET).filter(|p| p[3] & 0x20 > 0 && p[4] > 0 && p[5] & 0x10 > 0);
+        told.map(|p| u64::from(u32::from_be_bytes([p[6], p[7], p[8], p[9]])) << 1 | u64::from(p[10] >> 7))
+            .map(|ticks| ticks / 90)
+            .collect()
+    }
+
+    #[test]
+    fn clock_and_tables_come_in_time_at_a_quarter_of_the_rate() {
+        let ms = |ms: i64| ms * 1_000_000;
+        // Pictures every 160 or 200 ms, each out of the encoder some time after its tick.
+        for (apart, late) in [(160, [0, 30, 10]), (200, [0, 20, 60]), (1000, [0, 50, 20]), (40, [0, 10, 5])] {
+            let mut muxer = Muxer::new(Codec::H264);
+            assert_eq!(muxer.between(Duration::from_secs(1)), None, "nothing began");
+            let mut packets = Vec::new();
+            let (mut shown, mut looked, mut told) = (0, 0, Vec::new());
+            for now in 0..20_000 {
+                let at = Duration::from_millis(now as u64);
+                let more = if now == shown * apart + late[shown as usize % 3] {
+                    shown += 1;
+                    looked = now;
+                    muxer.picture(&unit(ms(7 + (shown - 1) * apart), shown == 1, 300), at)
+                } else if now - looked == 45 {
+                    looked = now;
+                    muxer.between(at).unwrap_or_default()
+                } else {
+                    continue;
+                };
+                told.extend(clocks(&more).into_iter().map(|clock| (now as u64, clock)));
+                packets.extend(more);
+            }
+            let steps: Vec<(u64, u64)> =
+                told.windows(2).map(|w| (w[1].0 - w[0].0, w[1].1 - w[0].1)).collect();
+            assert!(steps.iter().all(|(waited, _)| *waited <= 100), "{apart}: {steps:?}");
+            assert!(told.iter().all(|(now, clock)| now - clock <= 60), "{apart}: {told:?}");
+            let tables = pids(&packets).iter().filter(|pid| **pid == PAT_PID).count();
+            assert!((200..300).contains(&tables), "{apart}: {tables} tables in 20 s");
+            // What has no payload counts for none.
+            let counts: Vec<u8> = packets
+                .chunks_exact(PACKET)
+                .filter(|p| pids(p) == [VIDEO_PID] && p[3] & 0x10 > 0)
+                .map(|p| p[3] & 15)
+                .collect();
+            assert!(counts.windows(2).all(|w| w[1] == (w[0] + 1) % 16), "{apart}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_clock_goes_on_to_a_picture_that_is_late_and_back_with_times_that_jump() {
+        let mut muxer = Muxer::new(Codec::H264);
+        let at = Duration::from_millis;
+        let all = [
+            muxer.picture(&unit(0, true, 9), at(1000)),
+            muxer.between(at(1090)).unwrap(),
+            muxer.between(at(1180)).unwrap(),
+            // Its tick was at 160.
+            muxer.picture(&unit(160_000_000, false, 9), at(1190)),
+            muxer.picture(&unit(200_000_000, false, 9), at(1200)),
+            muxer.picture(&unit(40_000_000, false, 9), at(1240)),
+        ];
+        assert_eq!(clocks(&all.concat()), [0, 90, 180, 180, 200, 40]);
+        let packet = muxer.between(at(1330)).unwrap();
+        assert_eq!(clocks(&packet), [130]);
+        let alone = &packet[2 * PACKET..];
+        assert_eq!(
+            (alone.len(), pids(alone), alone[3] & 0xf0, alone[4]),
+            (PACKET, vec![VIDEO_PID], 0x20, 183)
+        );
     }
 
     #[test]
     fn counters_run_on_and_the_clock_is_before_the_picture() {
         let mut muxer = Muxer::new(Codec::H264);
-        let packets: Vec<u8> =
-            (0..40).flat_map(|n| muxer.picture(&unit(n * 40_000_000 + 7, n == 0, 700)).to_vec()).collect();
+        let packets: Vec<u8> = (0..40)
+            .flat_map(|n| {
+                muxer
+                    .picture(&unit(n * 40_000_000 + 7, n == 0, 700), Duration::from_millis(40 * n as u64))
+                    .to_vec()
+            })
+            .collect();
         for pid in [PAT_PID, PMT_PID, VIDEO_PID] {
             let counts: Vec<u8> =
                 packets.chunks_exact(PACKET).filter(|p| pids(p) == [pid]).map(|p| p[3] & 15).collect();
@@ -299,14 +430,16 @@ mod tests {
     fn times_wrap_and_go_back_without_harm() {
         let mut muxer = Muxer::new(Codec::H264);
         for at in [0, i64::MAX, -5, i64::MIN, 1 << 50] {
-            assert!(!muxer.picture(&unit(at, false, 9)).is_empty());
+            assert!(!muxer.picture(&unit(at, false, 9), Duration::ZERO).is_empty());
         }
-        assert!(!muxer.picture(&AccessUnit { data: Bytes::new(), ..unit(3, true, 9) }).is_empty());
+        assert!(
+            !muxer.picture(&AccessUnit { data: Bytes::new(), ..unit(3, true, 9) }, Duration::ZERO).is_empty()
+        );
     }
 
     #[test]
     fn datagrams_are_filled_with_packets_that_say_nothing() {
-        let mut packets = Muxer::new(Codec::H264).picture(&unit(0, true, 200)).to_vec();
+        let mut packets = Muxer::new(Codec::H264).picture(&unit(0, true, 200), Duration::ZERO).to_vec();
         fill_datagram(&mut packets);
         assert_eq!(packets.len(), DATAGRAM);
         assert_eq!(pids(&packets)[4..], [NULL_PID; 3]);

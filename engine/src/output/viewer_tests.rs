@@ -38,7 +38,9 @@ fn free_udp_port() -> u16 {
 /// What packets of MPEG-TS hold: PAT, PMT, or the kinds of NAL units of a picture.
 fn contents(packets: &[u8]) -> Vec<String> {
     let mut all: Vec<(u16, Vec<u8>)> = Vec::new();
-    for packet in packets.chunks_exact(PACKET) {
+    // The clock alone is no content.
+    let has_payload = |packet: &&[u8]| packet[3] & 0x10 > 0;
+    for packet in packets.chunks_exact(PACKET).filter(has_payload) {
         assert_eq!(packet[0], 0x47);
         let pid = u16::from_be_bytes([packet[1], packet[2]]) & 0x1fff;
         let begins = packet[1] & 0x40 > 0;

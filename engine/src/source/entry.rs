@@ -66,6 +66,8 @@ pub(super) struct Entry {
     told_length: AtomicBool,
     /// Its pictures have no times of their own.
     untimed: AtomicBool,
+    /// A demuxer is watched: it hands pictures to the parser behind it. Without one a parser gets blocks.
+    has_demuxer: AtomicBool,
     /// A parser behind the demuxer is watched.
     has_parser: AtomicBool,
     /// Pictures in it: their times, where they have one yet, and when their bytes had come.
@@ -84,6 +86,7 @@ impl Entry {
             ends_with_next: AtomicBool::new(false),
             told_length: AtomicBool::new(false),
             untimed: AtomicBool::new(false),
+            has_demuxer: AtomicBool::new(false),
             has_parser: AtomicBool::new(false),
             pictures: Mutex::default(),
             looked_at: AtomicU64::new(0),
@@ -114,6 +117,7 @@ impl Entry {
     /// Watches what this demuxer takes.
     pub fn watch_demuxer(self: &Arc<Self>, demuxer: &gst::Element) {
         let Some(pad) = demuxer.static_pad("sink") else { return };
+        self.has_demuxer.store(true, Ordering::Relaxed);
         let entry = Arc::downgrade(self);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if let (Some(entry), Some(buffer)) = (entry.upgrade(), info.buffer()) {
@@ -174,6 +178,9 @@ impl Entry {
     }
 
     fn came_out(&self, time: Option<gst::ClockTime>) {
+        if !self.has_demuxer.load(Ordering::Relaxed) {
+            return;
+        }
         let came = self.of_block();
         let mut pictures = self.pictures();
         pictures.push_back((time, came));
@@ -220,8 +227,21 @@ fn srt_latency(source: &gst::Element) -> Option<Duration> {
     }
     let stats =
         source.find_property("stats").and_then(|_| source.property::<Option<gst::Structure>>("stats"));
-    let agreed = stats.and_then(|s| s.get::<i32>("negotiated-latency-ms").ok());
+    let agreed = stats.as_deref().and_then(agreed_latency);
     let asked = || source.find_property("latency").map(|_| source.property::<i32>("latency"));
     let ms = u64::try_from(agreed.or_else(asked)?).ok()?;
     Some(Duration::from_millis(ms))
+}
+
+/// The latency that both ends agreed on, in milliseconds. Who listens has it in the list of its callers, and of those a
+/// source has one: a list that the bindings cannot read but as text.
+fn agreed_latency(stats: &gst::StructureRef) -> Option<i32> {
+    const KEY: &str = "negotiated-latency-ms";
+    if let Ok(agreed) = stats.get::<i32>(KEY) {
+        return Some(agreed);
+    }
+    let text = stats.value("callers").ok()?.serialize().ok()?;
+    let told = text.as_str().split(KEY).nth(1)?.trim_start_matches(|c: char| !c.is_ascii_digit());
+    // The type stands in front: `=(int)120`, where this is written as text within text `\\=\\(int\\)120`.
+    told.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

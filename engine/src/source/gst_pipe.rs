@@ -115,6 +115,8 @@ pub(super) struct Tail {
     clock: SharedClock,
     /// Where bytes come in.
     entry: Arc<Entry>,
+    /// It was told that the camera answered.
+    answered: AtomicBool,
     taken: AtomicBool,
     heard: AtomicBool,
     units: AtomicU64,
@@ -175,6 +177,7 @@ impl Tail {
             sink: run.sink.clone(),
             clock: run.clock.clone(),
             entry: Entry::new(run.clock.clone()),
+            answered: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             heard: AtomicBool::new(false),
             units: AtomicU64::new(0),
@@ -187,6 +190,29 @@ impl Tail {
     /// Where bytes come in: told by whoever builds the pipeline.
     pub(super) fn entry(&self) -> &Arc<Entry> {
         &self.entry
+    }
+
+    /// The camera answered: bytes come, or it described its stream. It may be long until its first picture is whole,
+    /// and whoever waits must know that it is slow, not away. What is known of it so far is told; all of it comes
+    /// with the first picture.
+    pub(super) fn answered(&self) {
+        if !self.answered.swap(true, Ordering::SeqCst) {
+            let known = self.lock().description.clone();
+            self.sink.described(&known);
+        }
+    }
+
+    /// Reads from this element: the first bytes are an answer.
+    pub(super) fn watch(self: &Arc<Self>, source: &gst::Element) {
+        self.entry.watch(source);
+        let Some(pad) = source.static_pad("src") else { return };
+        let tail = Arc::downgrade(self);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if let Some(tail) = tail.upgrade() {
+                tail.answered();
+            }
+            gst::PadProbeReturn::Remove
+        });
     }
 
     /// Who sets the speed; before the stream is attached.

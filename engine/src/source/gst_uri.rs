@@ -78,10 +78,12 @@ fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline>
 
     let login = config.login().cloned();
     let any_certificate = config.any_certificate;
-    let entry = tail.entry().clone();
+    let watcher = Arc::downgrade(tail);
     source.connect("source-setup", false, move |args| {
         let element = args.get(1).and_then(|v| v.get::<gst::Element>().ok())?;
-        entry.watch(&element);
+        if let Some(tail) = watcher.upgrade() {
+            tail.watch(&element);
+        }
         if let Some(login) = login.as_ref().filter(|_| element.has_property("user-id")) {
             element.set_property("user-id", &login.user);
             element.set_property("user-pw", &login.password);

@@ -28,7 +28,7 @@ pub mod uri;
 mod whole;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub trait UnitSink: Send + Sync {
     fn unit(&self, unit: AccessUnit);
     /// The connection ended: what comes next starts anew, with a random-access unit.
     fn discontinuity(&self);
-    /// What was learned while connecting, before the first unit: for probes and reports.
+    /// The camera answered, with what was learned while connecting: for probes and reports, and for whoever waits for
+    /// its first unit. Told before that, and again where more is known.
     fn described(&self, _description: &StreamDescription) {}
     /// What its sound says of itself, before the first packet of it: only where
     /// [`SourceConfig::sound`] asks for it.
@@ -178,7 +179,9 @@ struct History {
     refusals: AtomicU32,
     /// The camera accepted this login at least once.
     accepted: AtomicBool,
-    /// How often retina ended a session that had pictures, for what the camera sent.
+    /// retina had pictures of it at least once.
+    played: AtomicBool,
+    /// How often retina ended a session for what the camera sent, since it had pictures for [`UNDERSTOOD`].
     misread: AtomicU32,
     /// Why GStreamer is asked from now on: what retina did not understand.
     not_for_retina: OnceLock<String>,
@@ -189,18 +192,22 @@ pub(crate) struct Run<'a> {
     camera: &'a CameraId,
     sink: &'a Arc<dyn UnitSink>,
     clock: &'a SharedClock,
-    /// retina handed a picture on.
-    pictures: AtomicBool,
+    history: &'a History,
+    /// When retina handed its first picture on, in nanoseconds plus one; zero where it had none.
+    pictures_since: AtomicU64,
 }
 
 impl Run<'_> {
     fn hand_on(&self, unit: AccessUnit) {
-        self.pictures.store(true, Relaxed);
+        let now = self.clock.now().0.saturating_add(1);
+        let first = self.pictures_since.compare_exchange(0, now, Relaxed, Relaxed);
+        let since = first.map_or_else(|since| since, |_| now);
+        self.history.played_for(Duration::from_nanos(now.saturating_sub(since)));
         self.sink.unit(unit);
     }
 
     fn has_pictures(&self) -> bool {
-        self.pictures.load(Relaxed)
+        self.pictures_since.load(Relaxed) > 0
     }
 }
 
@@ -241,7 +248,8 @@ impl Source {
             }
         };
         let sink: Arc<dyn UnitSink> = Arc::new(whole::WholePictures::new(sink));
-        let run = Run { camera, sink: &sink, clock, pictures: AtomicBool::new(false) };
+        let run =
+            Run { camera, sink: &sink, clock, history: &self.history, pictures_since: AtomicU64::new(0) };
         let result = self.connect(&run, told_to_stop).await;
         sink.discontinuity();
         result
@@ -296,8 +304,12 @@ impl Ended {
     }
 }
 
-/// How often retina may end a session that had pictures: once may be a fault of the moment.
+/// How often retina may end a session of a camera of which it had pictures: once may be a fault of the moment, as
+/// of a camera that starts and answers before it knows its streams.
 const MISREADINGS: u32 = 2;
+
+/// Pictures that came for so long show that retina understands the camera: what it misread before is forgotten.
+const UNDERSTOOD: Duration = Duration::from_secs(60);
 
 /// A 401 after the same login was accepted before: how many in a row are taken for a camera that
 /// has no session left, before the password is taken to have been changed.
@@ -306,12 +318,21 @@ const REFUSALS_UNTIL_PASSWORD_IS_WRONG: u32 = 3;
 impl History {
     /// Notes that retina ended a session for what the camera sent; true where GStreamer is asked from now on.
     fn leave_retina(&self, error: &Error, played: bool) -> bool {
-        if played && self.misread.fetch_add(1, Relaxed) + 1 < MISREADINGS {
+        let once = played || self.played.load(Relaxed);
+        if once && self.misread.fetch_add(1, Relaxed) + 1 < MISREADINGS {
             return false;
         }
         let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
         let _ = self.not_for_retina.set(format!("retina: {}{cause}", error.message()));
         true
+    }
+
+    /// Notes that retina had pictures for so long, in one session.
+    fn played_for(&self, length: Duration) {
+        self.played.store(true, Relaxed);
+        if length >= UNDERSTOOD {
+            self.misread.store(0, Relaxed);
+        }
     }
 
     fn login_accepted(&self) {
@@ -378,6 +399,20 @@ mod tests {
             Some("retina: sent what is not understood (at 3)")
         );
         assert!(History::default().leave_retina(&error, false), "it never had a picture");
+    }
+
+    #[test]
+    fn a_camera_that_retina_understood_is_not_given_away_for_one_bad_answer() {
+        let error = Error::new(ErrorKind::Corrupt, "gate", "sent what is not understood");
+        let history = History::default();
+        for month in 0..12 {
+            history.played_for(Duration::ZERO);
+            history.played_for(UNDERSTOOD);
+            assert!(!history.leave_retina(&error, month % 2 == 0), "{month}");
+        }
+        assert!(history.not_for_retina.get().is_none());
+        history.played_for(UNDERSTOOD / 2);
+        assert!(history.leave_retina(&error, false), "twice, and no minute of pictures between");
     }
 
     #[test]

@@ -28,6 +28,8 @@ const JUMP: Duration = Duration::from_secs(10);
 /// How much faster than its own time a stream is played to catch up. Less is not seen, and a clock that is wrong by
 /// a tenth is followed.
 const CATCH_UP: f64 = 0.15;
+/// Within a burst there is no gap as long.
+const WITHIN_BURST: Duration = Duration::from_millis(100);
 /// How long the longest time between two bursts is remembered, at least.
 const MEMORY: Duration = Duration::from_secs(60);
 /// Bytes that wait at most; beyond them the oldest are handed on at once.
@@ -35,7 +37,8 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// Spreads what arrives in bursts over the time between them. The wait is bounded by the longest recent time
 /// between two bursts and 0.4 s: where a stream's clock is faster than ours it is played faster, where it is slower
-/// it pauses between its bursts.
+/// it pauses between its bursts. A burst that fails to come is no such time: while nothing waited, no wait would have
+/// helped.
 #[derive(Debug)]
 pub(super) struct Smoother<T> {
     held: VecDeque<Held<T>>,
@@ -43,6 +46,10 @@ pub(super) struct Smoother<T> {
     /// A time of the stream, in nanoseconds, and when that is handed on.
     anchor: Option<(i64, Moment)>,
     newest_time: i64,
+    /// Until when the newest item lasts.
+    lasts_until: Moment,
+    /// What waits now was cut short by the bound.
+    cut: bool,
     last_arrival: Option<Moment>,
     gaps: Gaps,
     /// What this burst is to be played sooner than its own times say.
@@ -63,6 +70,8 @@ impl<T> Smoother<T> {
             bytes: 0,
             anchor: None,
             newest_time: 0,
+            lasts_until: Moment(0),
+            cut: false,
             last_arrival: None,
             gaps: Gaps::default(),
             behind: Duration::ZERO,
@@ -73,7 +82,7 @@ impl<T> Smoother<T> {
     /// it has one; in the order in which items are to be handed on.
     pub fn push(&mut self, item: T, time: Option<i64>, bytes: usize, arrival: Moment) {
         if let Some(last) = self.last_arrival.replace(arrival)
-            && self.gaps.note(arrival, arrival.since(last))
+            && self.note_gap(last, arrival)
         {
             // What is left of the burst before should be gone when the next begins.
             self.behind = self
@@ -84,8 +93,18 @@ impl<T> Smoother<T> {
         let due = time.map_or(arrival, |time| self.place(time, arrival));
         // Never before one that stands before it.
         let due = self.held.back().map_or(due, |last| due.max(last.due));
+        self.lasts_until = self.lasts_until.max(due);
         self.bytes += bytes;
         self.held.push_back(Held { due, bytes, item });
+    }
+
+    /// Learns from the time between two arrivals; whether a new burst begins with the second.
+    fn note_gap(&mut self, last: Moment, arrival: Moment) -> bool {
+        let gap = arrival.since(last);
+        // What was cut short tells nothing of how long its burst would have lasted.
+        let dry = if self.cut { Duration::ZERO } else { arrival.since(self.lasts_until) };
+        self.cut &= gap < WITHIN_BURST;
+        self.gaps.note(arrival, gap, gap.saturating_sub(dry))
     }
 
     /// When an item of this time of the stream is due.
@@ -107,6 +126,8 @@ impl<T> Smoother<T> {
             self.within_bound(earlier(due, gently), arrival)
         };
         self.anchor = Some((time, due));
+        let lasts = if jumped { Duration::ZERO } else { Duration::from_nanos(step.unsigned_abs()) };
+        self.lasts_until = due + lasts;
         due
     }
 
@@ -117,6 +138,7 @@ impl<T> Smoother<T> {
         if !excess.is_zero() {
             self.held.iter_mut().for_each(|held| held.due = earlier(held.due, excess));
             self.behind = self.behind.saturating_sub(excess);
+            self.cut = true;
         }
         earlier(due, excess)
     }
@@ -147,16 +169,15 @@ struct Gaps {
 }
 
 impl Gaps {
-    /// Whether a new burst begins after this gap.
-    fn note(&mut self, now: Moment, gap: Duration) -> bool {
+    /// Whether a new burst begins after this gap, of which so much was `needed` to play what had come before.
+    fn note(&mut self, now: Moment, gap: Duration, needed: Duration) -> bool {
         if now.since(self.began) >= MEMORY {
             (self.began, self.before) = (now, self.current.take());
         }
-        // Within a burst there is none worth the name.
-        if gap < Duration::from_millis(100) {
+        if gap < WITHIN_BURST {
             return false;
         }
-        self.current = Some(self.current.map_or(gap, |longest| longest.max(gap)));
+        self.current = Some(self.current.map_or(needed, |longest| longest.max(needed)));
         self.longest().is_some_and(|longest| 2 * gap >= longest)
     }
 
@@ -255,6 +276,44 @@ mod tests {
         let late: Vec<_> =
             waits.iter().filter(|(ms, wait)| *ms > 8_100 && *wait > Duration::from_millis(4_450)).collect();
         assert!(late.is_empty(), "{late:?}");
+    }
+
+    /// Plays segments of 100 pictures that arrive at these milliseconds; when each picture was handed on, in
+    /// milliseconds, and how long it had waited.
+    fn played(arrivals: &[u64]) -> Vec<(u64, Duration)> {
+        let mut smoother = Smoother::new();
+        let mut waits = Vec::new();
+        for ms in 0..arrivals.last().expect("there are some") + 10_000 {
+            let now = Moment(ms * 1_000_000);
+            for (segment, _) in arrivals.iter().enumerate().filter(|(_, at)| **at == ms) {
+                for n in segment as u64 * 100..segment as u64 * 100 + 100 {
+                    smoother.push(now, Some((n * PICTURE) as i64), 1000, now);
+                }
+            }
+            while let Some(arrival) = smoother.pop(now) {
+                waits.push((ms, now.since(arrival)));
+            }
+        }
+        waits
+    }
+
+    #[test]
+    fn a_stall_does_not_widen_the_wait() {
+        // Segments of four seconds. One server is behind by 9 s, and then sends all of it at once; another one leaves
+        // out what it missed.
+        for missed in [3, 1] {
+            let mut arrivals: Vec<u64> = (0..6).map(|n| n * 4000).collect();
+            arrivals.extend(vec![33_000; missed]);
+            arrivals.extend((0..10).map(|n| 36_000 + n * 4000));
+            let waits = played(&arrivals);
+            assert_eq!(waits.len(), arrivals.len() * 100);
+            let longest = waits.iter().map(|(_, wait)| *wait).max().expect("there are some");
+            assert!(longest <= Duration::from_millis(4_450), "{missed}: {longest:?}");
+            // Soon the last picture of a segment waits for no longer than for the next.
+            let late =
+                waits.iter().filter(|(ms, _)| (64_000..76_000).contains(ms)).map(|(_, wait)| *wait).max();
+            assert!(late <= Some(Duration::from_millis(4_050)), "{missed}: {late:?}");
+        }
     }
 
     #[test]

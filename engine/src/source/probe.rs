@@ -26,7 +26,7 @@ pub struct ProbeReport {
     pub seconds: f64,
     /// Pictures per second, by their timestamps.
     pub fps: Option<f64>,
-    /// Kilobits per second, by their arrival.
+    /// Kilobits per second, by when they were handed on.
     pub kbps: Option<f64>,
     /// Pictures from one random-access unit to the next: mean, where at least one whole GOP was seen.
     pub gop_mean: Option<f64>,
@@ -53,7 +53,7 @@ pub struct ProbeReport {
 pub async fn probe(config: SourceConfig, duration: Duration, clock: &SharedClock) -> Result<ProbeReport> {
     let camera = CameraId::new(config.uri.to_string());
     let grant = Authority::owner().grant(&camera);
-    let watcher = Arc::new(Watcher::default());
+    let watcher = Arc::new(Watcher::new(clock.clone()));
     let (started, shutdown) = (clock.now(), Shutdown::new());
     let (address, patience) = (config.uri.to_string(), config.patience);
     let source = Source::new(config);
@@ -63,7 +63,7 @@ pub async fn probe(config: SourceConfig, duration: Duration, clock: &SharedClock
         while clock.now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
             if let Some(first) = watcher.lock().units.first().filter(|_| !seen_any) {
-                (seen_any, end) = (true, first.arrival + duration);
+                (seen_any, end) = (true, first.came + duration);
             }
         }
         shutdown.cancel();
@@ -87,8 +87,10 @@ pub async fn probe(config: SourceConfig, duration: Duration, clock: &SharedClock
     Ok(report)
 }
 
-#[derive(Default)]
-struct Watcher(Mutex<Seen>);
+struct Watcher {
+    clock: SharedClock,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -101,7 +103,8 @@ struct Seen {
 #[derive(Clone, Copy)]
 struct Unit {
     pts: i64,
-    arrival: Moment,
+    /// When it was handed on: a live playlist's arrive at once.
+    came: Moment,
     bytes: usize,
     random_access: bool,
     disposable: bool,
@@ -110,8 +113,12 @@ struct Unit {
 }
 
 impl Watcher {
+    fn new(clock: SharedClock) -> Watcher {
+        Watcher { clock, seen: Mutex::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,6 +129,7 @@ impl UnitSink for Watcher {
     fn unit(&self, unit: AccessUnit) {
         let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let offset = |captured: Duration| captured.as_millis() as i64 - wall.as_millis() as i64;
+        let came = self.clock.now();
         let mut seen = self.lock();
         if unit.random_access && seen.profile.is_none() {
             let codec = seen.video.as_ref().map(|v| v.codec);
@@ -129,7 +137,7 @@ impl UnitSink for Watcher {
         }
         seen.units.push(Unit {
             pts: unit.pts.0,
-            arrival: unit.arrival,
+            came,
             bytes: unit.data.len(),
             random_access: unit.random_access,
             disposable: unit.disposable,
@@ -147,13 +155,13 @@ impl Seen {
     fn measure(&self, address: String, started: Moment) -> ProbeReport {
         let units = &self.units;
         let (first, last) = (units.first(), units.last());
-        let seconds = first.zip(last).map_or(0.0, |(a, b)| b.arrival.since(a.arrival).as_secs_f64());
+        let seconds = first.zip(last).map_or(0.0, |(a, b)| b.came.since(a.came).as_secs_f64());
         let span = units.iter().map(|u| u.pts).max().zip(units.iter().map(|u| u.pts).min());
         let pts_seconds = span.map_or(0.0, |(max, min)| (max - min) as f64 / 1e9);
         let keys: Vec<usize> = (0..units.len()).filter(|i| units[*i].random_access).collect();
         let gops: Vec<usize> = keys.windows(2).map(|w| w[1] - w[0]).collect();
         let later = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let after = |u: &Unit| u64::try_from(u.arrival.since(started).as_millis()).unwrap_or(u64::MAX);
+        let after = |u: &Unit| u64::try_from(u.came.since(started).as_millis()).unwrap_or(u64::MAX);
         // The first unit's bytes came before the measured time began.
         let bytes: usize = units.iter().skip(1).map(|u| u.bytes).sum();
         let mut description = self.description.clone();
@@ -229,4 +237,34 @@ fn unescaped(nal: &[u8]) -> Vec<u8> {
         out.push(*byte);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::base::SimClock;
+    use crate::media::Pts;
+
+    #[test]
+    fn rates_of_a_playlist_count_as_its_pictures_are_handed_on() {
+        let clock = SimClock::new();
+        let watcher = Watcher::new(clock.clone());
+        for n in 0..=100_i64 {
+            watcher.unit(AccessUnit {
+                pts: Pts(n * 40_000_000),
+                // A segment of four seconds, read at once.
+                arrival: Moment(0),
+                captured: None,
+                random_access: n % 50 == 0,
+                disposable: false,
+                loss: false,
+                data: Bytes::from_static(&[0; 1000]),
+            });
+            clock.advance(Duration::from_millis(40));
+        }
+        let report = watcher.lock().measure("http://gate/live.m3u8".into(), Moment(0));
+        assert_eq!((report.seconds, report.kbps, report.fps), (4.0, Some(200.0), Some(25.0)));
+    }
 }

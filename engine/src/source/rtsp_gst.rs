@@ -115,6 +115,9 @@ fn choose_streams(source: &gst::Element, tail: &Arc<Tail>, sound: bool) {
         let wanted = (video.is_some() && !chosen.swap(true, Ordering::SeqCst))
             || (sound.is_some() && !heard.swap(true, Ordering::SeqCst));
         tail.note_offer(name.to_ascii_lowercase());
+        if wanted && video.is_some() {
+            tail.answered();
+        }
         Some(wanted.to_value())
     });
 }

@@ -89,7 +89,8 @@ fn a_real_server_over_every_way() {
                 );
                 assert!(result.is_ok(), "{codec} {client:?} {transport:?}: {result:?}");
                 check_live(&recorded, codec);
-                assert_eq!(recorded.descriptions.len(), 1);
+                // GStreamer tells of the answer, and again of all that it knows with the first picture.
+                assert_eq!(recorded.descriptions.len(), 1 + usize::from(client == RtspClient::Gstreamer));
             }
         }
     }
@@ -348,6 +349,30 @@ fn what_retina_does_not_understand_goes_to_gstreamer() {
     assert_eq!(camera.connections(), 2, "one of each client, in one run");
 }
 
+/// A camera that starts may answer before it knows its streams.
+#[test]
+fn a_camera_of_retinas_that_answers_once_without_streams_stays_with_retina() {
+    let playing =
+        Script { then_silent: false, ..Script::of(SDP_H264_BARE, &clip("libx264", "160x120", &[])) };
+    let empty = Script::of("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n", &[]);
+    let broken = Script {
+        canned: vec![("DESCRIBE", "RTSP/1.0 200 OK\r\nCSeq: {CSEQ}\r\nContent-Length: 0\r\n\r\n".into())],
+        ..empty
+    };
+    let camera = ScriptedCamera::start(vec![playing.clone(), broken, playing]);
+    let source = Source::new(config(&camera.uri()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let clients: Vec<Vec<&str>> = (0..3)
+        .map(|_| {
+            let recorder = Recorder::new();
+            let _ = runtime.block_on(run_on(&source, &recorder, 20, LIMIT));
+            recorder.get().descriptions.iter().map(|d| d.client).collect()
+        })
+        .collect();
+    assert_eq!(clients, [vec!["retina"], vec![], vec!["retina"]]);
+    assert_eq!(camera.connections(), 3, "GStreamer was not asked");
+}
+
 pub(super) fn file_config(path: &Path, loop_file: bool) -> SourceConfig {
     SourceConfig { loop_file, ..SourceConfig::new(CameraUri::file(path)) }
 }
@@ -552,6 +577,43 @@ fn http_server(body: Vec<u8>) -> u16 {
         }
     });
     port
+}
+
+/// A part of Motion JPEG that tells no length ends where the next begins: for a slow camera, much later.
+#[test]
+fn a_camera_that_answered_is_told_of_before_its_first_picture() {
+    use std::io::Write;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let uri = format!("http://{}/mjpeg", listener.local_addr().expect("bound"));
+    let recorder = Recorder::new();
+    let (leave, left) = std::sync::mpsc::channel::<()>();
+    let camera = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the source connects");
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n\
+            --frame\r\nContent-Type: image/jpeg\r\n\r\n\u{1}";
+        stream.write_all(head.as_bytes()).expect("the source listens");
+        let _ = left.recv();
+    });
+    let source = Source::new(config(&uri));
+    let (id, shutdown, clock): (CameraId, _, _) = ("gate".into(), Shutdown::new(), SystemClock::shared());
+    let grant = Authority::owner().grant(&id);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = source.run(&id, &grant, recorder.clone(), &clock, &shutdown) => Some(ended),
+            () = async {
+                let deadline = tokio::time::Instant::now() + LIMIT;
+                while recorder.get().descriptions.is_empty() && tokio::time::Instant::now() < deadline {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            } => None,
+        }
+    });
+    drop(leave);
+    camera.join().expect("the camera does not fail");
+    let recorded = recorder.get();
+    assert!(ended.is_none(), "{ended:?}");
+    assert_eq!((recorded.descriptions.len(), recorded.units.len()), (1, 0));
 }
 
 #[test]

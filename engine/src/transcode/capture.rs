@@ -17,12 +17,17 @@ use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
 use crate::ingest::rhythm::Rhythm;
 use crate::media::annex_b::nal_units;
 use crate::media::{AccessUnit, CameraId, Codec, SoundPacket, SoundParameters, VideoParameters};
-use crate::source::{Authority, Source, SourceConfig, UnitSink, settle};
+use crate::source::{Authority, Patience, Source, SourceConfig, UnitSink, settle};
 
 /// Ticks of a second: those of RTP video (RFC 6184, clause 8.2.1).
 const BASE: (i64, i64) = (1, 90_000);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// A stream whose clock brings less than the half of what was asked for, and so much later, stands still or goes
+/// back: it would be recorded for ever.
+const SLOWEST_CLOCK: u32 = 2;
+const CLOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a connection may take to be closed.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -44,7 +49,8 @@ pub struct Captured {
 /// file. `progress` is told how much there is.
 ///
 /// # Errors
-/// What the source ended with before there was enough; `Unreachable` where no key frame came in time.
+/// What the source ended with before there was enough; `Unreachable` where no key frame came in time; `Corrupt`
+/// where the stream's own clock does not go on.
 pub fn capture(
     config: SourceConfig,
     length: Duration,
@@ -56,7 +62,8 @@ pub fn capture(
     let address = config.uri.to_string();
     let records = to.with_extension("seg");
     let tape = SoundTape::new(SoundTape::place(to));
-    let recorder = Arc::new(Recorder { inside: Mutex::new(Inside::new(&records, tape)?) });
+    let recorder =
+        Arc::new(Recorder { clock: clock.clone(), inside: Mutex::new(Inside::new(&records, tape)?) });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -70,16 +77,12 @@ pub fn capture(
         let begun = clock.now();
         loop {
             tokio::time::sleep(LOOK).await;
-            let inside = recorder.lock();
-            let (seen, failed) = (inside.length(), inside.failure.is_some());
-            let silent = match inside.arrived {
-                None => clock.now().since(begun) > patience.connect + patience.silence,
-                // As long as a wall would wait for it.
-                Some(at) => clock.now().since(at) > inside.rhythm.limits(patience).silent,
-            };
+            let mut inside = recorder.lock();
+            let (seen, over) =
+                (inside.length(), inside.is_over(&address, begun, clock.now(), length, patience));
             drop(inside);
             progress(seen.min(length));
-            if seen >= length || silent || failed {
+            if over {
                 ended.cancel();
                 break;
             }
@@ -107,6 +110,7 @@ pub fn capture(
 }
 
 struct Recorder {
+    clock: SharedClock,
     inside: Mutex<Inside>,
 }
 
@@ -122,7 +126,10 @@ struct Inside {
     pictures: u64,
     lost: u64,
     rhythm: Rhythm,
-    arrived: Option<Moment>,
+    /// When the newest unit was handed on, and when the first picture of the recording was. Not when they arrived:
+    /// those of a live playlist's segment arrive all at once.
+    newest_at: Option<Moment>,
+    first_at: Option<Moment>,
     failure: Option<Error>,
 }
 
@@ -145,7 +152,8 @@ impl Inside {
             pictures: 0,
             lost: 0,
             rhythm: Rhythm::default(),
-            arrived: None,
+            newest_at: None,
+            first_at: None,
             failure: None,
         })
     }
@@ -153,6 +161,39 @@ impl Inside {
     fn length(&self) -> Duration {
         let nanos = self.first.map_or(0, |first| self.last.saturating_sub(first));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    }
+
+    /// Whether there is enough at `now`, or no more to be hoped for; then `failure` says why, where the length of
+    /// what there is does not.
+    fn is_over(
+        &mut self,
+        address: &str,
+        begun: Moment,
+        now: Moment,
+        length: Duration,
+        patience: Patience,
+    ) -> bool {
+        if self.failure.is_some() || self.length() >= length {
+            return true;
+        }
+        // As long as a wall would wait for it.
+        let limits = self.rhythm.limits(patience);
+        let Some(newest) = self.newest_at else {
+            return now.since(begun) > patience.connect + patience.silence;
+        };
+        let fault = match self.first_at {
+            None if now.since(begun) >= limits.key_frame => {
+                Some((ErrorKind::Unreachable, "sends video without any key frame"))
+            }
+            Some(first) if now.since(first) > length.saturating_mul(SLOWEST_CLOCK) + CLOCK_PATIENCE => {
+                Some((ErrorKind::Corrupt, "has a clock that stands still or goes back"))
+            }
+            _ => None,
+        };
+        if let Some((kind, message)) = fault {
+            self.failure = Some(Error::new(kind, address.to_owned(), message));
+        }
+        self.failure.is_some() || now.since(newest) > limits.silent
     }
 
     fn captured(&self) -> Captured {
@@ -192,10 +233,11 @@ impl Inside {
         Ok(captured)
     }
 
-    fn take(&mut self, unit: &AccessUnit) -> Result<()> {
+    /// Takes a unit that is handed on at `now`.
+    fn take(&mut self, unit: &AccessUnit, now: Moment) -> Result<()> {
         self.clock.note(unit.pts.0, unit.arrival, unit.captured);
-        self.rhythm.arrived(unit.arrival);
-        self.arrived = Some(unit.arrival);
+        self.rhythm.arrived(now);
+        self.newest_at = Some(now);
         if self.first.is_none() {
             if !unit.random_access {
                 return Ok(());
@@ -205,7 +247,7 @@ impl Inside {
             if !inside.is_empty() {
                 self.sets = inside;
             }
-            self.first = Some(unit.pts.0);
+            (self.first, self.first_at) = (Some(unit.pts.0), Some(now));
         }
         let pts = unit.pts.0 - self.first.unwrap_or(0);
         // Pictures that are shown before the first key frame cannot be decoded.
@@ -239,8 +281,9 @@ impl UnitSink for Recorder {
     }
 
     fn unit(&self, unit: AccessUnit) {
+        let now = self.clock.now();
         let mut inside = self.lock();
-        if let Err(error) = inside.take(&unit) {
+        if let Err(error) = inside.take(&unit, now) {
             inside.failure.get_or_insert(error);
         }
     }
@@ -343,7 +386,104 @@ fn next_heard(sound: &mut Option<RecordedSound>) -> Result<Option<(f64, ff::Pack
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::media::Pts;
+
+    const LENGTH: Duration = Duration::from_secs(30);
+
+    fn at(seconds: f64) -> Moment {
+        Moment((seconds * 1e9) as u64)
+    }
+
+    /// A recording of half a minute that began at 0.
+    struct Tape {
+        inside: Inside,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Tape {
+        fn new() -> Tape {
+            let folder = tempfile::tempdir().expect("a folder");
+            let sound = SoundTape::new(folder.path().join("sound.seg"));
+            let inside = Inside::new(&folder.path().join("a.seg"), sound).expect("a folder that is ours");
+            Tape { inside, _folder: folder }
+        }
+
+        fn take(&mut self, now: f64, arrival: f64, pts: f64, random_access: bool) {
+            let unit = AccessUnit {
+                pts: Pts((pts * 1e9) as i64),
+                arrival: at(arrival),
+                captured: None,
+                random_access,
+                disposable: false,
+                loss: false,
+                data: Bytes::from_static(&[0, 0, 1, 1]),
+            };
+            self.inside.take(&unit, at(now)).expect("there is room");
+        }
+
+        fn is_over(&mut self, now: f64) -> bool {
+            self.inside.is_over("rtsp://gate/", at(0.0), at(now), LENGTH, Patience::default())
+        }
+
+        fn failure(&self) -> Option<ErrorKind> {
+            self.inside.failure.as_ref().map(Error::kind)
+        }
+    }
+
+    #[test]
+    fn a_playlist_of_long_segments_is_no_silence() {
+        let mut tape = Tape::new();
+        // Segments of 8 s: read at once, handed on picture by picture.
+        for n in 0..=750_u32 {
+            let pts = f64::from(n) / 25.0;
+            tape.take(1.0 + pts, 1.0 + f64::from(n / 200) * 8.0, pts, n % 50 == 0);
+            assert_eq!(tape.is_over(1.0 + pts), n == 750, "{pts} s");
+        }
+        assert_eq!((tape.failure(), tape.inside.length()), (None, LENGTH));
+    }
+
+    #[test]
+    fn a_camera_without_key_frames_is_given_up() {
+        let mut tape = Tape::new();
+        let mut over = None;
+        for n in 1..200_u32 {
+            let now = f64::from(n);
+            tape.take(now, now, now, false);
+            over = over.or(tape.is_over(now).then_some(n));
+        }
+        assert_eq!((over, tape.failure()), (Some(60), Some(ErrorKind::Unreachable)));
+    }
+
+    #[test]
+    fn a_clock_that_does_not_go_on_is_given_up() {
+        let still: fn(f64) -> f64 = |_| 7.0;
+        for clock in [still, |now| 100.0 - now] {
+            let mut tape = Tape::new();
+            let mut over = None;
+            for n in 1..400_u32 {
+                let now = f64::from(n);
+                tape.take(now, now, clock(now), true);
+                over = over.or(tape.is_over(now).then_some(n));
+            }
+            // Twice what was asked for, and a minute, after the first.
+            assert_eq!((over, tape.failure()), (Some(122), Some(ErrorKind::Corrupt)));
+        }
+    }
+
+    #[test]
+    fn a_stream_that_stops_is_over_and_one_that_never_began_too() {
+        let mut tape = Tape::new();
+        assert!(!tape.is_over(15.0) && tape.is_over(15.1));
+        for n in 0..10_u32 {
+            let now = f64::from(n) / 25.0;
+            tape.take(now, now, now, n == 0);
+        }
+        assert!(!tape.is_over(5.3) && tape.is_over(5.4));
+        assert_eq!(tape.failure(), None, "how much there is says it");
+    }
 
     #[test]
     fn parameter_sets_are_found_in_both_codecs() {

@@ -423,7 +423,7 @@ impl Camera {
     }
 
     /// How it stands at `now`, where the picture that its tile would show arrived at `picture`; and for a
-    /// picture that is late for others, not for a camera that sends so seldom, how old it may become.
+    /// picture that is late for others, not for this camera, how old it may become.
     pub fn status(&self, now: Moment, picture: Option<Moment>) -> (TileStatus, Option<Duration>) {
         if let Some(reason) = self.refusal() {
             let status = TileStatus::Refused(reason);
@@ -436,7 +436,8 @@ impl Camera {
         let ingest = current.feed.status();
         let decode = current.decode.status();
         let fit = current.fit.snapshot();
-        let allowed = streams.pace.allowance(now, &self.known(&ingest, &decode));
+        let known = self.known(&ingest, &decode);
+        let allowed = streams.pace.allowance(now, &known);
         // A picture that was not followed by another yet has not stayed the same.
         let apart = if allowed.age > self.limits.age { allowed.age } else { Duration::ZERO };
         let limits = LivenessLimits {
@@ -459,9 +460,8 @@ impl Camera {
             &limits,
         );
         self.note(&status, picture.map(|at| now.since(at).as_secs_f64() * 1000.0));
-        let is_slow = ingest.tolerance > self.limits.age;
-        let is_late = picture.is_some_and(|at| now.since(at) > self.limits.age);
-        (status, (is_slow && is_late).then_some(allowed.age))
+        let is_late = picture.is_some_and(|at| known.is_late_for_others(now.since(at), self.limits.age));
+        (status, is_late.then_some(allowed.age))
     }
 
     fn known(&self, ingest: &IngestStatus, decode: &DecodeStatus) -> Known {

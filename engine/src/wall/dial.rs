@@ -28,8 +28,12 @@ struct State {
     /// The cameras of its tiles, and whether a tile is pinned.
     tiles: Vec<(CameraId, bool)>,
     encoder: Weak<ScreenEncoder>,
+    /// The faster preset that its encoder was told to use.
+    preset: Option<&'static str>,
     /// Pictures that its encoder dropped or gave late, as read last.
     troubles: u64,
+    /// What is read next says nothing of the machine: the encoder was failing, or was told to begin anew.
+    excused: bool,
     moves: [u64; 2],
 }
 
@@ -71,8 +75,10 @@ impl Dial {
             pinned |= tile_pinned || spec.pinned;
             priority = priority.max(spec.priority);
         }
-        let encoder = self.encoder_status().map(|status| status.encoder).unwrap_or_default();
-        let in_software = matches!(encoder.as_str(), "" | "x264enc" | "x265enc");
+        let status = self.encoder_status();
+        let in_software = status.as_ref().is_none_or(|status| status.in_software);
+        let unusable = status.map(|status| status.unusable).unwrap_or_default();
+        let usable = |preset: &&str| in_software && !unusable.contains(preset);
         let EncoderConfig { codec, preset, width, height, .. } = &self.config;
         ScreenWish {
             screen: self.id.clone(),
@@ -80,7 +86,7 @@ impl Dial {
             height: *height,
             fps: self.config.frame_rate.as_f64(),
             codec: *codec,
-            faster: faster(*codec, preset).into_iter().filter(|_| in_software).map(str::to_owned).collect(),
+            faster: faster(*codec, preset).into_iter().filter(usable).map(str::to_owned).collect(),
             preset: preset.clone(),
             in_software,
             pinned,
@@ -100,7 +106,10 @@ impl Dial {
         let before = std::mem::replace(&mut state.step, decision.step);
         if let Some(encoder) = state.encoder.upgrade() {
             let faster = faster(self.config.codec, &self.config.preset);
-            encoder.set_preset(faster.into_iter().find(|preset| *preset == decision.preset));
+            let preset = faster.into_iter().find(|preset| *preset == decision.preset);
+            encoder.set_preset(preset);
+            // While the other one starts, pictures wait.
+            state.excused |= std::mem::replace(&mut state.preset, preset) != preset;
         }
         let rate = self.config.frame_rate.as_f64() / f64::from(decision.every.max(1));
         if decision.step > before {
@@ -133,14 +142,91 @@ impl Dial {
         self.state().moves
     }
 
-    /// Pictures that its encoder dropped or gave late since the call before.
+    /// Pictures that its encoder dropped or gave late since the call before, where that is a sign of a machine that
+    /// has no more: none while the encoder fails or begins anew, which is no fault of the other cameras.
     pub fn troubles_since_last(&self) -> u64 {
-        let now = self.encoder_status().map_or(0, |status| status.dropped + status.late);
-        let mut state = self.state();
-        now.saturating_sub(std::mem::replace(&mut state.troubles, now))
+        let status = self.encoder_status();
+        let (seen, fails) = status.map_or((0, false), |s| (s.dropped + s.late, s.error.is_some()));
+        self.state().troubles_since_last(seen, fails)
+    }
+}
+
+impl State {
+    fn troubles_since_last(&mut self, seen: u64, fails: bool) -> u64 {
+        let since = seen.saturating_sub(std::mem::replace(&mut self.troubles, seen));
+        // It may have failed until a moment ago.
+        let excused = std::mem::replace(&mut self.excused, fails) || fails;
+        if excused { 0 } else { since }
     }
 }
 
 fn tiles(layout: &ScreenLayout) -> Vec<(CameraId, bool)> {
     layout.tiles.iter().filter_map(|tile| Some((tile.camera.clone()?, tile.pinned))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::SystemClock;
+    use crate::effort::ScreenDecision;
+    use crate::encode::EncodedSink;
+    use crate::encode::tests::{config, picture, tick};
+    use crate::media::{AccessUnit, Codec};
+
+    #[test]
+    fn an_encoder_that_fails_is_no_distress_of_the_machine() {
+        let mut state = State::default();
+        assert_eq!(state.troubles_since_last(3, false), 3);
+        // It gives nothing: each picture counts as dropped.
+        let failing: Vec<u64> =
+            (1..=10).map(|second| state.troubles_since_last(3 + 25 * second, true)).collect();
+        assert_eq!(failing, [0; 10]);
+        assert_eq!(state.troubles_since_last(265, false), 0, "some of these were of before it worked again");
+        assert_eq!(state.troubles_since_last(267, false), 2);
+    }
+
+    struct Nowhere;
+
+    impl EncodedSink for Nowhere {
+        fn unit(&self, _: &AccessUnit) {}
+    }
+
+    #[test]
+    fn going_over_to_another_preset_is_no_distress_of_the_machine() {
+        let config = EncoderConfig { preset: "veryfast".into(), ..config(Codec::H264) };
+        let name = ScreenId::from("a");
+        let dial = Dial::new(&name, config.clone(), 0);
+        let clock = SystemClock::shared();
+        let encoder = Arc::new(ScreenEncoder::start(&name, config, Arc::new(Nowhere), clock).unwrap());
+        dial.set_encoder(&encoder);
+        assert!(dial.wish(&HashMap::new()).in_software);
+        let decided = |step, preset: &str| {
+            let preset = preset.to_owned();
+            dial.serve(&ScreenDecision { screen: name.clone(), step, preset, every: 1, cost: 0.0 });
+        };
+        let mut seen = 0;
+        // A picture of another size is dropped, counted, whatever the machine.
+        let mut drop_one = || {
+            encoder.submit(picture(0, 64, 64), tick(0));
+            seen += 1;
+            for _ in 0..20_000 {
+                if encoder.status().dropped >= seen {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            dial.troubles_since_last()
+        };
+        decided(ScreenStep::AsAsked, "veryfast");
+        assert_eq!(drop_one(), 1);
+        decided(ScreenStep::FasterPreset(1), "superfast");
+        assert_eq!(drop_one(), 0, "while the other one starts");
+        decided(ScreenStep::FasterPreset(1), "superfast");
+        assert_eq!(drop_one(), 1);
+        decided(ScreenStep::AsAsked, "veryfast");
+        assert_eq!(drop_one(), 0);
+    }
 }

@@ -23,6 +23,14 @@ pub(super) struct Known {
     pub decoded: Option<Moment>,
 }
 
+impl Known {
+    /// Whether a picture of this age is late for others, whose pictures may be as old as `limit`, and not for this
+    /// camera: it sends so seldom, or its pictures wait that long on their way, as those of a playlist do.
+    pub fn is_late_for_others(&self, age: Duration, limit: Duration) -> bool {
+        age > limit && age <= self.usual
+    }
+}
+
 /// What the decisions make of a late picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
@@ -145,6 +153,20 @@ mod tests {
         }
         let Allowance { age, slowed } = pace.allowance(at(now), &known(decoded));
         (u64::try_from(age.as_millis()).unwrap_or(u64::MAX), slowed)
+    }
+
+    #[test]
+    fn a_picture_of_a_slow_camera_or_of_a_playlist_is_late_for_others_alone() {
+        let limit = Duration::from_secs(2);
+        let late = |usual_ms: u64, age_ms: u64| {
+            let known = Known { usual: Duration::from_millis(usual_ms), ..known(0) };
+            known.is_late_for_others(Duration::from_millis(age_ms), limit)
+        };
+        // It waits for up to 6 s here.
+        assert!(!late(8_000, 2_000) && late(8_000, 2_001) && late(8_000, 8_000));
+        assert!(!late(8_000, 8_001), "late for its own pace too");
+        // What lies between reading and handing on makes nobody slow.
+        assert!(!late(2_001, 4_000), "a key frame that the wall itself made late");
     }
 
     #[test]

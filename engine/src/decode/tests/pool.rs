@@ -378,6 +378,25 @@ fn a_decoder_is_closed_after_a_while_in_standby() {
 }
 
 #[test]
+fn what_follows_damage_is_held_back_for_two_seconds_whenever_it_arrived() {
+    let clock = SimClock::new();
+    let pool = counting_pool(1, clock.clone());
+    let handle = pool.open(source("a"), Box::new(Seen::default()));
+    handle.parameters(&VideoParameters::unknown(Codec::H264));
+    let send = |n: i64, loss: bool| {
+        // A segment of a live playlist: all of it arrived at once.
+        handle.unit(AccessUnit { loss, ..unit(n, Moment(0), n == 0) });
+        wait_until("the worker", || handle.is_idle());
+        (handle.status().decoded, handle.status().held_back)
+    };
+    assert_eq!((send(0, false), send(1, true)), ((1, 0), (1, 1)));
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(send(2, false), (1, 2));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(send(3, false), (2, 2), "no key frame may ever come");
+}
+
+#[test]
 fn another_codec_rebuilds_the_decoder() {
     let h264 = encoded("a.h264", "testsrc2=size=320x240 -frames:v 5 -pix_fmt yuv420p -c:v libx264 -bf 0");
     let h265 = encoded(
