@@ -166,7 +166,7 @@ fn flashes_and_beeps(path: &Path) -> (Vec<f64>, Vec<f64>) {
 
 /// Behind a seam, too, whichever of the two was read first there and whichever ended first before.
 #[test]
-#[ignore = "not shown yet: docs/design/transcode.md, what is not shown"]
+#[ignore = "not yet: docs/design/transcode.md, what is not there yet"]
 fn beeps_stay_with_their_flashes_over_seams() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -213,7 +213,7 @@ fn beeps_stay_with_their_flashes_over_seams() {
 
 /// Bytes from anywhere until anywhere: the first frame of sound has no head, the last no end.
 #[test]
-#[ignore = "copied AAC keeps up to 0.1 s from before the first picture where 0.05 s are expected"]
+#[ignore = "copied AAC keeps more from before the first picture than is expected: docs/design/transcode.md"]
 fn recordings_are_cut_within_frames_of_sound() {
     let dir = tempfile::tempdir().unwrap();
     for codec in [&["aac", "-b:a", "320k"][..], &["mp2"], &["ac3"], &["libmp3lame"]] {
