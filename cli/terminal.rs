@@ -76,13 +76,7 @@ impl Terminal {
 
     /// Sends what rooms log to stderr.
     pub fn log_to_stderr(&self, filter: &str) -> Result<(), Error> {
-        // Nothing is no filter: what went wrong is always said.
-        let filter = if filter.trim().is_empty() { "error" } else { filter };
-        let filter: Targets = filter.parse().map_err(|e: tracing_subscriber::filter::ParseError| {
-            Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e)
-        })?;
-        // retina logs addresses as they are, passwords in their queries included.
-        let filter = filter.with_target("retina", LevelFilter::OFF);
+        let filter = filter_of(filter)?;
         // Names of files and words of cameras may hold what a terminal obeys.
         let fields = debug_fn(|writer, field, value| match field.name() {
             "message" => write!(writer, "{}", shown_lines(&format!("{value:?}"))),
@@ -96,6 +90,27 @@ impl Terminal {
         tracing_subscriber::registry().with(lines).with(filter).init();
         Ok(())
     }
+}
+
+/// The crate that speaks RTSP logs addresses as they are, passwords in their queries included: whatever is asked for,
+/// nothing of it is said.
+const SILENT: &str = "retina";
+
+/// What is said, of what was asked for.
+fn filter_of(asked: &str) -> Result<Targets, Error> {
+    // Nothing is no filter: what went wrong is always said.
+    let asked = if asked.trim().is_empty() { "error" } else { asked };
+    let asked: Targets = asked.parse().map_err(|e: tracing_subscriber::filter::ParseError| {
+        Error::new(ErrorKind::Config, "--log", "is not a log filter; try info or debug").caused_by(e)
+    })?;
+    // Of two that mean a target, the longer one decides: none may be longer than that of silence.
+    let kept: Targets = asked
+        .iter()
+        .filter(|(target, _)| !target.starts_with(SILENT))
+        .map(|(t, l)| (t.to_owned(), l))
+        .collect();
+    let usual = asked.default_level().unwrap_or(LevelFilter::OFF);
+    Ok(kept.with_default(usual).with_target(SILENT, LevelFilter::OFF))
 }
 
 impl<'a> MakeWriter<'a> for Terminal {
@@ -179,7 +194,33 @@ pub fn shown_lines(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn nobody_makes_the_client_of_rtsp_speak() {
+        use tracing::Level;
+        for asked in [
+            "trace",
+            "retina=trace",
+            "retina::client=debug",
+            "info,retina::client::channel_mapping=trace",
+            "retin=trace",
+            "retina",
+            "",
+        ] {
+            let filter = filter_of(asked).unwrap();
+            for target in ["retina", "retina::client", "retina::client::channel_mapping"] {
+                assert!(!filter.would_enable(target, &Level::ERROR), "{asked}: {target}");
+            }
+        }
+        let filter = filter_of("warn,vitrail_engine::wall=debug,retina=trace").unwrap();
+        assert!(filter.would_enable("vitrail_engine::wall::screen", &Level::DEBUG));
+        assert!(
+            filter.would_enable("anything", &Level::WARN) && !filter.would_enable("anything", &Level::INFO)
+        );
+        assert!(filter_of("").unwrap().would_enable("anything", &Level::ERROR));
+    }
 
     #[test]
     fn what_others_wrote_moves_no_cursor() {

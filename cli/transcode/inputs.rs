@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use vitrail_engine::config::{Given, Problem, TaskSpec};
 use vitrail_engine::{Error, ErrorKind};
 
-use super::pattern::{Pattern, is_pattern};
+use super::pattern::{Pattern, is_pattern, unread};
 
 /// Endings that a folder is searched for: what FFmpeg's demuxers and cameras commonly write.
 const ENDINGS: [&str; 26] = [
@@ -32,8 +32,8 @@ pub struct Finding {
     pub many: bool,
     /// Inputs that mean no file.
     pub empty: Vec<Problem>,
-    /// Folders that could not be read.
-    pub failed: Vec<Error>,
+    /// Folders that could not be read. An error names them for people only, so their names are beside it.
+    pub failed: Vec<(PathBuf, Error)>,
 }
 
 /// Looks for the files of a task. `list` reads the names for `-`; the folder `except` is not searched.
@@ -124,8 +124,8 @@ fn folder(given: &Given, top: &Path, recursive: bool, except: Option<&Path>, fin
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(e) => {
-                let name = folder.display().to_string();
-                finding.failed.push(Error::new(ErrorKind::Io, name, "cannot be read").caused_by(e));
+                let error = unread(&folder, e);
+                finding.failed.push((folder, error));
                 continue;
             }
         };
@@ -262,6 +262,9 @@ mod tests {
         let dir = tree();
         assert_eq!(found(dir.path(), &["rec/*.avi"], false, "").0, ["a.avi"]);
         assert_eq!(found(dir.path(), &["rec/**/*"], false, "").0, ["a.avi", "b.MP4", "n/c.ts", "n/d/e.h264"]);
+        let all = ["a.avi", "b.MP4", "n/c.ts", "n/d/e.h264"];
+        assert_eq!(found(dir.path(), &["rec/**"], false, "").0, all, "nothing that is hidden");
+        assert_eq!(found(dir.path(), &["rec/.*.mp4"], false, "").0, [".hidden.mp4"], "it is asked for");
         assert_eq!(found(dir.path(), &["rec/./n/*.dat"], false, "").0, ["only.dat"]);
         assert_eq!(found(dir.path(), &["*/n/*.ts"], false, "").0, ["rec/n/c.ts"]);
         // A file of that very name is meant before a pattern is.

@@ -44,18 +44,23 @@ impl Pattern {
     }
 
     /// What there is of it below `folder`, by name; and the folders that could not be read.
-    pub fn find(&self, folder: &Path) -> (Vec<PathBuf>, Vec<Error>) {
+    pub fn find(&self, folder: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, Error)>) {
         let mut search = Search::default();
         search.below(folder, &self.0);
         (search.found, search.failed)
     }
 }
 
+/// What a folder that cannot be read means.
+pub fn unread(folder: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, folder.display().to_string(), "cannot be read").caused_by(error)
+}
+
 #[derive(Default)]
 struct Search {
     found: Vec<PathBuf>,
     seen: HashSet<PathBuf>,
-    failed: Vec<Error>,
+    failed: Vec<(PathBuf, Error)>,
 }
 
 impl Search {
@@ -80,9 +85,11 @@ impl Search {
                 if !rest.is_empty() {
                     self.below(folder, rest);
                 }
-                for (name, path) in self.names(folder) {
+                // What is hidden is meant only where a part of the pattern begins with a dot.
+                let seen = self.names(folder).into_iter().filter(|(name, _)| !name.starts_with('.'));
+                for (_, path) in seen {
                     // A linked folder could lead back to where it is.
-                    if path.is_dir() && !path.is_symlink() && !name.starts_with('.') {
+                    if path.is_dir() && !path.is_symlink() {
                         self.below(&path, parts);
                     } else if rest.is_empty() {
                         self.below(&path, rest);
@@ -102,8 +109,7 @@ impl Search {
         let mut entries = match read {
             Ok(entries) => entries,
             Err(e) => {
-                let name = place.display().to_string();
-                self.failed.push(Error::new(ErrorKind::Io, name, "cannot be read").caused_by(e));
+                self.failed.push((place.to_owned(), unread(place, e)));
                 return Vec::new();
             }
         };

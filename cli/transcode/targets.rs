@@ -61,8 +61,8 @@ pub fn list(spec: &JobSpec, read_list: &mut dyn FnMut() -> Result<Vec<u8>>) -> R
         let except = output.canonicalize().ok().filter(|path| path.is_dir());
         let finding = inputs::find(task, except.as_deref(), read_list)?;
         list.warnings.extend(finding.empty);
-        for error in finding.failed {
-            let input = error.subject().into();
+        for (folder, error) in finding.failed {
+            let input = folder.as_path().into();
             list.todo.push(Todo { input, output: Name::default(), what: What::Fail(error) });
         }
         match place(task, finding.many) {

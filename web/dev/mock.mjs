@@ -94,7 +94,7 @@ function state() {
       });
     }
     const columns = Math.ceil(SCREENS / (SCREENS > 4 ? 2 : 1));
-    screens.push({ id, width: 1920, height: 1080, fps: 25, missed: 55, dropped: 394, lately: { missed: s === 1 ? 3 : 0, dropped: s === 1 ? 12 : 0 }, viewers: 1, trouble: null, x: ((s - 1) % columns) * 1940, y: Math.floor((s - 1) / columns) * 1100, tiles });
+    screens.push({ id, width: 1920, height: 1080, fps: 25, step: s === 2 ? 'half-rate' : 'as-asked', degraded: s === 2, rate: s === 2 ? 12.5 : 25, asked_fps: 25, missed: 55, dropped: 394, lately: { missed: s === 1 ? 3 : 0, dropped: s === 1 ? 12 : 0 }, viewers: 1, trouble: null, x: ((s - 1) % columns) * 1940, y: Math.floor((s - 1) / columns) * 1100, tiles });
   }
   return {
     wall: 'demo', unit: 'regional-crisis-centre', incident: incident && incident.state !== 'closed' ? incident.id : null, log_ok: true, log_trouble: null, version: layout.version, screens, machine: { cores: 2, used: 0.9, others: 0.2, decoding_available: 1.4, decoding_demand: 0.6 + 0.01 * (Date.now() % 7), decoding_deserved: 0.7, room: 'full', because: ['dropped', 'missed'] }, states: states(screens),
@@ -215,7 +215,7 @@ createServer(async (request, response) => {
   if (path === '/tokens') return verb === 'GET' ? list([]) : send(201, { id: 't-1', name: data.name, secret: 'vt_0123', permissions: null, created_at: now(), expires_at: now(), used_at: null });
   if (path === '/wall') return send(200, state());
   if (path === '/wall/layout') return send(200, layout);
-  if (path === '/wall/admit') return send(200, (data.changes ?? []).some((c) => c.op === 'arrange' && c.arrangement === '8x8') ? { admission: 'degraded', cameras: [{ camera: 'cam-3', step: 'KeyFrames' }, { camera: 'cam-4', step: 'FewerKeyFrames(3)' }] } : { admission: 'fits', spare: 0.5 });
+  if (path === '/wall/admit') return send(200, (data.changes ?? []).some((c) => c.op === 'arrange' && c.arrangement === '8x8') ? { admission: 'degraded', cameras: [{ camera: 'cam-3', step: 'KeyFrames' }, { camera: 'cam-4', step: 'FewerKeyFrames(3)' }], screens: [{ screen: 's2', step: 'half-rate' }] } : { admission: 'fits', spare: 0.5 });
   if (path === '/wall/changes') {
     if (process.env.RACE && data.version === layout.version && Math.random() < Number(process.env.RACE)) { const other = me; me = people[1]; change([{ op: 'show', tile: data.changes[0].tile, camera: 'cam-9' }]); me = other; }
     if (data.version < layout.version && process.env.RACE) return wrong(409, 'layout', 'another was quicker', 'changed', { layout });

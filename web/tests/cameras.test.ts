@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connection } from '../src/api/events';
 import type { CameraState, WallState } from '../src/api/types';
-import { cameraNow, isPictured, lookOf, shownOn, silent, SILENT_MS, tileNow, trusted, watchTrust } from '../src/state/cameras';
+import { cameraNow, isPictured, lookOf, mayStand, shownOn, silent, SILENT_MS, tileNow, trusted, watchTrust } from '../src/state/cameras';
 import { forget, takeState } from '../src/state/wall';
 
 const states: Record<string, CameraState> = {
@@ -39,6 +39,7 @@ describe('a camera', () => {
   it('is said nothing of, where nothing keeps it open', () => {
     expect(cameraNow('cam-9')).toBeNull();
     expect(isPictured(null)).toBe(false);
+    expect(mayStand(null)).toBe(false);
     expect(tileNow({ camera: null }).state).toBe('empty');
   });
   it('never looks live by a word that the page does not know', () => {

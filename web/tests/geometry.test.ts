@@ -1,7 +1,8 @@
 // Where things are: what the page draws over the wall must lie where the wall draws it.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Rect } from '../src/api/types';
-import { contained, hang, hull, neighbour, normalised, panned, spanned, under, zoomed } from '../src/layout/geometry';
+import { contained, hang, hull, neighbour, normalised, panned, shapeOf, spanned, under, WIDE, zoomed } from '../src/layout/geometry';
 
 const grid = (columns: number, rows: number) =>
   Array.from({ length: columns * rows }, (_, i) => ({ id: `t${i + 1}`, rect: [(i % columns) * 100, Math.floor(i / columns) * 100, 100, 100] as Rect }));
@@ -113,5 +114,27 @@ describe('small shapes', () => {
     const points: [number, number][] = [[0, 0], [4, 0], [4, 4], [0, 4], [2, 2], [1, 3]];
     expect(hull(points)).toHaveLength(4);
     expect(hull([[1, 1]])).toEqual([[1, 1]]);
+  });
+});
+
+describe('the area of masks', () => {
+  /** Where a point of the area lies on the picture that is drawn in it as `contain` does. */
+  const onPicture = (area: [number, number], picture: [number, number], at: number) => {
+    const [left, , width] = contained(area, picture);
+    return (at * area[0] - left) / width;
+  };
+  it.each([[640, 480], [1920, 1080], [704, 576], [1080, 1920]] as [number, number][])('has the shape of a picture of %d × %d', (width, height) => {
+    const shape = shapeOf([width, height], WIDE);
+    for (const at of [0, 0.25, 0.5, 1]) expect(onPicture([500 * shape, 500], [width, height], at)).toBeCloseTo(at, 6);
+  });
+  it('keeps its shape until a picture tells another', () => {
+    expect(shapeOf([0, 0], WIDE)).toBe(WIDE);
+    expect(shapeOf([0, 0], 4 / 3)).toBe(4 / 3);
+  });
+  it('is filled by the picture, so that fractions of one are fractions of the other', () => {
+    const css = readFileSync(new URL('../src/styles/pages.css', import.meta.url), 'utf8');
+    const area = css.match(/^\.mask-area \{.*$/m)?.[0] ?? '';
+    expect(area).toContain('aspect-ratio: var(--shape)');
+    expect(css).toContain('.mask-area .thumbnail img { object-fit: fill; }');
   });
 });

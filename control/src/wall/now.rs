@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 use vitrail_engine::base::Moment;
+use vitrail_engine::effort::ScreenStep;
 use vitrail_engine::scene;
 use vitrail_engine::wall::{CameraReport, CameraStanding, GovernorReport, ScreenReport};
 
@@ -142,7 +143,7 @@ pub enum Strain {
     Cores,
     /// What decoding may use of them.
     Decoding,
-    /// Cameras get less than their tiles deserve.
+    /// Cameras get less than their tiles deserve, or screens make fewer pictures than they should.
     Degraded,
     /// An encoder left pictures out in the last ten seconds.
     Dropped,
@@ -164,7 +165,7 @@ impl Machine {
         let found = [
             (Strain::Dropped, yes(lost.dropped > 0)),
             (Strain::Missed, yes(lost.missed > 0)),
-            (Strain::Degraded, yes(governor.degraded.values().any(|count| *count > 0))),
+            (Strain::Degraded, yes(lessened(governor))),
             (Strain::Decoding, room_of(decoding, 1.0)),
             (Strain::Cores, room_of(cores, ALL_CORES)),
         ];
@@ -181,6 +182,15 @@ impl Machine {
             because: because.map(|(strain, _)| *strain).collect(),
         }
     }
+}
+
+/// A camera gets less than its tile deserves, or a screen makes fewer pictures than it should. Faster presets,
+/// which hardly anybody sees, leave room.
+fn lessened(governor: &GovernorReport) -> bool {
+    let some = |count: Option<&u64>| count.is_some_and(|count| *count > 0);
+    let slower = [ScreenStep::HalfRate, ScreenStep::QuarterRate];
+    governor.degraded.values().any(|count| *count > 0)
+        || slower.iter().any(|step| some(governor.degraded_screens.get(step.word())))
 }
 
 /// Where there is nothing at all, anything is too much.
@@ -295,6 +305,12 @@ mod tests {
         assert_eq!(of(&nothing_left, none).0, Room::Full);
         let degraded = GovernorReport { degraded: [("key-frames".to_owned(), 3)].into(), ..easy() };
         assert_eq!(of(&degraded, none), (Room::Full, vec![Strain::Degraded]));
+        for (step, room) in
+            [("faster-preset", Room::HasRoom), ("half-rate", Room::Full), ("quarter-rate", Room::Full)]
+        {
+            let slower = GovernorReport { degraded_screens: [(step.to_owned(), 1)].into(), ..easy() };
+            assert_eq!(of(&slower, none).0, room, "{step}");
+        }
         let dropped = Losses { dropped: 1, missed: 0 };
         assert_eq!(of(&easy(), dropped), (Room::Full, vec![Strain::Dropped]));
         let both = Losses { dropped: 4, missed: 2 };

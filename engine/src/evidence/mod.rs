@@ -167,9 +167,8 @@ pub fn check_ready(export: &Export, output: &Path) -> Result<()> {
 /// when this returns.
 ///
 /// # Errors
-/// `Config` as [`check_ready`], and where an output is a link, lies outside the manifest's folder
-/// or has a name that is not UTF-8; `Io` where a file cannot be read, changes meanwhile, or the
-/// manifest cannot be written.
+/// `Config` as [`check_ready`], and where an output is a link or lies outside the manifest's folder; `Io` where
+/// a file cannot be read, changes meanwhile, or the manifest cannot be written.
 pub fn write(export: &Export, subject: Subject, clock: &dyn Clock) -> Result<PathBuf> {
     write_manifest(export, subject, clock, &mut Reader::new(&mut |_| {}, &Shutdown::new()))
 }

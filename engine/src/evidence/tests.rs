@@ -1,7 +1,9 @@
 //! A changed byte, a file more or less, a name that leads elsewhere: all are found.
 #![allow(clippy::unwrap_used)]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -259,6 +261,12 @@ fn files_that_were_added_and_links_are_found() {
     let added = vec![("ladder/new/3.m4s".to_owned(), FileState::Added)];
     assert_eq!(case.faults(), (Verdict::Failed, added));
     fs::remove_file(case.path("case/ladder/new/3.m4s")).unwrap();
+    // Its name is told whole, though the manifest has no such one.
+    let odd = case.path("case/ladder").join(OsStr::from_bytes(b"caf\xe9.m4s"));
+    fs::write(&odd, "").unwrap();
+    let added = vec![("ladder/caf%E9.m4s".to_owned(), FileState::Added)];
+    assert_eq!(case.faults(), (Verdict::Failed, added));
+    fs::remove_file(odd).unwrap();
     // The same content behind a link is not what was recorded: it can be exchanged at any time.
     let (file, moved) = (case.path("case/ladder/720p"), case.path("moved"));
     fs::rename(&file, &moved).unwrap();

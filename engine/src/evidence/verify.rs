@@ -329,8 +329,10 @@ fn compare(
     }
 }
 
-fn lossy(name: &Path) -> String {
-    name.to_string_lossy().into_owned()
+/// How a name is told that the manifest does not have. One that its form cannot spell is told by its bytes.
+fn spelt(name: &Path, facts: &Manifest) -> String {
+    let plain = name.to_str().filter(|_| facts.format != FORMAT_BYTES);
+    plain.map_or_else(|| encoded(name.as_os_str()), str::to_owned)
 }
 
 /// Files in folders of outputs that the manifest does not name.
@@ -350,8 +352,7 @@ fn added(folder: &Path, facts: &Manifest) -> Vec<FileFinding> {
             }
         };
         for path in inside.into_iter().filter(|path| !known.contains(path)) {
-            let name = path.strip_prefix(folder).unwrap_or(&path);
-            let name = if facts.format == FORMAT_BYTES { encoded(name.as_os_str()) } else { lossy(name) };
+            let name = spelt(path.strip_prefix(folder).unwrap_or(&path), facts);
             found.push(file(Role::Output, &name, (FileState::Added, None)));
         }
     }

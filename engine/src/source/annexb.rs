@@ -54,8 +54,8 @@ impl Packing {
     }
 }
 
-/// A NAL unit behind a big-endian length of `size` bytes.
-fn take_nal<'a>(rest: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
+/// A NAL unit behind a big-endian length of `size` bytes; `None`, and nothing is taken, where it is damaged.
+pub(crate) fn take_nal<'a>(rest: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
     let (length, after) = rest.split_at_checked(size)?;
     let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
     let (nal, after) = after.split_at_checked(length)?;
@@ -86,21 +86,28 @@ fn read_avcc(record: &[u8]) -> Option<Packing> {
 /// HEVCDecoderConfigurationRecord: 22 bytes of head, arrays of NAL units by type.
 fn read_hvcc(record: &[u8]) -> Option<Packing> {
     let length_size = usize::from(record.get(21)? & 3) + 1;
-    let (arrays, mut rest) = record.get(22..)?.split_first()?;
     let mut sets = Vec::new();
+    hvcc_units(record, |kind, nal| {
+        // VPS, SPS, PPS; SEI messages there are no parameter sets.
+        if (32..=34).contains(&kind) {
+            append(&mut sets, nal);
+        }
+    })?;
+    Some(Packing { length_size: Some(length_size), sets: sets.into() })
+}
+
+/// The NAL units of an HEVCDecoderConfigurationRecord, each with the type that its array says; `None` where it is
+/// damaged, behind those that are whole.
+pub(crate) fn hvcc_units<'a>(record: &'a [u8], mut each: impl FnMut(u8, &'a [u8])) -> Option<()> {
+    let (arrays, mut rest) = record.get(22..)?.split_first()?;
     for _ in 0..*arrays {
         let (head, after) = rest.split_at_checked(3)?;
         rest = after;
-        let kind = head[0] & 0x3f;
         for _ in 0..u16::from_be_bytes([head[1], head[2]]) {
-            let nal = take_nal(&mut rest, 2)?;
-            // VPS, SPS, PPS; SEI messages there are no parameter sets.
-            if (32..=34).contains(&kind) {
-                append(&mut sets, nal);
-            }
+            each(head[0] & 0x3f, take_nal(&mut rest, 2)?);
         }
     }
-    Some(Packing { length_size: Some(length_size), sets: sets.into() })
+    Some(())
 }
 
 #[cfg(test)]

@@ -24,8 +24,11 @@ const FORMATS: &str = "mov,matroska,mpegts,mpeg,avi,flv,h264,hevc,m4v,mjpeg,asf,
 const UNDERSTOOD: &str = "MP4, MOV, MKV, TS, AVI, FLV, raw H.264 or H.265";
 /// Formats whose clocks jump, as broadcast and camera recordings do (33 bits of 90 kHz wrap).
 pub(crate) const JUMPING: [&str; 2] = ["mpegts", "mpeg"];
-/// The rate of a raw stream that does not tell its own, as FFmpeg assumes it.
-const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
+/// The rate of a source that does not tell its own, as FFmpeg assumes it.
+pub(crate) const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
+/// Formats that tell a rate and no times, by libavformat's names: their average is taken of what libavformat assumes
+/// for each packet, those of fields too.
+const RATED: [&str; 5] = ["h264", "hevc", "m4v", "mjpeg", "avi"];
 
 /// One unit of a file.
 #[derive(Clone, Debug)]
@@ -98,10 +101,7 @@ impl FileDemuxer {
         let base = stream.time_base();
         let time_base = (i64::from(base.numerator()), i64::from(base.denominator()).max(1));
         let name = input.format().name().to_owned();
-        let raw = matches!(name.as_str(), "h264" | "hevc" | "m4v" | "mjpeg" | "avi");
-        let rates = [stream.avg_frame_rate(), stream.rate()];
-        let rate =
-            if raw { ratio(rates[1]).or(ratio(rates[0])) } else { ratio(rates[0]).or(ratio(rates[1])) };
+        let rate = rate_of(&stream, &name);
         let duration = seconds(stream.duration(), time_base)
             .or(seconds(input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE))));
         let parameters = VideoParameters {
@@ -304,13 +304,23 @@ pub(crate) fn orientation_of(stream: &ff::Stream<'_>) -> Option<Orientation> {
     }
 }
 
-/// A rate that a camera may have; headers say all kinds of others.
-fn ratio(rate: ff::Rational) -> Option<Ratio> {
-    let rate = Ratio::new(u32::try_from(rate.numerator()).ok()?, u32::try_from(rate.denominator()).ok()?)?;
-    (0.01..=240.0).contains(&rate.as_f64()).then_some(rate)
+/// Pictures a second, as a stream of a format tells it; `None` where it tells none that may be.
+pub(crate) fn rate_of(stream: &ff::Stream<'_>, format: &str) -> Option<Ratio> {
+    let mut rates = [stream.avg_frame_rate(), stream.rate()];
+    if RATED.contains(&format) {
+        rates.reverse();
+    }
+    rates.into_iter().find_map(plausible)
 }
 
-fn nanos(ticks: i64, (num, den): (i64, i64)) -> i64 {
+/// A rate that a camera may have, high-speed ones too; headers say all kinds of others.
+pub(crate) fn plausible(rate: ff::Rational) -> Option<Ratio> {
+    let rate = Ratio::new(u32::try_from(rate.numerator()).ok()?, u32::try_from(rate.denominator()).ok()?)?;
+    (0.01..=1000.0).contains(&rate.as_f64()).then_some(rate)
+}
+
+/// Ticks of a time base as nanoseconds, rounded down.
+pub(crate) fn nanos(ticks: i64, (num, den): (i64, i64)) -> i64 {
     let nanos = i128::from(ticks) * i128::from(num) * 1_000_000_000;
     nanos.div_euclid(i128::from(den)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }

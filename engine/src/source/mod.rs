@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::base::{Error, ErrorKind, Result, SharedClock, Shutdown};
 use crate::media::{AccessUnit, CameraId, SoundPacket, SoundParameters, VideoParameters};
 
-pub(crate) use annexb::Packing;
+pub(crate) use annexb::{Packing, hvcc_units, take_nal};
 pub use demux::{FileDemuxer, FileUnit};
 pub(crate) use fields::Pictures;
 pub use grant::{Authority, Grant, Policy, Refusal, Withdrawal};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use url::Url;
 
 pub use crate::base::Login;
-use crate::base::{Error, ErrorKind, Result};
+use crate::base::{Error, ErrorKind, Result, names};
 
 /// What kind of source a URI names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -114,6 +114,9 @@ impl CameraUri {
             }
             _ => return Err(AddressFault::NoAddress),
         };
+        if kind == UriKind::File {
+            return names::path_of(text).map(CameraUri::file).ok_or(AddressFault::NoFile);
+        }
         let mut url = match kind {
             // FFmpeg's `udp://@group:port` has an empty user: it means no more than `udp://group:port`.
             // `srt://:9000?mode=listener` listens on every address.
@@ -125,13 +128,6 @@ impl CameraUri {
             _ => Url::parse(text),
         }
         .map_err(|e| AddressFault::Malformed(scheme, e))?;
-        if kind == UriKind::File {
-            if url.path().len() < 2 {
-                return Err(AddressFault::NoFile);
-            }
-            let path = url.to_file_path().map_err(|()| AddressFault::NoFile)?;
-            return Ok(CameraUri::file(path));
-        }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(AddressFault::NoHost(scheme));
         }

@@ -148,3 +148,32 @@ fn empty_chunks_of_avi_count_as_time() {
         assert_eq!(shown(&target), expected, "{codec}");
     }
 }
+
+/// MP4 whose track asks to be mirrored from left to right: where (1, 0) and (0, 1) go stands in its track header.
+#[test]
+fn a_mirrored_recording_is_encoded_upright_and_not_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plain, mirrored, out) =
+        (dir.path().join("plain.mp4"), dir.path().join("mirrored.mp4"), dir.path().join("out.mkv"));
+    ffmpeg(&format!("{CLIP} -c:v libx264 -preset ultrafast"), &plain);
+    let mut bytes = std::fs::read(&plain).unwrap();
+    let matrix = bytes.windows(4).position(|w| w == b"tkhd").unwrap() + 44;
+    bytes[matrix..matrix + 4].copy_from_slice(&(-1_i32 << 16).to_be_bytes());
+    std::fs::write(&mirrored, &bytes).unwrap();
+    let lossless = EncodeSpec { rate: RateSpec::Crf(0.0), preset: "ultrafast".into(), ..EncodeSpec::usual() };
+    for video in [VideoSpec::Encode(lossless.clone()), VideoSpec::CopyOrEncode(lossless)] {
+        match take(&mirrored, &out, video, false) {
+            JobOutcome::Done(report) => {
+                assert_eq!((report.copied, report.notes.len()), (false, 0), "{report:?}")
+            }
+            other => panic!("{other:?}"),
+        }
+        let flipped = dir.path().join("flipped.mkv");
+        ffmpeg(&format!("-i {} -vf hflip -c:v libx264 -qp 0 -preset ultrafast", plain.display()), &flipped);
+        assert_eq!(sums(&out), sums(&flipped));
+    }
+    match take(&mirrored, &out, VideoSpec::Copy, false) {
+        JobOutcome::Failed(error) => assert!(error.to_string().contains("mirrored"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -5,7 +5,7 @@ use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose};
 use super::plan::Segment;
-use super::record::{Record, RecordWriter};
+use super::record::{Note, Record, RecordWriter};
 use super::segment::{SegmentOutcome, Task};
 use super::spec::Verify;
 use crate::base::{Result, Shutdown};
@@ -27,6 +27,8 @@ pub(super) fn run(
     };
     if let Some(decoder) = &mut decoder {
         decoder.show_unrefreshed(task.footage.refreshes);
+        // As for an encoding: what lies before the first key frame is not copied.
+        decoder.counts_in(segment.from..i64::MAX);
     }
     let mut file = RecordWriter::create(&task.work.segment(0, segment.index), &extradata)?;
     let mut units = task.feed.units(&task.footage, segment.units.clone(), segment.bytes)?;
@@ -63,6 +65,7 @@ pub(super) fn run(
         None => outcome.decoded = copied,
     }
     outcome.encoded = copied;
+    file.note = Note { cost: 0.0, decoded: outcome.decoded, damaged: outcome.damaged };
     file.commit()?;
     Ok(Some(outcome))
 }

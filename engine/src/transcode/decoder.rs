@@ -39,8 +39,9 @@ pub(super) enum Purpose {
 /// A decoder that is fed packet by packet.
 pub(super) struct PictureDecoder {
     context: ff::decoder::Video,
-    /// Packets that it refused, and pictures that it knows to be damaged.
+    /// Packets that it refused, and pictures that it knows to be damaged, of the time that counts.
     pub damaged: u64,
+    counts: std::ops::Range<i64>,
 }
 
 impl PictureDecoder {
@@ -75,7 +76,7 @@ impl PictureDecoder {
         if purpose == Purpose::Proof {
             context.skip_loop_filter(ff::Discard::All);
         }
-        Ok(PictureDecoder { context, damaged: 0 })
+        Ok(PictureDecoder { context, damaged: 0, counts: i64::MIN..i64::MAX })
     }
 
     /// Whether pictures are handed on that lack what came before the first of them; they count as damaged.
@@ -83,6 +84,12 @@ impl PictureDecoder {
         if show {
             self.context.set_flags(codec::Flags::OUTPUT_CORRUPT);
         }
+    }
+
+    /// Counts damage only of what is shown in this time, or has no time: what lies before a segment, and is decoded for
+    /// its sake, belongs to another.
+    pub fn counts_in(&mut self, time: std::ops::Range<i64>) {
+        self.counts = time;
     }
 
     /// Takes a packet, or the end (`None`), and hands on the pictures that come of it, which have their
@@ -96,7 +103,9 @@ impl PictureDecoder {
             Some(packet) => self.context.send_packet(packet),
             None => self.context.send_eof(),
         };
-        self.damaged += u64::from(sent.is_err() && packet.is_some());
+        let counts = |pts: Option<i64>| pts.is_none_or(|pts| self.counts.contains(&pts));
+        let in_time = counts(packet.and_then(ff::Packet::pts));
+        self.damaged += u64::from(sent.is_err() && packet.is_some() && in_time);
         loop {
             let mut frame = ff::frame::Video::empty();
             match self.context.receive_frame(&mut frame) {
@@ -107,7 +116,8 @@ impl PictureDecoder {
                         let guessed = frame.timestamp();
                         frame.set_pts(guessed);
                     }
-                    self.damaged += u64::from(frame.is_corrupt() || frame.has_decode_errors());
+                    let damaged = frame.is_corrupt() || frame.has_decode_errors();
+                    self.damaged += u64::from(damaged && counts(frame.pts()));
                     if !sink(frame)? {
                         return Ok(false);
                     }
@@ -116,7 +126,7 @@ impl PictureDecoder {
                 Err(ff::Error::Eof) => return Ok(true),
                 // What cannot be decoded is counted, and decoding goes on behind it.
                 Err(_) if packet.is_some() => {
-                    self.damaged += 1;
+                    self.damaged += u64::from(in_time);
                     return Ok(true);
                 }
                 Err(_) => self.damaged += 1,

@@ -14,7 +14,7 @@ use super::join::{self, SoundFile};
 use super::package::{self, Container};
 use super::plan::{self, Plan};
 use super::reader::{Read, nanos, ticks};
-use super::record::{Record, RecordWriter, is_whole};
+use super::record::{Note, Record, RecordWriter, is_whole};
 use super::report::{Evidence, JobPlan, JobReport, PlannedRendition, QueueOptions};
 use super::scan::{Footage, scan};
 use super::segment::{Came, SegmentOutcome, Streams, Task, first_picture};
@@ -38,8 +38,8 @@ const IDENTITY: u64 = 1 << 20;
 pub(super) struct Prepared {
     pub task: Arc<Task>,
     pub plan: JobPlan,
-    /// Which segments lie in the work folder already.
-    pub done: Vec<bool>,
+    /// What was noted of the segments that lie in the work folder already.
+    pub done: Vec<Option<Note>>,
 }
 
 /// Checks what is asked for, reads the source and plans; `None` where `stop` came first. `share` is how
@@ -76,10 +76,10 @@ pub(super) fn prepare(
     let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
     let identity = identity(&spec, &footage, &plan, &encoders, sum)?;
     let work = Work::open(&spec.target, &identity, options.fresh)?;
-    let done: Vec<bool> =
+    let done: Vec<Option<Note>> =
         (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
     let mut report = describe(&plan, &encoders, &footage);
-    report.resumed_segments = done.iter().filter(|done| **done).count();
+    report.resumed_segments = done.iter().flatten().count();
     report.warnings.extend(notes);
     if asked != spec.verify {
         report.warnings.push("evidence is verified in full, whatever is asked for".into());
@@ -114,9 +114,9 @@ pub(super) fn look(
     }
     let feed = Feed::new(source, spec.video_stream);
     let decoded = first_picture(&footage, &feed)?;
-    let turn = footage.turn.unwrap_or(0);
+    let upright = footage.orientation.unwrap_or_default();
     let base = ff::Rational(footage.time_base.0 as i32, footage.time_base.1 as i32);
-    let edited = edit::Editor::new(&spec.edit, turn, &decoded, base)?.output().clone();
+    let edited = edit::Editor::new(&spec.edit, upright, &decoded, base)?.output().clone();
     let parameters = footage.sound.as_ref().filter(|s| s.packets > 0).map(|s| s.parameters.get());
     let mut sound = SoundPlan::decide(spec.audio, parameters.as_ref(), &spec.target)?;
     if let Some(parameters) = parameters.filter(|_| footage.sound.as_ref().is_some_and(|s| s.changes)) {
@@ -141,8 +141,8 @@ pub(super) fn look(
     }
     notes.extend(footage.faults.iter().cloned());
     notes.extend(footage.cut.iter().map(|cut| format!("the source is cut: {cut}")));
-    if footage.turn.is_none() {
-        notes.push("the file asks for a mirrored or slanted picture, which is left out".into());
+    if footage.orientation.is_none() {
+        notes.push("the file asks for a slanted picture, which is left out".into());
     }
     Ok(Some(Looked { footage, decoded, edited, plan, encoders, notes, feed }))
 }
@@ -175,8 +175,8 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
     Ok(())
 }
 
-/// Raised whenever the same orders make other bytes than before.
-const MAKING: u32 = 5;
+/// Raised whenever the same orders make other bytes than before, or the files in the work folder have another form.
+const MAKING: u32 = 6;
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.
@@ -321,8 +321,8 @@ pub(super) fn make_sound(task: &Task, stop: &Shutdown) -> Result<bool> {
             if copied && is_hidden(&packet) {
                 continue;
             }
-            packet.set_pts(packet.pts().map(|t| t - zero));
-            packet.set_dts(packet.dts().map(|t| t - zero));
+            packet.set_pts(packet.pts().map(|t| t.saturating_sub(zero)));
+            packet.set_dts(packet.dts().map(|t| t.saturating_sub(zero)));
             sound.push(Some(packet), &mut put)?;
         }
     }

@@ -7,6 +7,7 @@ pub mod capture;
 mod capture_sound;
 #[cfg(test)]
 mod capture_tests;
+mod complete;
 #[cfg(test)]
 mod container_tests;
 mod copy;
@@ -43,6 +44,8 @@ mod steering;
 mod tests;
 mod timeline;
 #[cfg(test)]
+mod told_tests;
+mod units;
+#[cfg(test)]
 mod verify_tests;
-mod whole;
 mod work;

@@ -11,7 +11,7 @@ use super::spec::{
     EncodeSpec, RateSpec, RenditionSpec, SizeSpec, Target, TargetCodec, TranscodeSpec, VideoSpec,
 };
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::Ratio;
+use crate::media::{Orientation, Ratio};
 
 use ffmpeg_next::codec::Id;
 
@@ -266,8 +266,8 @@ fn why_not_copy(
     if spec.frame_rate.is_some() {
         return Err("another frame rate is wanted".into());
     }
-    if footage.turn != Some(0) {
-        return Err("it is to be turned".into());
+    if footage.orientation != Some(Orientation::UPRIGHT) {
+        return Err("it is to be turned or mirrored".into());
     }
     if !holds(&spec.target, footage.codec) {
         return Err(format!("the target cannot hold {}", footage.codec.name()));
@@ -540,7 +540,7 @@ mod tests {
             time_base: (1, 25),
             frame_rate: Ratio { num: 25, den: 1 },
             rate_is_told: true,
-            turn: Some(0),
+            orientation: Some(Orientation::UPRIGHT),
             zero: 0,
             times,
             counted: false,

@@ -8,14 +8,16 @@ use ff::codec;
 use ffmpeg_next as ff;
 
 use super::decoder::{PictureDecoder, Purpose};
+use super::package::ends::Ends;
 use super::record::{Record, RecordReader};
 use super::spec::Verify;
 use crate::base::{Error, ErrorKind, Result};
 
 /// Packets that wait for a proof on a thread of its own.
 const WAITING: usize = 64;
-/// Pictures of a group that are decoded where not all are.
-const BEGINNING: usize = 16;
+/// What may be wrong, for people.
+const NO_KEY: &str = "does not begin with a key frame";
+const OTHER_TIMES: &str = "pictures came out at other times";
 
 /// The proof of one rendition of one segment.
 pub(super) enum Proof {
@@ -26,7 +28,7 @@ pub(super) enum Proof {
     /// the packets, and says what is wrong with them.
     Beside { packets: Sender<Record>, thread: JoinHandle<Result<Decoded>> },
     /// When all is encoded, the beginnings of the first and the last group.
-    Ends { parameters: codec::Parameters, base: ff::Rational },
+    Ends(Box<Ends>),
     /// Packets are counted, nothing is decoded.
     Counted,
 }
@@ -52,7 +54,11 @@ impl Proof {
     ) -> Result<Proof> {
         match verify {
             Verify::Full => {}
-            Verify::Ends => return Ok(Proof::Ends { parameters, base }),
+            Verify::Ends => {
+                // Whether there is a decoder is told before anything is encoded.
+                PictureDecoder::open(parameters.clone(), base, 1, Purpose::Proof)?;
+                return Ok(Proof::Ends(Box::new(Ends::new(parameters))));
+            }
             Verify::None => return Ok(Proof::Counted),
         }
         // A fourth of what encodes is enough to keep up with it.
@@ -84,7 +90,7 @@ impl Proof {
     /// Says what is wrong with what `pictures` became, if anything is; `file` holds the packets.
     pub fn end(self, mut file: RecordReader, pictures: u64) -> Result<Option<String>> {
         let decoded = match self {
-            Proof::Ends { parameters, base } => return ends(&mut file, &parameters, base, pictures),
+            Proof::Ends(ends) => return of_ends(*ends, &mut file, pictures),
             Proof::Counted => {
                 let mut counted = 0;
                 while file.next()?.is_some() {
@@ -110,36 +116,23 @@ impl Proof {
 }
 
 /// Decodes the beginnings of the first and the last group; what is wrong with them, or with how many there are.
-fn ends(
-    file: &mut RecordReader,
-    parameters: &codec::Parameters,
-    base: ff::Rational,
-    pictures: u64,
-) -> Result<Option<String>> {
-    let (mut first, mut last): (Vec<Record>, Vec<Record>) = (Vec::new(), Vec::new());
+fn of_ends(mut ends: Ends, file: &mut RecordReader, pictures: u64) -> Result<Option<String>> {
     let mut counted = 0;
-    let mut groups = 0;
     while let Some(record) = file.next()? {
+        if counted == 0 && !record.key {
+            return Ok(Some(NO_KEY.into()));
+        }
         counted += 1;
-        if record.key {
-            groups += 1;
-            last.clear();
-        }
-        let group = if groups <= 1 { &mut first } else { &mut last };
-        if group.len() < BEGINNING {
-            group.push(record);
-        }
+        ends.take(&record.packet());
     }
-    for group in [first, last] {
-        let mut decoded = Decoded::new(PictureDecoder::open(parameters.clone(), base, 1, Purpose::Proof)?);
-        for record in &group {
-            decoded.push(record)?;
-        }
-        if let Some(wrong) = decoded.end(group.len() as u64)? {
-            return Ok(Some(wrong));
-        }
-    }
-    Ok(lost(pictures, counted))
+    let tested = ends.test();
+    Ok(if tested.failed > 0 {
+        Some(format!("{} of its pictures do not decode", tested.failed))
+    } else if tested.astray > 0 {
+        Some(OTHER_TIMES.into())
+    } else {
+        lost(pictures, counted)
+    })
 }
 
 fn lost(pictures: u64, came: u64) -> Option<String> {
@@ -171,11 +164,11 @@ impl Decoded {
         self.written.sort_unstable();
         let damaged = self.decoder.damaged;
         Ok(if !self.begins_with_key {
-            Some("does not begin with a key frame".into())
+            Some(NO_KEY.into())
         } else if damaged > 0 {
             Some(format!("{damaged} of its pictures do not decode"))
         } else if self.written.len() as u64 != pictures || self.written != self.seen {
-            lost(pictures, self.seen.len() as u64).or_else(|| Some("pictures came out at other times".into()))
+            lost(pictures, self.seen.len() as u64).or_else(|| Some(OTHER_TIMES.into()))
         } else {
             None
         })

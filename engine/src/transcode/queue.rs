@@ -10,6 +10,7 @@ pub use super::report::*;
 
 use super::held::HeldSource;
 use super::job;
+use super::record::Note;
 use super::sample;
 use super::segment::{SegmentOutcome, Task};
 use super::spec::{Target, TranscodeSpec};
@@ -316,18 +317,19 @@ impl Board<'_> {
     }
 
     fn begin(&self, state: &mut JobState, prepared: job::Prepared) {
-        let piece = |done: &bool| if *done { Piece::Done } else { Piece::Waiting };
+        let piece = |done: &Option<Note>| if done.is_some() { Piece::Done } else { Piece::Waiting };
         state.segments = prepared.done.iter().map(piece).collect();
-        let segments = &prepared.task.plan.segments;
-        let resumed = segments.iter().zip(&prepared.done).filter(|(_, done)| **done);
-        let (count, pictures) = resumed.fold((0, 0), |(n, sum), (s, _)| (n + 1, sum + s.pictures));
-        state.resumed = count;
-        // Their run has judged them; what was missing in them is found in what they hold.
-        state.decoded = pictures;
-        state.progress.pictures.store(pictures, Ordering::Relaxed);
+        // A run that was killed judged nothing: what it found counts here.
+        for Note { decoded, damaged, .. } in prepared.done.iter().flatten() {
+            state.resumed += 1;
+            state.decoded += decoded;
+            state.damaged += damaged;
+        }
+        state.progress.pictures.store(state.decoded, Ordering::Relaxed);
         state.notes.extend(prepared.plan.warnings.iter().cloned());
         state.task = Some(prepared.task);
         state.stage = Standing::Running;
+        self.judge(state);
     }
 
     /// Looks at what could be decoded as soon as all segments are made.

@@ -8,7 +8,9 @@ use ffmpeg_next as ff;
 
 use super::timeline::Timeline;
 use crate::base::{Error, ErrorKind, Result};
+use crate::media::Orientation;
 use crate::source::Pictures;
+pub(super) use crate::source::demux::nanos;
 use crate::source::demux::{JUMPING, open_file, orientation_of};
 use crate::source::demux_ffi::{extradata, indexed_end, is_hidden};
 
@@ -51,6 +53,7 @@ pub(super) struct Reader {
     broken: Option<String>,
     /// The newest unit is marked as damaged.
     damaged: bool,
+    spans: Option<(i64, i64)>,
 }
 
 impl Reader {
@@ -98,6 +101,7 @@ impl Reader {
             ended: false,
             broken: None,
             damaged: false,
+            spans: None,
             input,
         })
     }
@@ -117,19 +121,27 @@ impl Reader {
         self.input.format().name().split(',').next().unwrap_or_default().to_owned()
     }
 
-    /// How long the container says it is, in nanoseconds.
+    /// How long the container says its pictures last, in nanoseconds.
     pub fn stated(&self) -> Option<i64> {
-        let whole = nanos(self.input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE)));
         let video = self.video().map_or(0, |s| nanos(s.duration(), rational(s.time_base())));
-        [video, whole].into_iter().find(|n| *n > 0)
+        Some(video).filter(|n| *n > 0)
     }
 
-    /// The clockwise turn, in degrees, that the file asks for; `None` where it asks for a mirror or an
-    /// angle between.
-    pub fn turn(&self) -> Option<i32> {
-        let Some(stream) = self.video() else { return Some(0) };
-        let asked = orientation_of(&stream).filter(|asked| !asked.is_mirrored())?;
-        i32::try_from(asked.degrees()).ok()
+    /// How long it says that all of it lasts, in nanoseconds.
+    pub fn stated_of_all(&self) -> Option<i64> {
+        let all = nanos(self.input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE)));
+        Some(all).filter(|n| *n > 0)
+    }
+
+    /// From when until when anything in it lasts, as far as it was read: streams that are not chosen too. On the
+    /// container's own clock, in nanoseconds.
+    pub fn spans(&self) -> Option<(i64, i64)> {
+        self.spans
+    }
+
+    /// How the file asks to be set upright; `None` where by another angle than a quarter.
+    pub fn orientation(&self) -> Option<Orientation> {
+        self.video().map_or(Some(Orientation::UPRIGHT), |stream| orientation_of(&stream))
     }
 
     /// Pictures so far that came as two fields.
@@ -176,7 +188,11 @@ impl Reader {
                 return None;
             }
             let mut packet = ff::Packet::empty();
-            match packet.read(&mut self.input) {
+            let read = packet.read(&mut self.input);
+            if read.is_ok() {
+                self.spans = self.spans_with(&packet);
+            }
+            match read {
                 Ok(()) if packet.stream() == self.video => {
                     self.encrypted |= packet.side_data().any(|s| s.kind() == SideData::EncryptionInfo);
                     // A place-holder of AVI for a picture that did not change.
@@ -198,6 +214,16 @@ impl Reader {
                 }
             }
         }
+    }
+
+    fn spans_with(&self, packet: &ff::Packet) -> Option<(i64, i64)> {
+        let (Some(time), Some(stream)) = (packet.pts().or(packet.dts()), self.input.stream(packet.stream()))
+        else {
+            return self.spans;
+        };
+        let base = rational(stream.time_base());
+        let (from, to) = (nanos(time, base), nanos(time.saturating_add(packet.duration().max(0)), base));
+        Some(self.spans.map_or((from, to), |(first, last)| (first.min(from), last.max(to))))
     }
 
     fn end(&mut self) {
@@ -236,12 +262,6 @@ fn is_playlist(path: &Path) -> bool {
 /// Numerator and denominator, both positive.
 pub(super) fn rational(ratio: ff::Rational) -> (i64, i64) {
     (i64::from(ratio.numerator()).max(1), i64::from(ratio.denominator()).max(1))
-}
-
-/// Ticks of a time base as nanoseconds, rounded down.
-pub(super) fn nanos(ticks: i64, (num, den): (i64, i64)) -> i64 {
-    let nanos = i128::from(ticks) * i128::from(num) * 1_000_000_000;
-    nanos.div_euclid(i128::from(den)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
 /// Nanoseconds as ticks of a time base, to the nearest.

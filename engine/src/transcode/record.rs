@@ -1,8 +1,8 @@
 //! A file of coded packets that survives interruptions: exact times, and a sum that tells whether it is
 //! whole. A resumed job trusts nothing else.
 //!
-//! Little-endian: the magic; the codec's extradata behind its length; packets, each behind a 1; a 0, a note,
-//! the number of packets and the SHA-256 of everything before it.
+//! Little-endian: the magic; the codec's extradata behind its length; packets, each behind a 1; a 0, the note of its
+//! maker, the number of packets and the SHA-256 of everything before it.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,9 +13,23 @@ use sha2::{Digest, Sha256};
 
 use crate::base::{Error, ErrorKind, Result};
 
-const MAGIC: &[u8; 8] = b"VTRSEG02";
+const MAGIC: &[u8; 8] = b"VTRSEG03";
 /// No coded picture is larger: a length beyond it is damage.
 const MOST: u32 = 1 << 30;
+
+/// Bytes behind the last packet: the end, the note, the number of packets, the sum.
+const TAIL: u64 = 1 + 24 + 8 + 32;
+
+/// What the maker of a file wants to know of it later.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Note {
+    /// What its pictures took on average, as if made at quality zero; zero where that is not known.
+    pub cost: f64,
+    /// Pictures of the source that were decoded for it.
+    pub decoded: u64,
+    /// Packets or pictures of the source that were found damaged.
+    pub damaged: u64,
+}
 
 /// A packet on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +74,7 @@ pub(super) struct RecordWriter {
     sum: Sha256,
     count: u64,
     /// What its maker wants to know of it later: see [`note`].
-    pub note: f64,
+    pub note: Note,
 }
 
 impl RecordWriter {
@@ -73,7 +87,7 @@ impl RecordWriter {
             target: target.to_owned(),
             sum: Sha256::new(),
             count: 0,
-            note: 0.0,
+            note: Note::default(),
         };
         writer.put(MAGIC)?;
         writer.put(&(extradata.len() as u32).to_le_bytes())?;
@@ -108,10 +122,12 @@ impl RecordWriter {
     }
 
     fn end(&mut self) -> Result<()> {
-        let (note, count) = (self.note.to_le_bytes(), self.count.to_le_bytes());
+        let Note { cost, decoded, damaged } = self.note;
         self.put(&[0])?;
-        self.put(&note)?;
-        self.put(&count)?;
+        self.put(&cost.to_le_bytes())?;
+        for number in [decoded, damaged, self.count] {
+            self.put(&number.to_le_bytes())?;
+        }
         let sum = self.sum.clone().finalize();
         let written = self.file.write_all(&sum).and_then(|()| self.file.flush());
         written.map_err(|e| disk(&self.target, &e))
@@ -207,26 +223,30 @@ fn damaged(path: &Path) -> Error {
 pub(super) fn payload(path: &Path) -> Result<u64> {
     let reader = RecordReader::open(path)?;
     let (length, _, packets) = tail(path).map_err(|e| damaged(path).caused_by(e))?;
-    // Magic, length and extradata; the head of each packet; the end, the note, the count and the sum.
-    let beside =
-        packets.checked_mul(22).and_then(|heads| heads.checked_add(12 + reader.extradata.len() as u64 + 49));
+    // Magic, length and extradata; the head of each packet; what is behind the last.
+    let beside = packets
+        .checked_mul(22)
+        .and_then(|heads| heads.checked_add(12 + reader.extradata.len() as u64 + TAIL));
     beside.and_then(|beside| length.checked_sub(beside)).ok_or_else(|| damaged(path))
 }
 
 /// What the maker of a file that is whole wanted to know of it later.
-pub(super) fn note(path: &Path) -> Result<f64> {
+pub(super) fn note(path: &Path) -> Result<Note> {
     Ok(tail(path).map_err(|e| damaged(path).caused_by(e))?.1)
 }
 
 /// A file's length, note and number of packets.
-fn tail(path: &Path) -> std::io::Result<(u64, f64, u64)> {
+fn tail(path: &Path) -> std::io::Result<(u64, Note, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let (mut note, mut count) = ([0; 8], [0; 8]);
-    file.seek(SeekFrom::End(-48))?;
-    file.read_exact(&mut note)?;
-    file.read_exact(&mut count)?;
-    Ok((length, f64::from_le_bytes(note), u64::from_le_bytes(count)))
+    file.seek(SeekFrom::End(1 - TAIL as i64))?;
+    let mut next = || {
+        let mut number = [0; 8];
+        file.read_exact(&mut number).map(|()| number)
+    };
+    let cost = f64::from_le_bytes(next()?);
+    let [decoded, damaged, count] = [next()?, next()?, next()?].map(u64::from_le_bytes);
+    Ok((length, Note { cost, decoded, damaged }, count))
 }
 
 /// How many packets a file holds, if it is there and every byte of it is as it was written.
@@ -259,6 +279,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const NOTE: Note = Note { cost: 0.75, decoded: 20, damaged: 3 };
+
     fn written(folder: &Path, count: u8) -> PathBuf {
         let path = folder.join("0.seg");
         let mut writer = RecordWriter::create(&path, b"sps").unwrap();
@@ -267,7 +289,7 @@ mod tests {
                 Record { pts: n.into(), duration: 1, key: n == 0, data: vec![n; usize::from(n) * 9] };
             writer.write(&record).unwrap();
         }
-        writer.note = 0.75;
+        writer.note = NOTE;
         assert!(!path.exists(), "not before it is whole");
         writer.commit().unwrap();
         path
@@ -279,7 +301,7 @@ mod tests {
         let path = written(folder.path(), 20);
         assert_eq!(is_whole(&path), Some(20));
         assert_eq!(payload(&path).unwrap(), (0..20).map(|n| n * 9).sum::<u64>());
-        assert_eq!(note(&path).unwrap(), 0.75);
+        assert_eq!(note(&path).unwrap(), NOTE);
         let mut reader = RecordReader::open(&path).unwrap();
         assert_eq!(reader.extradata, b"sps");
         for n in 0..20u8 {

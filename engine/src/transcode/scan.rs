@@ -5,25 +5,25 @@ use std::time::Duration;
 
 use ffmpeg_next as ff;
 
+use super::complete;
 use super::decoder::{PictureDecoder, Purpose, SharedParameters};
 use super::frames::Heads;
 use super::hardness::Hardness;
 use super::held::HeldSource;
 use super::reader::{Read, Reader, nanos, rational};
 use super::refresh::Refresh;
-use super::whole;
+use super::units::Units;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
-use crate::media::Ratio;
+use crate::media::{Orientation, Ratio};
+use crate::source::demux::{ASSUMED_RATE, plausible, rate_of};
 use crate::source::demux_ffi::is_hidden;
 
-/// The rate of a source that does not tell its own, as FFmpeg assumes it.
-const ASSUMED_RATE: Ratio = Ratio { num: 25, den: 1 };
 /// A source that ends this much before it says it does was cut.
 const CUT: i64 = 1_000_000_000;
 /// A source tells no times where more than one picture in so many has the time of another one.
 const MOST_SHARE_IN: usize = 4;
-/// Byte streams of pictures alone, by libavformat's names. They have no times.
-const RAW: [&str; 2] = ["h264", "hevc"];
+/// Nanoseconds that a recording spans at most: ten years. What says more has a broken clock.
+const LONGEST: i64 = 10 * 366 * 86_400 * 1_000_000_000;
 /// Packets of another kind in a row that tell a change of the sound from damage.
 const UNLIKE: u32 = 4;
 /// Containers whose stated duration was written when they were whole.
@@ -59,8 +59,8 @@ pub(super) struct Footage {
     pub frame_rate: Ratio,
     /// The frame rate is told, not assumed.
     pub rate_is_told: bool,
-    /// Degrees clockwise; `None` where the file asks for something else than a turn.
-    pub turn: Option<i32>,
+    /// How the file asks to be set upright; `None` where by another angle than a quarter.
+    pub orientation: Option<Orientation>,
     /// What zero is in the stream's own ticks.
     pub zero: i64,
     /// When each unit is shown; `None` where it gives no picture that is. Units count from the first in
@@ -99,6 +99,8 @@ pub(super) struct SoundTrack {
     pub changes: bool,
     /// Packets that do not begin with a frame: nothing can be heard of them.
     pub headless: u64,
+    /// From when until when there is any.
+    heard: Option<(i64, i64)>,
     heads: Heads,
     kind: Option<u32>,
     /// Packets in a row that are of another kind.
@@ -113,6 +115,7 @@ impl SoundTrack {
             packets: 0,
             changes: false,
             headless: 0,
+            heard: None,
             heads: Heads::of(&parameters),
             kind: None,
             unlike: 0,
@@ -122,6 +125,10 @@ impl SoundTrack {
 
     fn note(&mut self, packet: &ff::Packet) {
         self.packets += 1;
+        if let Some(time) = packet.pts().or(packet.dts()) {
+            let end = time.saturating_add(packet.duration().max(0));
+            self.heard = Some(self.heard.map_or((time, end), |(from, to)| (from.min(time), to.max(end))));
+        }
         let Some(kind) = self.heads.kind(packet.data().unwrap_or_default()) else {
             self.headless += 1;
             return;
@@ -215,164 +222,13 @@ pub(super) fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<O
             .push(format!("{sharing} of its pictures have another one's time; they are kept a tick apart"));
     }
     footage.take(units, &reader);
+    footage.check_spans().map_err(|message| Error::new(ErrorKind::Corrupt, subject(), message))?;
     if footage.pictures(0, i64::MAX) == 0 {
         let message = "holds no picture that can be decoded; it may be encrypted or damaged";
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     }
-    footage.judge(&reader);
-    Ok(Some(footage))
-}
-
-/// What was read of the units.
-struct Units {
-    hardness: Hardness,
-    refresh: Refresh,
-    hard: u64,
-    times: Vec<Option<i64>>,
-    /// Decoding times, as long as each is later than the one before.
-    decode: Option<Vec<i64>>,
-    hidden: Vec<u64>,
-    /// Number, bytes and hardness before.
-    keys: Vec<(u64, u64, u64)>,
-    bytes: u64,
-    /// The longest stated duration of the unit that is shown last.
-    last: Option<(i64, i64)>,
-    untimed: bool,
-    damaged: u64,
-}
-
-impl Units {
-    fn new(hardness: Hardness, refresh: Refresh) -> Units {
-        Units {
-            hardness,
-            refresh,
-            hard: 0,
-            times: Vec::new(),
-            decode: Some(Vec::new()),
-            hidden: Vec::new(),
-            keys: Vec::new(),
-            bytes: 0,
-            last: None,
-            untimed: false,
-            damaged: 0,
-        }
-    }
-
-    fn add(&mut self, packet: &ff::Packet) {
-        let number = self.times.len() as u64;
-        let hidden = is_hidden(packet);
-        if hidden {
-            self.hidden.push(number);
-        }
-        self.refresh.note(number, packet.is_key(), packet.data().unwrap_or_default());
-        if packet.is_key() {
-            self.keys.push((number, self.bytes, self.hard));
-        }
-        self.bytes += packet.size() as u64;
-        self.hard += self.hardness.of(packet.data().unwrap_or_default()) as u64;
-        self.damaged += u64::from(packet.is_corrupt());
-        self.untimed |= packet.pts().is_none();
-        self.decode = self.decode.take().and_then(|mut times| {
-            let time = packet.dts().filter(|time| times.last().is_none_or(|last| last < time))?;
-            times.push(time);
-            Some(times)
-        });
-        let time = packet.pts().filter(|_| !hidden);
-        if let Some(time) = time
-            && self.last.is_none_or(|(last, _)| time >= last)
-        {
-            self.last = Some((time, packet.duration()));
-        }
-        self.times.push(time);
-    }
-
-    /// How many have the time of another one.
-    fn sharing(&self) -> usize {
-        let mut times: Vec<i64> = self.times.iter().flatten().copied().collect();
-        let all = times.len();
-        times.sort_unstable();
-        times.dedup();
-        all - times.len()
-    }
-
-    /// No picture is shown before one that is decoded before it.
-    fn ascend(&self) -> bool {
-        self.times.iter().flatten().is_sorted()
-    }
-
-    /// Moves pictures of one and the same time a tick apart, in the order in which they are shown: each
-    /// of them was recorded, and a time that is taken would lose it.
-    fn part(&mut self, order: &[u64]) {
-        let mut newest = None;
-        for unit in order {
-            let Some(Some(time)) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit))
-            else {
-                continue;
-            };
-            *time = newest.map_or(*time, |newest: i64| (newest + 1).max(*time));
-            newest = Some(*time);
-        }
-        if let (Some((last, _)), Some(newest)) = (&mut self.last, newest) {
-            *last = newest.max(*last);
-        }
-    }
-
-    /// Gives pictures the times that their order says; units without a picture have none.
-    fn count(&mut self, order: &[u64], first_key: u64) {
-        let shown = order.iter().filter(|unit| **unit >= first_key);
-        let timed: Vec<(u64, i64)> = shown.copied().zip(0..).collect();
-        self.give(&timed);
-    }
-
-    /// Empty chunks lie between units, which count as time: nothing changed in it.
-    fn decoded_with_gaps(&self) -> bool {
-        let Some(([first, .., last], count)) = self.decode.as_deref().map(|times| (times, times.len()))
-        else {
-            return false;
-        };
-        last.abs_diff(*first) + 1 > count as u64
-    }
-
-    /// Gives pictures the times at which they are decoded, in the order in which they are shown.
-    fn take_decoding_times(&mut self, order: &[u64], first_key: u64) {
-        let shown: Vec<u64> = order.iter().copied().filter(|unit| *unit >= first_key).collect();
-        let time = |unit: &u64| self.decode.as_ref().and_then(|times| times.get(*unit as usize).copied());
-        let mut times: Vec<i64> = shown.iter().filter_map(time).collect();
-        times.sort_unstable();
-        let timed: Vec<(u64, i64)> = shown.into_iter().zip(times).collect();
-        self.give(&timed);
-    }
-
-    fn give(&mut self, timed: &[(u64, i64)]) {
-        self.times.fill(None);
-        for (unit, time) in timed {
-            if let Some(slot) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit)) {
-                *slot = Some(*time);
-                self.last = Some((*time, 1));
-            }
-        }
-        let shows = |unit: u64| self.times.get(unit as usize).is_some_and(Option::is_some);
-        let hidden = &self.hidden;
-        self.keys.retain(|(unit, ..)| shows(*unit) || hidden.binary_search(unit).is_ok());
-    }
-
-    /// When what can be decoded from each key frame begins: with itself, or where an edit list leaves it out, with
-    /// the first picture that is shown of its group, or of those that lead the next one's. `None`: with nothing.
-    fn begins(&self) -> Vec<Option<i64>> {
-        let unit = |at: usize| self.keys.get(at).map_or(self.times.len(), |key| key.0 as usize);
-        let mut begins = vec![None; self.keys.len()];
-        for at in (0..self.keys.len()).rev() {
-            begins[at] = match self.hidden.binary_search(&self.keys[at].0) {
-                Err(_) => self.times[unit(at)],
-                Ok(_) => {
-                    let first = self.times[unit(at)..unit(at + 2)].iter().flatten().min().copied();
-                    let next = begins.get(at + 1).copied().flatten();
-                    first.filter(|first| next.is_none_or(|next| *first < next))
-                }
-            };
-        }
-        begins
-    }
+    footage.judge(&reader, stop);
+    Ok((!stop.is_cancelled()).then_some(footage))
 }
 
 fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
@@ -381,12 +237,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         .video()
         .ok_or_else(|| Error::new(ErrorKind::Internal, subject(), "its video stream is gone"))?;
     let parameters = stream.parameters();
-    let mut rates = [stream.avg_frame_rate(), stream.rate()];
-    // The average of a stream without times is taken of what libavformat assumes for each, fields too.
-    if RAW.contains(&reader.format().as_str()) {
-        rates.reverse();
-    }
-    let told = rates.into_iter().find_map(rate);
+    let told = rate_of(&stream, &reader.format());
     let modified = found.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     let sound = reader.sound().map(|s| SoundTrack::new(&s));
     Ok(Footage {
@@ -399,7 +250,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         time_base: rational(stream.time_base()),
         frame_rate: told.unwrap_or(ASSUMED_RATE),
         rate_is_told: told.is_some(),
-        turn: reader.turn(),
+        orientation: reader.orientation(),
         video: SharedParameters::new(&parameters),
         zero: 0,
         times: Vec::new(),
@@ -416,12 +267,6 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         cut: None,
         notes: Vec::new(),
     })
-}
-
-/// A rate that a camera may have; headers say all kinds of others.
-fn rate(rate: ff::Rational) -> Option<Ratio> {
-    let rate = Ratio::new(u32::try_from(rate.numerator()).ok()?, u32::try_from(rate.denominator()).ok()?)?;
-    (0.01..=1000.0).contains(&rate.as_f64()).then_some(rate)
 }
 
 /// The numbers of the units in the order in which their pictures are shown: found by decoding, for
@@ -496,11 +341,11 @@ impl Footage {
         let (last, duration) = units.last.unwrap_or((self.zero, usual));
         // Some containers state the distance to the next packet, however far that is.
         let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
-        self.end = last - self.zero + duration;
+        self.end = last.saturating_sub(self.zero).saturating_add(duration);
         // Empty chunks after the last picture show it on.
         if self.format == "avi"
             && let Some(video) = reader.video()
-            && let Ok(Some(chunks)) = whole::avi_chunks(&self.path, video.index())
+            && let Ok(Some(chunks)) = complete::avi_chunks(&self.path, video.index())
         {
             self.end = self.end.max(i64::try_from(chunks).unwrap_or(0).saturating_sub(self.zero));
         }
@@ -530,7 +375,7 @@ impl Footage {
     fn count_pictures(&mut self) {
         let shown = self.times.iter().flatten();
         let (Some(first), Some(last)) = (shown.clone().min(), shown.clone().max()) else { return };
-        let between = self.seconds(last - first);
+        let between = self.seconds(last.saturating_sub(*first));
         let seen = (shown.count() - 1) as f64 / between;
         if between > 0.0 && (1.7..2.3).contains(&(self.frame_rate.as_f64() / seen)) {
             let Ratio { num, den } = self.frame_rate;
@@ -555,27 +400,60 @@ impl Footage {
         }
     }
 
+    /// Refuses times that no recording has: what fills the time between them would have no end.
+    fn check_spans(&self) -> std::result::Result<(), String> {
+        let (pictures, zero) = (|time| nanos(time, self.time_base), nanos(self.zero, self.time_base));
+        let shown = || self.times.iter().flatten().map(|time| pictures(*time));
+        let first = shown().min().unwrap_or(0).min(0);
+        let mut ends = (first, shown().max().unwrap_or(0).max(pictures(self.end)));
+        if let Some(SoundTrack { heard: Some((from, to)), time_base, .. }) = &self.sound {
+            let heard = |time| nanos(time, *time_base).saturating_sub(zero);
+            ends = (ends.0.min(heard(*from)), ends.1.max(heard(*to)));
+        }
+        let span = ends.1.saturating_sub(ends.0);
+        if span <= LONGEST {
+            return Ok(());
+        }
+        let years = span as f64 / 1e9 / 86_400.0 / 365.25;
+        Err(format!("its times span {years:.0} years, so its clock is broken; repair it or leave it out"))
+    }
+
     /// Whether a part of it is missing: the same for whatever is to become of it.
-    fn judge(&mut self, reader: &Reader) {
+    fn judge(&mut self, reader: &Reader, stop: &Shutdown) {
         let tells = TELL_DURATION.contains(&self.format.as_str());
-        // Matroska counts from its own zero, and sound may begin long before the first picture.
-        let before = if self.format.starts_with("matroska") && !self.counted { self.zero.max(0) } else { 0 };
-        let held = nanos(self.end.saturating_add(before), self.time_base);
-        let stated = reader.stated().filter(|stated| tells && stated - held > CUT.max(stated / 50));
+        let pictures = nanos(self.end, self.time_base);
+        let (stated, held) = match (reader.stated(), reader.stated_of_all()) {
+            (Some(stated), _) => (Some(stated), pictures),
+            (None, stated) => (stated, self.held_of_all(reader, pictures)),
+        };
+        let stated = stated.filter(|stated| tells && stated.saturating_sub(held) > CUT.max(stated / 50));
         let seconds = |n: i64| n as f64 / 1e9;
         self.cut = if let Some(stated) = stated {
             Some(format!("it says it lasts {:.1} s and holds {:.1} s", seconds(stated), seconds(held)))
         } else if let Some(broken) = reader.broken() {
             Some(broken.to_owned())
         } else if tells {
-            self.lacks(reader)
+            self.lacks(reader, stop)
         } else {
             None
         };
     }
 
+    /// How long anything in it lasts, sound that goes on after the pictures too: what a duration of the whole file
+    /// tells.
+    fn held_of_all(&self, reader: &Reader, pictures: i64) -> i64 {
+        let (from, to) = reader.spans().unwrap_or_default();
+        // Matroska counts from its own zero, and sound may begin long before the first picture.
+        if self.format.starts_with("matroska") {
+            let before = if self.counted { 0 } else { nanos(self.zero, self.time_base).max(0) };
+            pictures.saturating_add(before).max(to)
+        } else {
+            pictures.max(to.saturating_sub(from))
+        }
+    }
+
     /// What its container promises and it does not hold, where no duration tells.
-    fn lacks(&self, reader: &Reader) -> Option<String> {
+    fn lacks(&self, reader: &Reader, stop: &Shutdown) -> Option<String> {
         let bytes = std::fs::metadata(&self.path).map_or(self.bytes, |now| now.len().max(self.bytes));
         if self.format == "mov" && reader.indexed_end().is_some_and(|end| end > bytes) {
             return Some("it ends before the last picture that its index names".into());
@@ -583,7 +461,7 @@ impl Footage {
         if reader.damaged() {
             return Some("its last picture is not whole".into());
         }
-        whole::lacks(&self.path, &self.format).unwrap_or_default()
+        complete::lacks(&self.path, &self.format, stop).unwrap_or_default()
     }
 }
 
@@ -597,5 +475,5 @@ fn smallest(num: i128, den: i128) -> Option<Ratio> {
     while num.max(den) > i128::from(i32::MAX) {
         (num, den) = (num / 2, den / 2);
     }
-    rate(ff::Rational(i32::try_from(num).ok()?, i32::try_from(den).ok()?))
+    plausible(ff::Rational(i32::try_from(num).ok()?, i32::try_from(den).ok()?))
 }

@@ -14,7 +14,7 @@ use super::feed::Feed;
 use super::plan::{Plan, Rendition, Segment, USUAL_GOP, made_of, tick_from};
 use super::proof::Proof;
 use super::rate;
-use super::record::{Record, RecordWriter, note, payload};
+use super::record::{Note, Record, RecordWriter, note, payload};
 use super::scan::Footage;
 use super::spec::{RateSpec, TranscodeSpec};
 use super::steering::{Cost, Course};
@@ -81,7 +81,7 @@ impl Task {
     pub fn editor(&self) -> Result<Editor> {
         let (num, den) = self.footage.time_base;
         let base = ff::Rational(num as i32, den as i32);
-        Editor::new(&self.spec.edit, self.footage.turn.unwrap_or(0), &self.decoded, base)
+        Editor::new(&self.spec.edit, self.footage.orientation.unwrap_or_default(), &self.decoded, base)
     }
 }
 
@@ -102,6 +102,7 @@ pub(super) fn run(
     let mut decoder =
         PictureDecoder::open(task.footage.video.get(), base, segment.threads, Purpose::Pictures)?;
     decoder.show_unrefreshed(task.footage.refreshes);
+    decoder.counts_in(segment.from..segment.to);
     let mut lanes = Lanes::open(task, segment)?;
     let mut newest = i64::MIN;
     let mut outcome = SegmentOutcome::default();
@@ -136,7 +137,7 @@ pub(super) fn run(
     }
     editor.push(None, &mut |edited| lanes.take(edited))?;
     outcome.damaged = decoder.damaged;
-    outcome.encoded = lanes.finish()?;
+    outcome.encoded = lanes.finish(outcome)?;
     Ok(Some(outcome))
 }
 
@@ -242,8 +243,9 @@ impl<'a> Lanes<'a> {
         Ok(())
     }
 
-    /// Encodes what is left; each file takes its name when all of it is proved. How many pictures each has.
-    fn finish(mut self) -> Result<u64> {
+    /// Encodes what is left; each file takes its name when all of it is proved. How many pictures each has; `found`
+    /// is what was found of the source's.
+    fn finish(mut self, found: SegmentOutcome) -> Result<u64> {
         if self.task.spec.frame_rate.is_some() {
             self.fill(self.end_tick)?;
         }
@@ -254,7 +256,8 @@ impl<'a> Lanes<'a> {
         let (target, place) = (self.task.spec.target.path(), self.task.footage.seconds(self.segment.from));
         for lane in self.lanes {
             let Made { mut file, proof } = lane.made;
-            file.note = lane.encoder.cost();
+            let SegmentOutcome { decoded, damaged, .. } = found;
+            file.note = Note { cost: lane.encoder.cost(), decoded, damaged };
             // Both take memory that the proof can use.
             drop((lane.encoder, lane.scaler));
             file.commit_if(|file| match proof.end(file, self.encoded)? {
@@ -341,7 +344,7 @@ impl Task {
             return Ok(*known);
         }
         let path = self.work.segment(rendition, segment);
-        let known = (payload(&path)? as f64 * 8.0, note(&path)?);
+        let known = (payload(&path)? as f64 * 8.0, note(&path)?.cost);
         came.insert((rendition, segment), known);
         Ok(known)
     }

@@ -53,8 +53,8 @@ impl Copier {
         let due = self.newest.map(|(_, end)| end);
         let Some(mut pts) = packet.pts().or(packet.dts()).or(due) else { return Ok(()) };
         let duration = packet.duration().max(1);
-        let wanted = if self.start > 0 { 0 } else { self.priming.max(2 * duration) };
-        let early = pts.saturating_add(duration) <= self.start - wanted;
+        let wanted = if self.start > 0 { 0 } else { self.priming.max(duration.saturating_mul(2)) };
+        let early = pts.saturating_add(duration) <= self.start.saturating_sub(wanted);
         let late = self.end.is_some_and(|end| pts >= end);
         if early || late {
             return Ok(());
@@ -65,11 +65,11 @@ impl Copier {
                 return Ok(());
             }
             // Far enough that no container rounds both to one time.
-            pts = pts.max(newest + (end - newest).clamp(1, self.apart));
+            pts = pts.max(newest.saturating_add(end.saturating_sub(newest).clamp(1, self.apart)));
         }
         self.newest = Some((pts, pts.saturating_add(duration)));
-        packet.set_pts(Some(pts - self.start));
-        packet.set_dts(Some(pts - self.start));
+        packet.set_pts(Some(pts.saturating_sub(self.start)));
+        packet.set_dts(Some(pts.saturating_sub(self.start)));
         // Every packet of sound can be decoded by itself; some sources forget to say so.
         packet.set_flags(packet.flags() | ff::packet::Flags::KEY);
         out(packet)

@@ -11,7 +11,7 @@ use super::spec::*;
 use crate::base::{Shutdown, SystemClock};
 use crate::media::Ratio;
 
-fn ffmpeg(arguments: &str, output: &Path) {
+pub(super) fn ffmpeg(arguments: &str, output: &Path) {
     let run = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-nostdin"])
         .args(arguments.split_whitespace())
@@ -77,11 +77,11 @@ fn psnr(a: &Path, b: &Path) -> f64 {
     if number == "inf" { f64::INFINITY } else { number.parse().unwrap() }
 }
 
-fn encode(crf: f64) -> EncodeSpec {
+pub(super) fn encode(crf: f64) -> EncodeSpec {
     EncodeSpec { rate: RateSpec::Crf(crf), preset: "ultrafast".into(), ..EncodeSpec::usual() }
 }
 
-fn job(input: &Path, output: &Path, video: VideoSpec) -> TranscodeSpec {
+pub(super) fn job(input: &Path, output: &Path, video: VideoSpec) -> TranscodeSpec {
     TranscodeSpec {
         input: input.to_owned(),
         video_stream: 0,
@@ -97,18 +97,18 @@ fn job(input: &Path, output: &Path, video: VideoSpec) -> TranscodeSpec {
     }
 }
 
-fn options(workers: usize) -> QueueOptions {
+pub(super) fn options(workers: usize) -> QueueOptions {
     QueueOptions { workers: Some(workers), ..QueueOptions::default() }
 }
 
-fn run(spec: &TranscodeSpec) -> JobReport {
+pub(super) fn run(spec: &TranscodeSpec) -> JobReport {
     match outcome(spec) {
         JobOutcome::Done(report) => report,
         other => panic!("{other:?}"),
     }
 }
 
-fn outcome(spec: &TranscodeSpec) -> JobOutcome {
+pub(super) fn outcome(spec: &TranscodeSpec) -> JobOutcome {
     let clock = SystemClock::shared();
     let jobs = std::slice::from_ref(spec);
     run_all(jobs, &options(2), &clock, &Shutdown::new(), &|_| {}).pop().unwrap()

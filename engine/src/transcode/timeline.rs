@@ -42,7 +42,7 @@ impl Timeline {
             let gap = time.saturating_add(lane.offset).saturating_sub(due);
             if gap < -BACK || (self.forward && gap > FORWARD) {
                 let with_other = time.saturating_add(other).saturating_sub(due);
-                let together = other != lane.offset && with_other.abs() < TOGETHER;
+                let together = other != lane.offset && with_other.unsigned_abs() < TOGETHER.unsigned_abs();
                 let joins = together && (with_other >= 0 || !pictures);
                 lane.offset = if joins { other } else { due.saturating_sub(time) };
                 self.jumps += u32::from(!together);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::record::{disk, is_whole};
+use super::record::{Note, disk, is_whole, note};
 use super::spec::Target;
 use crate::base::files::{sync_parent, write_whole};
 use crate::base::names;
@@ -77,9 +77,11 @@ impl Work {
         self.folder.join("sound.seg")
     }
 
-    /// Whether a segment is there for all renditions.
-    pub fn has(&self, renditions: usize, segment: usize) -> bool {
-        (0..renditions).all(|rendition| is_whole(&self.segment(rendition, segment)).is_some())
+    /// What was noted of a segment that is there for all renditions; `None` where it is not.
+    pub fn has(&self, renditions: usize, segment: usize) -> Option<Note> {
+        let whole = |rendition: usize| is_whole(&self.segment(rendition, segment)).is_some();
+        // All renditions are made of the same pictures.
+        (0..renditions).all(whole).then(|| note(&self.segment(0, segment)).ok()).flatten()
     }
 
     /// Where the container is written; whatever an interrupted run left there is removed.
@@ -213,15 +215,15 @@ mod tests {
         let target = Target::File(folder.path().join("a.mp4"));
         let work = Work::open(&target, "job one", false).unwrap();
         segment(&work.segment(0, 0));
-        assert!(work.has(1, 0) && !work.has(2, 0) && !work.has(1, 1));
+        assert!(work.has(1, 0).is_some() && work.has(2, 0).is_none() && work.has(1, 1).is_none());
         drop(work);
-        assert!(Work::open(&target, "job one", false).unwrap().has(1, 0));
-        assert!(!Work::open(&target, "job two", false).unwrap().has(1, 0));
+        assert!(Work::open(&target, "job one", false).unwrap().has(1, 0).is_some());
+        assert!(Work::open(&target, "job two", false).unwrap().has(1, 0).is_none());
         let work = Work::open(&target, "job two", false).unwrap();
         segment(&work.segment(0, 0));
         drop(work);
         let work = Work::open(&target, "job two", true).unwrap();
-        assert!(!work.has(1, 0), "fresh");
+        assert!(work.has(1, 0).is_none(), "fresh");
         work.remove();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -55,6 +55,8 @@ export interface WallTile {
 
 export interface WallScreen {
   id: string; x: number; y: number; width: number; height: number; fps: number; viewers: number;
+  /** How far below what was asked for: `as-asked`, `faster-preset`, `half-rate`, `quarter-rate`. Pictures a second. */
+  step: string; degraded: boolean; rate: number; asked_fps: number;
   /** Since the start: too late for them, and no time for them. */
   missed: number; dropped: number; lately: Losses;
   trouble: string | null; tiles: WallTile[];
@@ -118,7 +120,7 @@ export interface ChangesAnswer { layout: Layout; refused: RefusedTile[] }
 /** What would come of changes. */
 export type Admission =
   | { admission: 'fits'; spare: number }
-  | { admission: 'degraded'; cameras: { camera: string; step: string }[] }
+  | { admission: 'degraded'; cameras: { camera: string; step: string }[]; screens: { screen: string; step: string }[] }
   | { admission: 'does-not-fit'; missing: number; paused: string[] };
 
 export interface Showing { screen: string; tile: string | null; camera: string; zone: string | null }

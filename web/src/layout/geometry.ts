@@ -25,6 +25,14 @@ export function contained(box: [number, number], shape: [number, number]): Rect 
   return [(box[0] - w) / 2, (box[1] - h) / 2, w, h];
 }
 
+/** The shape that is taken until a picture tells its own. */
+export const WIDE = 16 / 9;
+
+/** Width for height of a picture; what was known before, where it has none yet. */
+export function shapeOf([width, height]: [number, number], known: number): number {
+  return width > 0 && height > 0 ? width / height : known;
+}
+
 /**
  * The next thing in a direction, as an arrow key finds it: what begins beyond this one's middle,
  * nearest along the way, with sideways distance counted double. `null` at the edge.

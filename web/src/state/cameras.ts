@@ -45,6 +45,9 @@ export function tileNow(tile: { camera: string | null }): CameraState {
 const PICTURED = new Set(['live', 'standby']);
 export const isPictured = (now: CameraState | null) => now !== null && PICTURED.has(now.state);
 
+/** Whether the newest picture that came may be seen: of a camera that is not open, none; while nothing is heard, dimmed. */
+export const mayStand = (now: CameraState | null) => isPictured(now) || now?.state === UNKNOWN.state;
+
 export interface Look { icon: string; tone: 'live' | 'wait' | 'old' | 'bad' | 'refused' | 'none' }
 
 const LOOKS: Record<string, Look> = {

@@ -33,10 +33,10 @@ export const keep = (id: string) => send(() => post(`/incidents/${encodeURICompo
 
 export function IncidentBanner() {
   const now = useNow(500);
+  const [open, setOpen] = useState(false);
   if (!wall.value) return null;
   const incident = shownUnder.value;
   const sure = trusted.value;
-  const [open, setOpen] = useState(false);
   // A small screen shows what can be done when it is asked for, or when something has to be done.
   const folded = !open && incident?.state === 'open';
   const left = incident?.state === 'closing' && incident.ends_at ? new Date(incident.ends_at).getTime() - now : null;

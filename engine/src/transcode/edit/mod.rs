@@ -32,53 +32,32 @@ use self::marks::Marks;
 use self::mask::Cover;
 use super::spec::{CropRect, Deinterlace, EditSpec, Rotation};
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::{Colorimetry, Ratio};
+use crate::media::{Colorimetry, Orientation, Ratio};
 
-/// Quarter turns, clockwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    None,
-    Right,
-    Half,
-    Left,
+/// What a job asks for on top of what the file does.
+fn asked(rotate: Rotation) -> Orientation {
+    let quarters = match rotate {
+        Rotation::None => 0,
+        Rotation::Right => 1,
+        Rotation::Half => 2,
+        Rotation::Left => 3,
+    };
+    Orientation::new(quarters, false)
 }
 
-impl Turn {
-    /// What the file asks for and what the job asks for, together.
-    fn of(degrees: i32, rotate: Rotation) -> Result<Turn> {
-        let asked = match rotate {
-            Rotation::None => 0,
-            Rotation::Right => 90,
-            Rotation::Half => 180,
-            Rotation::Left => 270,
-        };
-        match (degrees.rem_euclid(360) + asked) % 360 {
-            0 => Ok(Turn::None),
-            90 => Ok(Turn::Right),
-            180 => Ok(Turn::Half),
-            270 => Ok(Turn::Left),
-            _ => {
-                let message =
-                    format!("the file asks for a turn by {degrees} degrees; only quarter turns are made");
-                Err(Error::new(ErrorKind::Unsupported, "rotate", message))
-            }
-        }
-    }
-
-    fn is_quarter(self) -> bool {
-        matches!(self, Turn::Right | Turn::Left)
-    }
-
-    /// libavfilter's name of it. A vertical flip only turns the order of rows around; hflip then writes
-    /// them in the usual order.
-    fn filter(self) -> Option<&'static str> {
-        match self {
-            Turn::None => None,
-            Turn::Right => Some("transpose=clock"),
-            Turn::Half => Some("vflip,hflip"),
-            Turn::Left => Some("transpose=cclock"),
-        }
-    }
+/// libavfilter's name of an orientation; `None` where nothing is to be done. A vertical flip only turns the order of
+/// rows around; what follows it writes them in the usual order.
+fn turning(orientation: Orientation) -> Option<&'static str> {
+    Some(match (orientation.is_mirrored(), orientation.degrees()) {
+        (false, 90) => "transpose=clock",
+        (false, 180) => "vflip,hflip",
+        (false, 270) => "transpose=cclock",
+        (true, 0) => "hflip",
+        (true, 90) => "transpose=clock_flip",
+        (true, 180) => "vflip,copy",
+        (true, 270) => "transpose=cclock_flip",
+        _ => return None,
+    })
 }
 
 /// Edits the pictures of one stream, in order. What comes out is planar 4:2:0 and always of
@@ -88,7 +67,7 @@ impl Turn {
 /// Guards that a masked region is hidden in every picture of its time.
 pub struct Editor {
     deinterlace: Deinterlace,
-    turn: Turn,
+    orientation: Orientation,
     crop: Option<CropRect>,
     time_base: ff::Rational,
     input: PictureFormat,
@@ -127,20 +106,25 @@ impl std::fmt::Debug for Editor {
 }
 
 impl Editor {
-    /// An editor for pictures that begin as `input`. `turn` is what the file itself asks for, in degrees
-    /// clockwise: a multiple of 90. `time_base` is that of the pictures' times, which count from the
-    /// first picture of the source.
+    /// An editor for pictures that begin as `input`. `upright` is how the file itself asks to be set upright: what the
+    /// job asks for comes on top. `time_base` is that of the pictures' times, which count from the first picture of
+    /// the source.
     ///
     /// # Errors
     /// Those of [`check`]; [`ErrorKind::Config`] where the crop reaches beyond the picture;
-    /// [`ErrorKind::Unsupported`] for other turns, or pictures in a device's memory.
-    pub fn new(edit: &EditSpec, turn: i32, input: &PictureFormat, time_base: ff::Rational) -> Result<Editor> {
+    /// [`ErrorKind::Unsupported`] for pictures in a device's memory.
+    pub fn new(
+        edit: &EditSpec,
+        upright: Orientation,
+        input: &PictureFormat,
+        time_base: ff::Rational,
+    ) -> Result<Editor> {
         check::check_values(edit)?;
-        let turn = Turn::of(turn, edit.rotate)?;
+        let orientation = upright.then(asked(edit.rotate));
         let marked = edit.watermark.is_some() || edit.label.is_some() || edit.time_code.is_some();
         let mut output = input.as_420(marked || !edit.masks.is_empty())?;
-        output.interlaced &= edit.deinterlace == Deinterlace::Never && turn == Turn::None;
-        if turn.is_quarter() {
+        output.interlaced &= edit.deinterlace == Deinterlace::Never && orientation.is_upright();
+        if orientation.swaps_sides() {
             (output.width, output.height) = (output.height, output.width);
             let aspect = output.pixel_aspect;
             output.pixel_aspect = Ratio { num: aspect.den, den: aspect.num };
@@ -157,7 +141,7 @@ impl Editor {
         };
         Ok(Editor {
             deinterlace: edit.deinterlace,
-            turn,
+            orientation,
             crop,
             time_base,
             covers: edit.masks.iter().map(|mask| Cover::new(mask, output.width, output.height)).collect(),
@@ -245,7 +229,7 @@ impl Editor {
         } else {
             steps.extend(convert.into_iter().chain(deinterlace));
         }
-        steps.extend(self.turn.filter().map(str::to_owned));
+        steps.extend(turning(self.orientation).map(str::to_owned));
         if let Some(CropRect { x, y, width, height }) = self.crop {
             steps.push(format!("crop={width}:{height}:{x}:{y}"));
         }

@@ -4,6 +4,9 @@
 use ffmpeg_next as ff;
 use sha2::{Digest, Sha256};
 
+use crate::media::annex_b::nal_units;
+use crate::source::{hvcc_units, take_nal};
+
 /// The running sum of a track.
 #[derive(Clone)]
 pub(super) struct PayloadSum {
@@ -48,7 +51,7 @@ impl PayloadSum {
 
     pub(super) fn add(&mut self, payload: &[u8]) {
         match self.packing {
-            Packing::AnnexB(kind) => annexb(payload, |nal| self.nal(kind, nal)),
+            Packing::AnnexB(kind) => nal_units(payload).for_each(|nal| self.nal(kind, nal)),
             Packing::Lengths(kind, size) => lengths(payload, size, |nal| self.nal(kind, nal)),
             Packing::Aac => self.sum.update(without_adts(payload)),
             Packing::Av1 => self.sum.update(payload.strip_prefix(&[0x12, 0]).unwrap_or(payload)),
@@ -96,21 +99,10 @@ fn extra(packing: Packing, extradata: &[u8]) -> Vec<Vec<u8>> {
         }
     };
     match packing {
-        Packing::AnnexB(kind) => annexb(extradata, |nal| keep(kind, nal)),
-        // Arrays behind 22 bytes and their number: a type, how many units, each behind its length
-        // (ISO/IEC 14496-15). That of H.264 has no place for messages.
+        Packing::AnnexB(kind) => nal_units(extradata).for_each(|nal| keep(kind, nal)),
+        // That of H.264 has no place for messages. Of a damaged record, those before the damage count.
         Packing::Lengths(Nal::H265, _) => {
-            let mut rest = extradata.get(23..).unwrap_or_default();
-            while let [_, high, low, units @ ..] = rest {
-                rest = units;
-                for _ in 0..u16::from_be_bytes([*high, *low]) {
-                    let Some(([high, low], after)) = rest.split_first_chunk() else { return found };
-                    let length = usize::from(u16::from_be_bytes([*high, *low]));
-                    let (nal, after) = after.split_at(length.min(after.len()));
-                    keep(Nal::H265, nal);
-                    rest = after;
-                }
-            }
+            let _ = hvcc_units(extradata, |_, nal| keep(Nal::H265, nal));
         }
         _ => {}
     }
@@ -140,29 +132,12 @@ fn packing(codec: ff::codec::Id, extradata: &[u8]) -> Packing {
     }
 }
 
-fn annexb(payload: &[u8], mut each: impl FnMut(&[u8])) {
-    let mut begin = None;
-    let mut at = 0;
-    while let Some(code) = payload[at..].windows(3).position(|three| three == [0, 0, 1]) {
-        if let Some(begin) = begin {
-            each(&payload[begin..at + code]);
-        }
-        at += code + 3;
-        begin = Some(at);
-    }
-    if let Some(begin) = begin {
-        each(&payload[begin..]);
-    }
-}
-
 fn lengths(mut payload: &[u8], size: usize, mut each: impl FnMut(&[u8])) {
-    while let Some((length, rest)) = payload.split_at_checked(size) {
-        let length = length.iter().fold(0, |sum: usize, byte| (sum << 8) | usize::from(*byte));
-        // A damaged length takes what is left, so that it changes the sum.
-        let (nal, rest) = rest.split_at(length.min(rest.len()));
+    while let Some(nal) = take_nal(&mut payload, size) {
         each(nal);
-        payload = rest;
     }
+    // A damaged length takes what is left, so that it changes the sum.
+    each(payload.get(size..).unwrap_or_default());
 }
 
 fn without_adts(payload: &[u8]) -> &[u8] {

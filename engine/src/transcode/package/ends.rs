@@ -6,12 +6,12 @@ use ffmpeg_next as ff;
 /// Pictures of a group that are decoded: enough to see that parameter sets and pictures are where a
 /// player looks for them. That each picture decodes was seen when its segment was made, and that each
 /// packet is the same is told by its sum.
-pub(super) const PICTURES: usize = 16;
+pub(in crate::transcode) const PICTURES: usize = 16;
 /// Packets of sound at either end that are decoded.
 const SOUND_PACKETS: usize = 16;
 
 /// The packets at both ends of a track, as they pass by.
-pub(super) struct Ends {
+pub(in crate::transcode) struct Ends {
     parameters: ff::codec::Parameters,
     is_sound: bool,
     /// False where only the places are of interest.
@@ -33,11 +33,13 @@ struct Places {
 
 /// What came of both ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tested {
+pub(in crate::transcode) struct Tested {
     /// Frames that came out.
     pub frames: u64,
     /// Packets or frames that could not be decoded whole.
     pub failed: u64,
+    /// Pictures that came out at another time than any packet has, or not in the order of time.
+    pub astray: u64,
 }
 
 impl Ends {
@@ -111,6 +113,7 @@ impl Ends {
             let of_end = decoding.finish();
             tested.frames += of_end.frames;
             tested.failed += of_end.failed;
+            tested.astray += of_end.astray;
         }
         tested
     }
@@ -125,6 +128,9 @@ struct Decoding {
     /// Pictures that came out, but not as they were.
     corrupt: u64,
     key_pts: Option<i64>,
+    /// When the packets are shown, and when the newest picture was.
+    times: Vec<i64>,
+    newest: Option<i64>,
     packets: u64,
     is_video: bool,
 }
@@ -136,6 +142,8 @@ impl Decoding {
             // Where a picture is held back because it refers to what is not here, as the leading ones of
             // an open group do, libavcodec takes the end of the stream for reached and drops what follows.
             context.set_flags(ff::codec::Flags::OUTPUT_CORRUPT);
+            // Makes H.264 wait for as many pictures as the level allows where the stream is silent.
+            context.compliance(ff::codec::Compliance::Strict);
             context.decoder().open_as(codec).ok()
         });
         Decoding {
@@ -144,6 +152,8 @@ impl Decoding {
             leading: 0,
             corrupt: 0,
             key_pts: None,
+            times: Vec::new(),
+            newest: None,
             packets: 0,
             is_video: !is_sound,
         }
@@ -153,6 +163,7 @@ impl Decoding {
         let Some(decoder) = &mut self.decoder else { return };
         let key = *self.key_pts.get_or_insert(packet.pts().unwrap_or(i64::MIN));
         self.leading += u64::from(packet.pts().is_some_and(|pts| pts < key));
+        self.times.extend(packet.pts());
         self.packets += 1;
         self.tested.failed += u64::from(decoder.send_packet(packet).is_err());
         self.receive();
@@ -164,11 +175,16 @@ impl Decoding {
         let mut frame = ff::frame::Video::empty();
         loop {
             match decoder.receive_frame(&mut frame) {
-                Ok(()) if self.is_video && (frame.is_corrupt() || frame.has_decode_errors()) => {
+                Ok(()) => {
                     self.tested.frames += 1;
-                    self.corrupt += 1;
+                    if self.is_video {
+                        let pts = frame.pts();
+                        let due = pts.is_some_and(|pts| self.times.contains(&pts)) && pts > self.newest;
+                        self.tested.astray += u64::from(!due);
+                        self.newest = self.newest.max(pts);
+                        self.corrupt += u64::from(frame.is_corrupt() || frame.has_decode_errors());
+                    }
                 }
-                Ok(()) => self.tested.frames += 1,
                 Err(ff::Error::Eof) => return,
                 Err(ff::Error::Other { errno }) if errno == libc::EAGAIN => return,
                 Err(_) => {

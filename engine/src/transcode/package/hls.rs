@@ -14,6 +14,7 @@ use super::package_ffi::{self, facts};
 use super::playlist::{self, MASTER, SOUND, Segment, SoundEntry, VideoEntry};
 use super::{AudioTrack, Container, Track, VideoTrack, add_stream, add_video, muxing, refused, write_header};
 use crate::base::{Error, ErrorKind, Result};
+use crate::transcode::reader;
 
 /// Nanoseconds by which two instants may differ and still be the same: containers round to this.
 const SAME: i64 = 1_000_000;
@@ -422,12 +423,9 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn nanos(ticks: i64, base: ff::Rational) -> i64 {
-    let (num, den) = (i128::from(base.numerator()), i128::from(base.denominator()).max(1));
-    (i128::from(ticks) * num * 1_000_000_000).div_euclid(den).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    reader::nanos(ticks, reader::rational(base))
 }
 
 fn ticks(nanos: i64, base: ff::Rational) -> i64 {
-    let (num, den) = (i128::from(base.numerator()).max(1), i128::from(base.denominator()));
-    let whole = num * 1_000_000_000;
-    (i128::from(nanos) * den + whole / 2).div_euclid(whole).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    reader::ticks(nanos, reader::rational(base))
 }

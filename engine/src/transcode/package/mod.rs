@@ -3,7 +3,7 @@
 
 mod check;
 mod digest;
-mod ends;
+pub(super) mod ends;
 mod file;
 mod hls;
 #[cfg(test)]

@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import { patch } from '../../api/client';
 import type { Camera, Rect } from '../../api/types';
 import { number, t } from '../../i18n';
-import { spanned } from '../../layout/geometry';
+import { shapeOf, spanned, WIDE } from '../../layout/geometry';
 import { say } from '../../state/notices';
 import { Dialog } from '../../ui/dialog';
 import { Form } from '../../ui/form';
@@ -13,6 +13,8 @@ import { Thumbnail } from './picker';
 export function MasksDialog({ camera, close, done }: { camera: Camera; close: () => void; done: () => void }) {
   const [masks, setMasks] = useState<Rect[]>(camera.masks);
   const [drawing, setDrawing] = useState<{ x: number; y: number; rect: Rect } | null>(null);
+  // The area has the picture's own shape: fractions of the one are fractions of the other.
+  const [shape, setShape] = useState(WIDE);
   const box = useRef<HTMLDivElement>(null);
   const at = (event: PointerEvent): [number, number] => {
     const area = box.current!.getBoundingClientRect();
@@ -30,6 +32,7 @@ export function MasksDialog({ camera, close, done }: { camera: Camera; close: ()
       <div
         ref={box}
         class="mask-area"
+        style={{ '--shape': String(shape) }}
         onPointerDown={(e) => {
           e.currentTarget.setPointerCapture(e.pointerId);
           const [x, y] = at(e);
@@ -42,7 +45,7 @@ export function MasksDialog({ camera, close, done }: { camera: Camera; close: ()
         }}
       >
         {/* Masks lie on the picture as the camera sends it, however it is turned on walls. */}
-        <Thumbnail camera={camera.id} width={640} large asSent />
+        <Thumbnail camera={camera.id} width={640} large asSent seen={(picture) => setShape(shapeOf([picture.naturalWidth, picture.naturalHeight], shape))} />
         {[...masks, ...(drawing ? [drawing.rect] : [])].map(([x, y, w, h], i) => (
           <span key={i} class="mask" style={{ left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` }}>{i + 1}</span>
         ))}

@@ -6,7 +6,7 @@ import { number, t } from '../../i18n';
 import { loaded, readRegistry, rows, search, siteName, treeLines, zoneName, type Row, type TreeLine } from '../../state/registry';
 import { attempt } from '../../state/notices';
 import { may } from '../../state/session';
-import { cameraNow, isPictured, lookOf, shownOn } from '../../state/cameras';
+import { cameraNow, isPictured, lookOf, mayStand, shownOn } from '../../state/cameras';
 import { wall } from '../../state/wall';
 import { Icon } from '../../ui/icons';
 import { usePicture } from '../../ui/picture';
@@ -221,8 +221,11 @@ function Line({ id, line, tree, top, height, current, chosen, position, all, pre
 /**
  * The newest key frame of a camera that is live or kept ready; of any other one no picture, but its state. What is
  * asked for comes only once the row stands still in view. `asSent`: as the camera sends it, not set upright.
+ * `seen`: told of each picture that is shown.
  */
-export function Thumbnail({ camera, width = 160, large = false, asSent = false }: { camera: string; width?: number; large?: boolean; asSent?: boolean }) {
+export function Thumbnail({ camera, width = 160, large = false, asSent = false, seen }: {
+  camera: string; width?: number; large?: boolean; asSent?: boolean; seen?: (picture: HTMLImageElement) => void;
+}) {
   const ref = useRef<HTMLSpanElement>(null);
   const now = cameraNow(camera);
   const allowed = may('view-wall') && !!wall.value?.incident;
@@ -231,12 +234,13 @@ export function Thumbnail({ camera, width = 160, large = false, asSent = false }
   const picture = usePicture(ref, ask ? `/cameras/${encodeURIComponent(camera)}/thumbnail.jpg?width=${width}${asSent ? '&upright=false' : ''}` : null, 15_000, 250);
   const look = now && !isPictured(now) ? lookOf(now) : null;
   const age = now && look ? ageText(now) : '';
+  const shown = mayStand(now) ? picture.url : null;
   return (
-    <span ref={ref} class={`thumbnail ${look ? `dark tone-${look.tone}` : ''} ${large ? 'large' : ''}`} data-pictured={picture.url && !look ? 'yes' : 'no'}>
-      {picture.url && (!look || now?.state === 'unknown') && <img src={picture.url} alt="" draggable={false} />}
+    <span ref={ref} class={`thumbnail ${look ? `dark tone-${look.tone}` : ''} ${large ? 'large' : ''}`} data-pictured={shown && !look ? 'yes' : 'no'}>
+      {shown && <img src={shown} alt="" draggable={false} onLoad={(e) => seen?.(e.currentTarget)} />}
       {look && <Icon name={look.icon} />}
       {look && (large || age) && <span class="thumbnail-word">{large ? [stateWord(now!), age].filter(Boolean).join(' · ') : age}</span>}
-      {!look && !picture.url && <Icon name={picture.problem?.status === 403 ? 'refused' : 'camera'} />}
+      {!look && !shown && <Icon name={picture.problem?.status === 403 ? 'refused' : 'camera'} />}
     </span>
   );
 }

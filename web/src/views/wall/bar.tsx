@@ -1,12 +1,14 @@
 // Above the stage: what the screen is divided into, undo, and the wall's own doings.
 import { useState } from 'preact/hooks';
-import { number, t } from '../../i18n';
+import { number, t, word } from '../../i18n';
 import { busy, change, redo, undo } from '../../state/commands';
 import { may } from '../../state/session';
 import { layout, screen, screens } from '../../state/wall';
 import { trusted } from '../../state/cameras';
+import { Mark } from '../../ui/bits';
 import { Icon } from '../../ui/icons';
 import { open } from './actions';
+import { isSlower } from './admission';
 
 export const ARRANGEMENTS = ['1', '2x2', '3x3', '4x4', '5x5', '6x6', '8x8', '1+5', '1+7', '2+8', '1+12'];
 
@@ -30,6 +32,9 @@ export function StageBar() {
         {now?.id}
         {region && region.screens.length > 1 && <span class="tag">{t('wall.spanOf', { screens: region.screens.join(' + ') })}</span>}
         {now && <small>{now.width}×{now.height}{trusted.value && ` · ${number(now.fps, 1)}/s`}</small>}
+        {now && trusted.value && isSlower(now) && (
+          <Mark tone="old" icon="old">{t('wall.slower', { step: word('step', now.step), rate: number(now.rate, 1), asked: number(now.asked_fps, 1) })}</Mark>
+        )}
       </h2>
       {may('operate-wall') && region && known && (
         <>

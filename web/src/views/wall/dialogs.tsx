@@ -13,6 +13,7 @@ import { Check, Choice, Field, Form } from '../../ui/form';
 import { Icon } from '../../ui/icons';
 import { Mark } from '../../ui/bits';
 import { open } from './actions';
+import { lesser } from './admission';
 import { ARRANGEMENTS } from './bar';
 import { RulesDialog } from './rules';
 import { fullTours, readSaved } from './side';
@@ -36,9 +37,6 @@ export function WallDialogs() {
 /** So many names of a list are shown. */
 const MOST = 24;
 
-/** `FewerKeyFrames(3)` is `fewer-key-frames`. */
-export const stepWord = (step: string) => step.replace(/\W.*$/, '').replace(/([a-z])([A-Z])/g, '$1-$2').toLowerCase();
-
 function cameraName(id: string | null | undefined) {
   return id ? (byId.value.get(id)?.name ?? id) : '';
 }
@@ -55,8 +53,8 @@ function Questions() {
         {admission.admission === 'degraded' && (
           <>
             <p>{t('admission.degradedList')}</p>
-            <ul>{admission.cameras.slice(0, MOST).map((d) => <li key={d.camera}>{cameraName(d.camera)}: {word('step', stepWord(d.step))}</li>)}</ul>
-            {admission.cameras.length > MOST && <p class="sub">{t('admission.andMore', { count: admission.cameras.length - MOST })}</p>}
+            <ul>{lesser(admission).slice(0, MOST).map((d) => <li key={d.key}>{d.name}: {word('step', d.step)}</li>)}</ul>
+            {lesser(admission).length > MOST && <p class="sub">{t('admission.andMore', { count: lesser(admission).length - MOST })}</p>}
           </>
         )}
         {admission.admission === 'does-not-fit' && (

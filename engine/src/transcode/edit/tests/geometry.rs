@@ -11,7 +11,8 @@ fn where_nothing_is_asked_the_same_picture_comes_out() {
         let frame = Video::new(pixel, 64, 48);
         let before = frame.data(0).as_ptr();
         let mut editor =
-            Editor::new(&EditSpec::default(), 0, &PictureFormat::of(&frame), MS).expect("an editor");
+            Editor::new(&EditSpec::default(), Orientation::UPRIGHT, &PictureFormat::of(&frame), MS)
+                .expect("an editor");
         assert!(!editor.needs_neighbours());
         let mut scaler = Scaler::new(editor.output(), SizeSpec::Keep).expect("a scaler");
         let mut out = None;
@@ -33,24 +34,31 @@ fn turns_and_crops_are_those_of_ffmpeg_bit_by_bit() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = clip(folder.path(), "a.mp4", "322x182", &["-pix_fmt", "yuv420p"]);
     let rotated = |rotate| EditSpec { rotate, ..EditSpec::default() };
-    for (edit, turn, filters) in [
-        (rotated(Rotation::Right), 0, "transpose=clock"),
-        (EditSpec::default(), 90, "transpose=clock"),
-        (rotated(Rotation::Half), 0, "hflip,vflip"),
-        (rotated(Rotation::Half), -90, "transpose=clock"),
-        (rotated(Rotation::Left), 0, "transpose=cclock"),
-        (cropped(10, 20, 100, 80), 0, "crop=100:80:10:20"),
-        (cropped(11, 21, 101, 81), 0, "crop=100:80:10:20"),
-        (cropped(10, 20, 100, 80), 270, "transpose=cclock,crop=100:80:10:20"),
-        (cropped(10, 20, 100, 80), 180, "hflip,vflip,crop=100:80:10:20"),
+    let none = EditSpec::default();
+    for (edit, upright, filters) in [
+        (rotated(Rotation::Right), Orientation::UPRIGHT, "transpose=clock"),
+        (none.clone(), Orientation::new(1, false), "transpose=clock"),
+        (rotated(Rotation::Half), Orientation::UPRIGHT, "hflip,vflip"),
+        (rotated(Rotation::Half), Orientation::new(3, false), "transpose=clock"),
+        (rotated(Rotation::Left), Orientation::UPRIGHT, "transpose=cclock"),
+        (cropped(10, 20, 100, 80), Orientation::UPRIGHT, "crop=100:80:10:20"),
+        (cropped(11, 21, 101, 81), Orientation::UPRIGHT, "crop=100:80:10:20"),
+        (cropped(10, 20, 100, 80), Orientation::new(3, false), "transpose=cclock,crop=100:80:10:20"),
+        (cropped(10, 20, 100, 80), Orientation::new(2, false), "hflip,vflip,crop=100:80:10:20"),
+        (none.clone(), Orientation::MIRRORED, "hflip"),
+        (none.clone(), Orientation::FLIPPED, "vflip"),
+        (none.clone(), Orientation::new(1, true), "hflip,transpose=clock"),
+        (none.clone(), Orientation::new(3, true), "hflip,transpose=cclock"),
+        (rotated(Rotation::Right), Orientation::MIRRORED, "hflip,transpose=clock"),
+        (cropped(10, 20, 100, 80), Orientation::FLIPPED, "vflip,crop=100:80:10:20"),
     ] {
-        let (out, _) = edited(&edit, turn, decoded(&file));
+        let (out, _) = edited(&edit, upright, decoded(&file));
         assert_eq!(difference(&bytes(&out), &by_ffmpeg(&file, filters, "yuv420p")), Ok(0), "{filters}");
     }
     // The comparison sees a turn the other way, and a crop that is off.
-    let (out, _) = edited(&EditSpec::default(), 90, decoded(&file));
+    let (out, _) = edited(&none, Orientation::new(1, false), decoded(&file));
     assert_ne!(difference(&bytes(&out), &by_ffmpeg(&file, "transpose=cclock", "yuv420p")), Ok(0));
-    let (out, _) = edited(&cropped(10, 20, 100, 80), 0, decoded(&file));
+    let (out, _) = edited(&cropped(10, 20, 100, 80), Orientation::UPRIGHT, decoded(&file));
     assert_ne!(difference(&bytes(&out), &by_ffmpeg(&file, "crop=100:80:12:20", "yuv420p")), Ok(0));
 }
 
@@ -58,23 +66,23 @@ fn turns_and_crops_are_those_of_ffmpeg_bit_by_bit() {
 fn a_turn_turns_the_shape_of_pixels_too() {
     let mut frame = Video::new(Pixel::YUV420P, 720, 576);
     set_pixel_aspect(&mut frame, Ratio { num: 16, den: 15 });
-    let (_, format) = edited(&EditSpec::default(), 90, vec![frame]);
+    let (_, format) = edited(&EditSpec::default(), Orientation::new(1, false), vec![frame]);
     assert_eq!((format.width, format.height), (576, 720));
     assert_eq!(format.pixel_aspect, Ratio { num: 15, den: 16 });
     assert_eq!(format.space, color::Space::SMPTE170M, "it was guessed before the turn");
 }
 
 #[test]
-fn wrong_turns_and_crops_are_refused() {
+fn wrong_crops_are_refused() {
     let format = PictureFormat::of(&Video::new(Pixel::YUV420P, 64, 48));
-    let refused = |edit: &EditSpec, turn| Editor::new(edit, turn, &format, MS).expect_err("refused");
-    assert_eq!(refused(&EditSpec::default(), 45).subject(), "rotate");
+    let refused = |edit: &EditSpec, quarters| {
+        Editor::new(edit, Orientation::new(quarters, false), &format, MS).expect_err("refused")
+    };
     assert_eq!(refused(&cropped(0, 0, 64, 50), 0).subject(), "crop");
     assert_eq!(refused(&cropped(u32::MAX - 1, 0, 64, 48), 0).subject(), "crop");
-    assert_eq!(refused(&cropped(0, 0, 64, 48), 90).subject(), "crop");
+    assert_eq!(refused(&cropped(0, 0, 64, 48), 1).subject(), "crop");
 }
 
-/// Each layout becomes the 4:2:0 that FFmpeg makes of it, in the same range.
 #[test]
 fn other_layouts_become_420_with_the_right_colours() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -91,7 +99,7 @@ fn other_layouts_become_420_with_the_right_colours() {
     ] {
         let codec = if pixel == "nv12" || pixel == "uyvy422" { "rawvideo" } else { "ffv1" };
         let file = clip(folder.path(), "a.nut", "160x90", &["-c:v", codec, "-pix_fmt", pixel]);
-        let (out, format) = edited(&EditSpec::default(), 0, decoded(&file));
+        let (out, format) = edited(&EditSpec::default(), Orientation::UPRIGHT, decoded(&file));
         assert_eq!(format.pixel.descriptor().expect("known").name(), want);
         assert_eq!(difference(&bytes(&out), &by_ffmpeg(&file, filters, want)), Ok(0), "{pixel}");
     }
@@ -102,7 +110,7 @@ fn full_range_stays_full() {
     let folder = tempfile::tempdir().expect("a folder");
     let jpeg = ["-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj422p"];
     let file = clip(folder.path(), "a.avi", "160x90", &jpeg);
-    let (out, format) = edited(&EditSpec::default(), 0, decoded(&file));
+    let (out, format) = edited(&EditSpec::default(), Orientation::UPRIGHT, decoded(&file));
     assert_eq!((format.pixel, format.range), (Pixel::YUV420P, color::Range::JPEG));
     assert_eq!(difference(&bytes(&out), &by_ffmpeg(&file, "", "yuvj420p")), Ok(0));
     let mut scaler = Scaler::new(&format, SizeSpec::Height(60)).expect("a scaler");
@@ -121,7 +129,7 @@ fn luma_alone_keeps_its_values() {
         let want: Vec<u8> =
             (0..16).flat_map(|y| frame.data(0)[y * frame.stride(0)..][..32].to_vec()).collect();
         frame.set_pts(Some(0));
-        let (out, format) = edited(&EditSpec::default(), 0, vec![frame]);
+        let (out, format) = edited(&EditSpec::default(), Orientation::UPRIGHT, vec![frame]);
         assert_eq!((format.pixel, format.range), (Pixel::YUV420P, range));
         let got = bytes(&out);
         assert_eq!(got[..512], want, "{range:?}");
@@ -146,24 +154,24 @@ fn fields_become_pictures_as_ffmpeg_makes_them() {
     let format = PictureFormat::of(&frames[0]);
     assert!(format.interlaced);
     let auto = EditSpec::default();
-    assert!(Editor::new(&auto, 0, &format, MS).expect("an editor").needs_neighbours());
-    let (out, to) = edited(&auto, 0, frames);
+    assert!(Editor::new(&auto, Orientation::UPRIGHT, &format, MS).expect("an editor").needs_neighbours());
+    let (out, to) = edited(&auto, Orientation::UPRIGHT, frames);
     assert!(!to.interlaced);
     let theirs = by_ffmpeg(&file, "bwdif=mode=send_frame:deint=interlaced", "yuv420p");
     assert_eq!(difference(&bytes(&out), &theirs), Ok(0));
     assert_ne!(difference(&bytes(&out), &by_ffmpeg(&file, "", "yuv420p")), Ok(0));
 
     let never = EditSpec { deinterlace: Deinterlace::Never, ..EditSpec::default() };
-    let (out, to) = edited(&never, 0, decoded(&file));
+    let (out, to) = edited(&never, Orientation::UPRIGHT, decoded(&file));
     assert!(to.interlaced);
     assert_eq!(difference(&bytes(&out), &by_ffmpeg(&file, "", "yuv420p")), Ok(0));
 
     let plain = clip(folder.path(), "plain.mp4", "320x176", &["-pix_fmt", "yuv420p"]);
     let always = EditSpec { deinterlace: Deinterlace::Always, ..EditSpec::default() };
-    let (out, _) = edited(&always, 0, decoded(&plain));
+    let (out, _) = edited(&always, Orientation::UPRIGHT, decoded(&plain));
     let theirs = by_ffmpeg(&plain, "bwdif=mode=send_frame:deint=all", "yuv420p");
     assert_eq!(difference(&bytes(&out), &theirs), Ok(0));
-    let (out, _) = edited(&auto, 0, decoded(&plain));
+    let (out, _) = edited(&auto, Orientation::UPRIGHT, decoded(&plain));
     assert_eq!(difference(&bytes(&out), &by_ffmpeg(&plain, "", "yuv420p")), Ok(0));
 }
 
@@ -179,7 +187,7 @@ fn a_stream_that_turns_interlaced_is_deinterlaced_from_there() {
         })
         .collect();
     let before: Vec<_> = frames.iter().map(|frame| bytes([frame])).collect();
-    let (out, _) = edited(&EditSpec::default(), 0, frames);
+    let (out, _) = edited(&EditSpec::default(), Orientation::UPRIGHT, frames);
     for (i, frame) in out.iter().enumerate() {
         assert_eq!(bytes([frame]) == before[i], i < 2, "picture {i}");
     }
@@ -219,7 +227,7 @@ fn scaling_is_that_of_ffmpeg_bit_by_bit() {
 fn bars_are_black_in_full_range() {
     let mut frame = Video::new(Pixel::YUVJ420P, 64, 16);
     (0..3).for_each(|plane| frame.data_mut(plane).fill(99));
-    let (out, format) = edited(&EditSpec::default(), 0, vec![frame]);
+    let (out, format) = edited(&EditSpec::default(), Orientation::UPRIGHT, vec![frame]);
     let mut scaler = Scaler::new(&format, SizeSpec::Pad(64, 64)).expect("a scaler");
     let padded = scaler.scale(&out[0]).expect("a picture");
     for y in 0..64 {
@@ -251,7 +259,7 @@ fn pictures_of_another_size_or_layout_are_brought_to_the_first() {
     let frames = decoded(&file);
     let sizes: std::collections::BTreeSet<_> = frames.iter().map(|frame| frame.width()).collect();
     assert!(sizes.len() > 1, "the clip changes its size: {sizes:?}");
-    let (out, format) = edited(&cropped(0, 0, 100, 100), 90, frames);
+    let (out, format) = edited(&cropped(0, 0, 100, 100), Orientation::new(1, false), frames);
     assert_eq!((format.width, format.height), (100, 100));
     assert!(out.len() > 1);
 
@@ -266,7 +274,7 @@ fn pictures_of_another_size_or_layout_are_brought_to_the_first() {
     frames[3].data_mut(0).chunks_exact_mut(2).for_each(|s| s.copy_from_slice(&512_u16.to_le_bytes()));
     frames[3].data_mut(1).chunks_exact_mut(2).for_each(|s| s.copy_from_slice(&512_u16.to_le_bytes()));
     frames[3].data_mut(2).chunks_exact_mut(2).for_each(|s| s.copy_from_slice(&512_u16.to_le_bytes()));
-    let (out, _) = edited(&EditSpec::default(), 0, frames);
+    let (out, _) = edited(&EditSpec::default(), Orientation::UPRIGHT, frames);
     // Grey 128 of full range is 126 in limited range: 16 + 128 * 219 / 255.
     for (frame, want) in out.iter().zip([128, 126, 126, 128]) {
         let luma = read_row(frame, 0, 20)[20];
@@ -279,10 +287,10 @@ fn pictures_of_another_size_or_layout_are_brought_to_the_first() {
 fn one_neighbour_on_each_side_makes_a_segment_as_the_whole_does() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = interlaced(folder.path());
-    let (whole, _) = edited(&EditSpec::default(), 0, decoded(&file));
+    let (whole, _) = edited(&EditSpec::default(), Orientation::UPRIGHT, decoded(&file));
     assert!(whole.len() >= 4, "{} pictures", whole.len());
     let some: Vec<_> = decoded(&file).into_iter().skip(1).take(3).collect();
-    let (part, _) = edited(&EditSpec::default(), 0, some);
+    let (part, _) = edited(&EditSpec::default(), Orientation::UPRIGHT, some);
     assert_eq!(bytes([&part[1]]), bytes([&whole[2]]));
     assert_ne!(bytes([&part[0]]), bytes([&whole[1]]), "without its neighbour it is another picture");
 }

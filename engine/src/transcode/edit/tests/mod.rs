@@ -91,9 +91,9 @@ fn difference(ours: &[u8], theirs: &[u8]) -> Result<u8, (usize, usize)> {
 }
 
 /// All pictures through an editor, which must keep their number, times and its own promise.
-fn edited(edit: &EditSpec, turn: i32, frames: Vec<Video>) -> (Vec<Video>, PictureFormat) {
+fn edited(edit: &EditSpec, upright: Orientation, frames: Vec<Video>) -> (Vec<Video>, PictureFormat) {
     let times: Vec<_> = frames.iter().map(|frame| frame.pts()).collect();
-    let mut editor = Editor::new(edit, turn, &PictureFormat::of(&frames[0]), MS).expect("an editor");
+    let mut editor = Editor::new(edit, upright, &PictureFormat::of(&frames[0]), MS).expect("an editor");
     let mut out = Vec::new();
     let mut keep = |frame| {
         out.push(frame);

@@ -28,7 +28,7 @@ proptest! {
     #[test]
     fn no_pixel_of_a_mask_keeps_its_value_whatever_is_turned_or_cropped(
         polygon in prop::collection::vec((0.0..=1.0, 0.0..=1.0), 3..7),
-        turn in 0..4_i32,
+        turn in 0..8_usize,
         crop in any::<bool>(),
         full in any::<bool>(),
         (width, height) in (30_u32..80, 30_u32..80),
@@ -38,7 +38,7 @@ proptest! {
         if crop {
             edit.crop = Some(CropRect { x: 4, y: 2, width: 24, height: 20 });
         }
-        let (out, _) = edited(&edit, turn * 90, vec![noisy(pixel, width, height)]);
+        let (out, _) = edited(&edit, Orientation::ALL[turn], vec![noisy(pixel, width, height)]);
         let (width, height) = (out[0].width() as usize, out[0].height() as usize);
         let black = if full { 0 } else { 16 };
         let spans = mask::touched(&polygon, (width, height));
@@ -62,7 +62,7 @@ proptest! {
     ) {
         let frame = noisy(Pixel::YUV420P, width, height);
         let before = bytes([&frame]);
-        let (out, _) = edited(&masked(polygon.clone(), MaskStyle::Mosaic), 0, vec![frame]);
+        let (out, _) = edited(&masked(polygon.clone(), MaskStyle::Mosaic), Orientation::UPRIGHT, vec![frame]);
         let (width, height) = (width as usize, height as usize);
         let block = width.min(height).div_ceil(16);
         for span in mask::touched(&polygon, (width, height)) {
@@ -92,7 +92,7 @@ fn a_mask_comes_and_goes_at_its_times() {
             frame
         })
         .collect();
-    let (out, _) = edited(&edit, 0, frames);
+    let (out, _) = edited(&edit, Orientation::UPRIGHT, frames);
     let hidden: Vec<_> = out.iter().map(|frame| read_row(frame, 0, 9)[9] == 16).collect();
     assert_eq!(hidden, [false, false, true, true, false, false]);
 }
@@ -102,8 +102,11 @@ fn painting_never_changes_a_picture_that_others_refer_to() {
     let frame = noisy(Pixel::YUV420P, 32, 32);
     let before = bytes([&frame]);
     let second = frame_ffi::share(&frame).expect("a reference");
-    let (out, _) =
-        edited(&masked(vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], MaskStyle::Black), 0, vec![second]);
+    let (out, _) = edited(
+        &masked(vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)], MaskStyle::Black),
+        Orientation::UPRIGHT,
+        vec![second],
+    );
     assert_ne!(bytes(&out), before);
     assert_eq!(bytes([&frame]), before);
 }
@@ -144,7 +147,7 @@ fn a_watermark_has_its_size_place_and_colours() {
         let mark = Watermark { image: logo(folder.path()), corner, width: 0.1, opacity };
         EditSpec { watermark: Some(mark), ..EditSpec::default() }
     };
-    let drawn = |edit: &EditSpec| edited(edit, 0, vec![grey(400, 200, 0)]).0.remove(0);
+    let drawn = |edit: &EditSpec| edited(edit, Orientation::UPRIGHT, vec![grey(400, 200, 0)]).0.remove(0);
     let frame = drawn(&mark(Corner::TopLeft, 1.0));
     assert_eq!(changed(&frame), (20, 10, 60, 30));
     // Red and white of BT.601, limited range.
@@ -164,7 +167,7 @@ fn a_watermark_has_its_size_place_and_colours() {
 fn label_and_time_code_stand_in_their_corner_without_touching() {
     let label = Label { text: "Bourse, côté nord".into(), corner: Corner::BottomLeft, height: 0.08 };
     let code = TimeCode { start: TimeCodeStart::Zero, corner: Corner::BottomLeft, height: 0.08 };
-    let alone = |edit: &EditSpec| changed(&edited(edit, 0, vec![grey(640, 360, 0)]).0[0]);
+    let alone = |edit: &EditSpec| changed(&edited(edit, Orientation::UPRIGHT, vec![grey(640, 360, 0)]).0[0]);
     let of_label = alone(&EditSpec { label: Some(label.clone()), ..EditSpec::default() });
     let of_code = alone(&EditSpec { time_code: Some(code.clone()), ..EditSpec::default() });
     let both = EditSpec { label: Some(label), time_code: Some(code), ..EditSpec::default() };
@@ -184,7 +187,7 @@ fn a_time_code_runs_and_its_plate_stands_still() {
         height: 0.06,
     };
     let edit = EditSpec { time_code: Some(code), ..EditSpec::default() };
-    let (out, _) = edited(&edit, 0, (0..6).map(|i| grey(640, 360, i * 40)).collect());
+    let (out, _) = edited(&edit, Orientation::UPRIGHT, (0..6).map(|i| grey(640, 360, i * 40)).collect());
     let plates: std::collections::BTreeSet<_> = out.iter().map(changed).collect();
     assert_eq!(plates.len(), 1, "{plates:?}");
     let pictures: std::collections::BTreeSet<_> = out.iter().map(|frame| bytes([frame])).collect();
@@ -202,7 +205,7 @@ fn marks_larger_than_the_picture_are_cut_and_nothing_breaks() {
                 watermark: Some(Watermark { image: logo(folder.path()), corner, width: 1.0, opacity: 1.0 }),
                 ..masked(vec![(0.0, 0.0), (0.0, 0.0), (0.0, 0.0)], MaskStyle::Mosaic)
             };
-            edited(&edit, 0, vec![grey(width, height, 0)]);
+            edited(&edit, Orientation::UPRIGHT, vec![grey(width, height, 0)]);
         }
     }
 }
@@ -214,7 +217,7 @@ fn text_keeps_its_proportions_where_pixels_are_not_square() {
     let widths = [(1, 1), (2, 1)].map(|(num, den)| {
         let mut frame = grey(640, 360, 0);
         set_pixel_aspect(&mut frame, Ratio { num, den });
-        let (left, _, right, _) = changed(&edited(&edit, 0, vec![frame]).0[0]);
+        let (left, _, right, _) = changed(&edited(&edit, Orientation::UPRIGHT, vec![frame]).0[0]);
         right - left
     });
     assert!(widths[0].abs_diff(2 * widths[1]) <= 1, "{widths:?}");
