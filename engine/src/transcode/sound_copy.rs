@@ -15,7 +15,7 @@ const PRIMING: f64 = 0.1;
 const APART: Duration = Duration::from_millis(1);
 
 /// Hands packets on as they are, those of which any is heard. From the source's own beginning, what a decoder
-/// needs to start comes along.
+/// needs to start comes along, unless nothing of the sound is heard behind it.
 pub(super) struct Copier {
     heads: Heads,
     start: i64,
@@ -25,6 +25,8 @@ pub(super) struct Copier {
     apart: i64,
     /// When the newest packet is heard, and when it ends.
     newest: Option<(i64, i64)>,
+    /// Packets of before the beginning, until one comes that is not: a container with nothing else shows them later.
+    before: Vec<ff::Packet>,
 }
 
 impl Copier {
@@ -36,6 +38,7 @@ impl Copier {
             priming: ticks(Duration::from_secs_f64(PRIMING), time_base),
             apart: ticks(APART, time_base).max(1),
             newest: None,
+            before: Vec::new(),
         }
     }
 
@@ -72,7 +75,11 @@ impl Copier {
         packet.set_dts(Some(pts.saturating_sub(self.start)));
         // Every packet of sound can be decoded by itself; some sources forget to say so.
         packet.set_flags(packet.flags() | ff::packet::Flags::KEY);
-        out(packet)
+        self.before.push(packet);
+        if pts < self.start {
+            return Ok(());
+        }
+        self.before.drain(..).try_for_each(out)
     }
 }
 

@@ -5,8 +5,10 @@
 const BACK: i64 = 500_000_000;
 /// A step forward of this much is a jump in formats whose clocks do, in nanoseconds.
 const FORWARD: i64 = 10_000_000_000;
-/// Two streams that jump together land within this of each other, in nanoseconds.
-const TOGETHER: i64 = 1_000_000_000;
+/// Two streams that jump together: the later one lands at most so far before its end, in nanoseconds.
+const OVERLAP: i64 = 1_000_000_000;
+/// And so far behind it: by as much as it ended before the other and begins behind it, in nanoseconds.
+const PAUSE: i64 = 3_000_000_000;
 
 /// Closes jumps: what follows one continues where the stream was. Streams that jump together are
 /// moved by the same amount, so that sound stays with its pictures. Pictures never go back: where sound
@@ -42,7 +44,7 @@ impl Timeline {
             let gap = time.saturating_add(lane.offset).saturating_sub(due);
             if gap < -BACK || (self.forward && gap > FORWARD) {
                 let with_other = time.saturating_add(other).saturating_sub(due);
-                let together = other != lane.offset && with_other.unsigned_abs() < TOGETHER.unsigned_abs();
+                let together = other != lane.offset && (-OVERLAP..PAUSE).contains(&with_other);
                 let joins = together && (with_other >= 0 || !pictures);
                 lane.offset = if joins { other } else { due.saturating_sub(time) };
                 self.jumps += u32::from(!together);
@@ -116,6 +118,21 @@ mod tests {
         assert_eq!(timeline.shift(1, Some(0), S / 8), 22 * S + S / 2);
         assert_eq!(timeline.shift(0, Some(0), S / 25), 23 * S, "behind the last picture");
         assert_eq!(timeline.shift(1, Some(S / 8), S / 8), 23 * S, "and the sound goes with them");
+        assert_eq!(timeline.jumps(), 1);
+    }
+
+    /// Sound ended before the pictures did, and begins behind them.
+    #[test]
+    fn sound_that_pauses_over_a_seam_stays_with_its_pictures() {
+        let mut timeline = Timeline::new(true);
+        for n in 0..100 {
+            timeline.shift(0, Some(n * S / 25), S / 25);
+        }
+        for n in 0..33 {
+            timeline.shift(1, Some(n * S / 10), S / 10);
+        }
+        assert_eq!(timeline.shift(0, Some(0), S / 25), 4 * S);
+        assert_eq!(timeline.shift(1, Some(S / 2), S / 10), 4 * S, "1.2 s behind the end of the sound before");
         assert_eq!(timeline.jumps(), 1);
     }
 
