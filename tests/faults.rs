@@ -7,7 +7,8 @@ mod common;
 use std::time::Duration;
 
 use common::eventually;
-use common::noise::{Noise, is_busy};
+use common::machine::is_busy;
+use common::noise::Noise;
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::media::Ratio;

@@ -7,7 +7,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::noise::{Noise, is_busy};
+use common::machine::is_busy;
+use common::noise::Noise;
 use common::watch::{Watch, until_all_right};
 use common::{Program, eventually, ffprobe_duration, free_port, run};
 use vitrail_engine::base::{SharedClock, SystemClock};

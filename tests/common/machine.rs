@@ -1,4 +1,6 @@
-//! What a process takes of the machine, from /proc, and the variables that shorten a bench.
+//! What a process takes of the machine, from /proc, and others of it, and the variables that shorten a bench.
+
+use std::time::{Duration, Instant};
 
 /// Clock ticks a second in /proc: fixed for user space on Linux.
 const TICKS: f64 = 100.0;
@@ -54,4 +56,23 @@ pub fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} cannot be read")),
         Err(_) => default,
     }
+}
+
+/// Whether others take much of this machine: threads that could have all of it get less than seven eighths. Asked while
+/// the program under test does not run; tests beside this one count as others.
+pub fn is_busy() -> bool {
+    const LOOK: Duration = Duration::from_millis(300);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    let spin = move || {
+        while begun.elapsed() < LOOK {
+            std::hint::spin_loop();
+        }
+        // Nanoseconds of processor that this thread had, in front of two other numbers.
+        let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        told.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let threads: Vec<_> = (0..cores).map(|_| std::thread::spawn(spin)).collect();
+    let had: u64 = threads.into_iter().filter_map(|thread| thread.join().ok()).sum();
+    had as f64 / 1e9 < 0.875 * cores as f64 * begun.elapsed().as_secs_f64()
 }

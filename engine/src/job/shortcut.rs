@@ -392,7 +392,7 @@ mod tests {
         for (other, what) in [(40_000, "it came to life"), (300, "it is quantised more coarsely")] {
             let mut shortcut = tried(0.0, 0.0);
             assert!(send(&mut shortcut, true, 30_000));
-            let skipped = (0..12).map(|_| send(&mut shortcut, false, other));
+            let skipped = (0..20).map(|_| send(&mut shortcut, false, other));
             assert!(skipped.last() == Some(false), "{what}");
             assert!(!send(&mut shortcut, true, 30_000), "until another trial");
             assert!(shortcut.next_trial <= shortcut.units + SOON);

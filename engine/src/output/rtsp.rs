@@ -402,6 +402,7 @@ impl Drop for Mount {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::base::Moment;

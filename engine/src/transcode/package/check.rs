@@ -266,7 +266,7 @@ impl Checker<'_> {
             Container::Mkv => 0.0..=-early,
             Container::Ts | Container::Hls => f64::MIN..=f64::MAX,
         };
-        let tolerance = tolerance(&expected.seen, &found.seen);
+        let tolerance = tolerance(self.container, &expected.seen, &found.seen);
         if shift < allowed.start() - tolerance || shift > allowed.end() + tolerance {
             return Err(self.differs(format!("its first picture is shown {shift:+.4} s off its time")));
         }
@@ -281,7 +281,7 @@ impl Checker<'_> {
         if seen.packets != wanted.packets && !is_pcm(wanted.codec) {
             return differs(format!("has {} packets instead of {}", seen.packets, wanted.packets));
         }
-        let tolerance = tolerance(wanted, seen);
+        let tolerance = tolerance(self.container, wanted, seen);
         let mut times = vec![("first", seen.first(), wanted.first())];
         if !is_pcm(wanted.codec) {
             times.push(("last", seen.last(), wanted.last()));
@@ -348,9 +348,16 @@ fn is_pcm(codec: ff::codec::Id) -> bool {
     codec.name().starts_with("pcm_")
 }
 
-/// Seconds by which a time may be off through rounding to both clocks.
-fn tolerance(one: &Seen, other: &Seen) -> f64 {
-    1.01 * (f64::from(one.base) + f64::from(other.base)) + 1e-6
+/// The unit of edit lists, which say when a track of MP4 begins: libavformat's clock of a movie, in seconds.
+const MOVIE_CLOCK: f64 = 0.001;
+
+/// Seconds by which a time may be off through rounding to both clocks, and in MP4 to that of its edit list.
+fn tolerance(container: Container, one: &Seen, other: &Seen) -> f64 {
+    let edit = match container {
+        Container::Mp4 | Container::Mov => MOVIE_CLOCK,
+        Container::Mkv | Container::Ts | Container::Hls => 0.0,
+    };
+    1.01 * (f64::from(one.base) + f64::from(other.base) + edit) + 1e-6
 }
 
 /// What a track's packets are, as they pass by.
