@@ -226,13 +226,16 @@ fn recordings_are_cut_within_frames_of_sound() {
         let whole = dir.path().join("whole.ts");
         clip(&whole, codec, ["0", "0"], &[]);
         let bytes = std::fs::read(&whole).unwrap();
-        for (from, to) in [(0.2, 0.9), (0.27, 0.83), (0.33, 0.71)] {
+        for (turn, (from, to)) in [(0.2, 0.9), (0.27, 0.83), (0.33, 0.71)].into_iter().enumerate() {
             let place = |part: f64| (bytes.len() as f64 * part) as usize;
             let cut: PathBuf = dir.path().join("cut.ts");
             std::fs::write(&cut, &bytes[place(from)..place(to)]).unwrap();
             let folder = tempfile::tempdir().unwrap();
-            for ending in [".mp4", ".mkv", ".ts"] {
+            for (place, ending) in [".mp4", ".mkv", ".ts"].into_iter().enumerate() {
                 for (way, options) in WAYS.iter().enumerate() {
+                    if !common::is_tried(turn + place + way, 2) {
+                        continue;
+                    }
                     let target = folder.path().join(format!("{way}{ending}"));
                     let args = [&[text(&cut), "-o", text(&target)], *options].concat();
                     let (code, outcome, stderr) = transcode(&args);

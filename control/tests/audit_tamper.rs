@@ -418,7 +418,9 @@ mod any_byte {
             let findings = LOG.verify();
             set(&body);
             prop_assert_eq!(findings.verdict, Verdict::Failed);
-            prop_assert!(faults(&findings).contains(&(Fault::Changed, Some(seq))), "{:?}", findings.faults);
+            // A digit of the number within: the body is then that of another record.
+            let found = [Fault::Changed, Fault::Reordered].map(|fault| (fault, Some(seq)));
+            prop_assert!(faults(&findings).iter().any(|fault| found.contains(fault)), "{:?}", findings.faults);
             prop_assert_eq!(LOG.verify().verdict, Verdict::Verified);
         }
     }
