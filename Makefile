@@ -32,8 +32,13 @@ web/node_modules/.package-lock.json: web/package-lock.json web/package.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
 
-web: deps web/node_modules/.package-lock.json
+# Built anew only where something of it changed: the program follows the page's files.
+PAGE := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.html web/*.json web/*.ts)
+web/dist/index.html: web/node_modules/.package-lock.json $(PAGE)
 	cd web && npm run --silent build
+	@touch $@
+
+web: deps web/dist/index.html
 
 web-test: deps web/node_modules/.package-lock.json
 	cd web && npm run --silent check && npm test --silent

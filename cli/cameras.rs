@@ -129,6 +129,7 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     }
     let inventory = args.inventory.clone();
     let (onvif, login) = (args.onvif, args.login.clone());
+    let is_plain = matches!(args.scene, SceneArg::Test);
     if let Some(file) = &inventory {
         refuse_foreign(file)?;
     }
@@ -164,7 +165,9 @@ pub fn run(args: CamerasArgs) -> Result<()> {
     if let Some(devices) = &devices {
         println!("ONVIF devices: http://{}/onvif/1…{count}/device_service", devices.address());
     }
-    if count <= 32 {
+    // Large pictures of a city take a core for minutes, beside the wall that shows the small ones: they wait until a
+    // client asks.
+    if count <= 32 && is_plain {
         simulator.prepare_in_background(Profile::Main);
     }
     let begun = Instant::now();

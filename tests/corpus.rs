@@ -136,8 +136,7 @@ fn composed(source: &Path) -> Result<u64, String> {
     let kept = left.iter().filter(|name| !name.to_string_lossy().starts_with('.')).count();
     if out.status.success() {
         assert_eq!(kept, 1, "{}: {left:?}", source.display());
-        let report: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-        let report = if report["report"].is_null() { &report } else { &report["report"] };
+        let report: Value = serde_json::from_str(&stdout).unwrap();
         return Ok(report["inputs"][0]["decoded"].as_u64().unwrap());
     }
     assert_eq!(kept, 0, "{}: {left:?}", source.display());
