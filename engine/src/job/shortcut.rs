@@ -18,8 +18,8 @@ const SOON: u64 = 50;
 /// Where predicted units are so many times larger, the scene came to life.
 const LIVELIER: f64 = 5.0;
 /// Where they are so many times smaller, the encoder quantises more coarsely, which the filter hides. Encoders with a
-/// bound on their rate save what a key frame took with some ten units of a third of the usual size.
-const COARSER: f64 = 0.2;
+/// bound on their rate save so behind a key frame, too, but a fifth instead of a half let a parking camera lose 20 dB.
+const COARSER: f64 = 0.5;
 /// Bytes for each pixel of the picture below which a predicted unit is that of a still scene, whatever the
 /// trial saw.
 const STILL: f64 = 0.005;
@@ -34,7 +34,7 @@ const LEAST_GROWTH: f64 = 6.0;
 const H265_GROWTH: f64 = 2.0;
 /// No plane of fitted pictures is to be further from the exact ones than this, in decibels, in the mean from one
 /// random-access unit to the next. Each plane by itself: in the mean of all, luma would hide what goes wrong in colours.
-const LEAST_PSNR: f64 = 45.0;
+const LEAST_PSNR: f64 = 46.0;
 
 /// Decides for each unit whether its loop filter is left out.
 ///
@@ -370,21 +370,21 @@ mod tests {
 
     #[test]
     fn the_larger_the_error_the_fewer_pictures_go_without_filter() {
-        // 45 dB are a mean square of 2.06.
-        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 3000), 19, "in steps of 0.2 to twice 2.0");
-        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 6000), 9, "larger units lose more");
-        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 15_000, 3000), 4, "so do coarser ones");
+        // 46 dB are a mean square of 1.63.
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 3000), 15, "in steps of 0.2 to twice 1.6");
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 30_000, 6000), 7, "larger units lose more");
+        assert_eq!(run(&mut tried(0.06, 0.2 / 3000.0), 15_000, 3000), 3, "so do coarser ones");
         assert_eq!(run(&mut tried(2.5, 0.0), 30_000, 3000), 0);
         // Six for each byte a pixel, whatever the trial saw: 0.078 each.
-        assert_eq!(run(&mut tried(0.0, 0.0), 30_000, 3000), 52);
+        assert_eq!(run(&mut tried(0.0, 0.0), 30_000, 3000), 41);
     }
 
     #[test]
     fn the_filter_works_until_the_next_random_access_unit() {
         let mut shortcut = tried(0.06, 0.2 / 3000.0);
-        assert_eq!(run(&mut shortcut, 30_000, 3000), 19);
+        assert_eq!(run(&mut shortcut, 30_000, 3000), 15);
         assert!((0..9).all(|_| !send(&mut shortcut, false, 3000)));
-        assert_eq!(run(&mut shortcut, 30_000, 3000), 19);
+        assert_eq!(run(&mut shortcut, 30_000, 3000), 15);
     }
 
     #[test]
