@@ -408,8 +408,7 @@ mod tests {
     use crate::base::Moment;
     use crate::media::Pts;
 
-    /// The instant is too short to be met by chance: on a busy machine one viewer of some fifty met it, and saw
-    /// nothing.
+    /// The instant is too short to be met at will: it is made here by a clock that is set by hand.
     #[test]
     fn nothing_is_given_to_a_pipeline_that_has_a_clock_and_does_not_play_yet() {
         gst::init().unwrap();
