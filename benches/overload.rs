@@ -105,6 +105,7 @@ fn main() {
         "loaded": loaded.json(),
         "settled": settled.json(),
         "changes": log.changes,
+        "seconds": log.seconds,
         "verdict": verdict,
         "governor": report["governor"],
         "wall_screens": report["screens"],
@@ -263,11 +264,13 @@ struct Log {
     begun: Instant,
     known: Vec<String>,
     changes: Vec<Value>,
+    /// What each second was, for who asks why.
+    seconds: Vec<Value>,
 }
 
 impl Log {
     fn new(pinned: u16) -> Log {
-        Log { pinned, begun: Instant::now(), known: Vec::new(), changes: Vec::new() }
+        Log { pinned, begun: Instant::now(), known: Vec::new(), changes: Vec::new(), seconds: Vec::new() }
     }
 
     fn efforts_of(&self, phase: &Phase) -> Vec<String> {
@@ -325,6 +328,7 @@ impl Log {
             self.changes.push(json!({ "at_s": at, "camera": n + 1, "from": old, "to": new }));
         }
         self.known = now;
+        self.seconds.push(second(at, report));
     }
 }
 
@@ -332,4 +336,24 @@ impl Log {
 fn effort(camera: &Value) -> String {
     let part = |key: &str| camera[key].as_str().unwrap_or_default().to_owned();
     format!("{} {}", part("effort"), part("profile")).trim().to_owned()
+}
+
+/// One report in a line: the machine as the governor sees it, and the cameras that show nothing new.
+fn second(at: f64, report: &Value) -> Value {
+    let governor = &report["governor"];
+    let dark = report["cameras"].as_array().unwrap().iter().filter(|c| c["state"] != "live");
+    let dark: Vec<String> =
+        dark.map(|c| format!("{} {} {}", c["id"].as_str().unwrap_or_default(), c["state"], effort(c))).collect();
+    json!({
+        "at_s": at,
+        "available": governor["available"],
+        "demand": governor["demand"],
+        "decoding": governor["decoding"],
+        "encoding": governor["encoding"],
+        "own": governor["own"],
+        "others": governor["others"],
+        "cameras": governor["degraded"],
+        "screens": governor["degraded_screens"],
+        "dark": dark,
+    })
 }

@@ -29,9 +29,6 @@ Examples:
   vitrail cameras --count 4 --onvif 127.0.0.1:8580
   vitrail cameras --send 'fault 3 silent on'     (tells the running cameras; 'help' lists all faults)";
 
-/// Above so many cameras, loops are shorter unless told otherwise: they take long to encode.
-const MANY: u16 = 100;
-
 /// Simulated RTSP cameras, each with a main and a sub stream: rtsp://HOST:PORT/cam/N/main|sub
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -89,9 +86,10 @@ pub struct CamerasArgs {
     /// Seconds from one key frame to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     gop_seconds: f64,
-    /// Length of each loop, after which frame numbers repeat [default: 10, or 4 above 100 cameras]
-    #[arg(long, value_name = "SECONDS")]
-    loop_seconds: Option<f64>,
+    /// Length of each loop, after which pictures repeat. A wall that decodes every second key frame of a loop with
+    /// two of them shows one picture for ever, and calls it frozen
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    loop_seconds: f64,
     /// Write the cameras to this file, an inventory for walls
     #[arg(long, value_name = "FILE.csv")]
     inventory: Option<PathBuf>,
@@ -225,7 +223,6 @@ fn config(args: CamerasArgs) -> Result<Config> {
             .map_err(|e| Error::new(ErrorKind::Config, key, "must be a positive number").caused_by(e))
     };
     let defaults = Config::default();
-    let loop_seconds = args.loop_seconds.unwrap_or(if args.count > MANY { 4.0 } else { 10.0 });
     Ok(Config {
         cameras: args.count,
         clips: args.clips,
@@ -246,7 +243,7 @@ fn config(args: CamerasArgs) -> Result<Config> {
         sub: with_rate(args.sub, args.sub_bitrate, defaults.sub),
         codecs: args.codecs,
         gop: seconds("gop-seconds", args.gop_seconds)?,
-        loop_length: seconds("loop-seconds", loop_seconds)?,
+        loop_length: seconds("loop-seconds", args.loop_seconds)?,
         prepare: vec![Profile::Sub],
         ..defaults
     })
