@@ -342,8 +342,9 @@ fn effort(camera: &Value) -> String {
 fn second(at: f64, report: &Value) -> Value {
     let governor = &report["governor"];
     let dark = report["cameras"].as_array().unwrap().iter().filter(|c| c["state"] != "live");
-    let dark: Vec<String> =
-        dark.map(|c| format!("{} {} {}", c["id"].as_str().unwrap_or_default(), c["state"], effort(c))).collect();
+    let dark: Vec<String> = dark
+        .map(|c| format!("{} {} {}", c["id"].as_str().unwrap_or_default(), c["state"], effort(c)))
+        .collect();
     json!({
         "at_s": at,
         "available": governor["available"],
