@@ -1,7 +1,7 @@
 //! `--json`: one object a line on standard output, for programs.
 
+use parking_lot::Mutex;
 use std::io::Write;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -154,7 +154,7 @@ impl<W: Write> Lines<W> {
     }
 
     fn show_at(&self, event: &JobEvent, now: f64) {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.state.lock();
         state.tally.take(event, now);
         let line = match event {
             JobEvent::Planned { job, plan } => {
@@ -181,7 +181,7 @@ impl<W: Write> Lines<W> {
 
     /// Writes how all ended.
     pub fn end(self, entries: &[Entry], wall_s: f64) -> W {
-        let mut to = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).to;
+        let mut to = self.state.into_inner().to;
         for (job, entry) in entries.iter().enumerate() {
             write(&mut to, &Line::Outcome(Outcome::of(job, entry)));
         }
@@ -191,7 +191,7 @@ impl<W: Write> Lines<W> {
 
     /// Writes what would be done.
     pub fn end_of_plans(self, plans: &[dry::Line], wall_s: f64) -> W {
-        let mut to = self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).to;
+        let mut to = self.state.into_inner().to;
         let mut counts = Counts::default();
         for (job, line) in plans.iter().enumerate() {
             let (input, output) = (line.input.exact(), line.output.exact());

@@ -250,7 +250,7 @@ fn dry_run(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use vitrail_engine::transcode::queue::{JobReport, Stage};
 
@@ -283,7 +283,7 @@ mod tests {
                 JobEvent::Finished { job } => format!("finished {job}"),
                 other => format!("{other:?}"),
             };
-            seen.lock().unwrap().push(line);
+            seen.lock().push(line);
         };
         let entries = work(list, &events, &mut |jobs, events| {
             assert_eq!(jobs.len(), 4);
@@ -298,7 +298,7 @@ mod tests {
                 JobOutcome::Failed(Error::new(ErrorKind::Corrupt, "f", "is empty")),
             ]
         });
-        let seen = seen.into_inner().unwrap();
+        let seen = seen.into_inner();
         assert_eq!(seen, ["finished 0", "finished 2", "stage 3", "finished 1"]);
         let results: Vec<&str> = entries
             .iter()

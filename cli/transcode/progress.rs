@@ -1,6 +1,6 @@
 //! How far a run is: figures from the queue's events, and the bars that show them.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -192,7 +192,7 @@ impl Bars {
     /// Shows an event.
     pub fn show(&self, event: &JobEvent) {
         let now = self.start.elapsed().as_secs_f64();
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.state.lock();
         state.tally.take(event, now);
         match event {
             JobEvent::Stage { job, .. } | JobEvent::Planned { job, .. } | JobEvent::Progress { job, .. } => {
@@ -228,7 +228,7 @@ impl Bars {
 
     /// Takes the bars away.
     pub fn clear(&self) {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = self.state.lock();
         for bar in state.bars.iter_mut().filter_map(Option::take) {
             bar.finish_and_clear();
         }

@@ -131,7 +131,7 @@ fn no_packet_leaves_after_the_end_of_a_login() {
         stage.until("the end", || stage.live.viewers(&stage.screen) == 1);
         // As many pictures as would have come within a second.
         while stays.units.recv_timeout(LONG).unwrap().at < ended + Duration::from_secs(1) {}
-        let last = viewing.facts.last_packet.lock().unwrap().unwrap();
+        let last = viewing.facts.last_packet.lock().unwrap();
         late.push(last.saturating_duration_since(ended));
         let watcher = stage.watcher("anna", &login);
         let again = stage.live.open(&watcher, &stage.screen, Client::new().offer);

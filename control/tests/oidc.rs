@@ -3,8 +3,9 @@
 
 mod support;
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -58,7 +59,7 @@ impl Provider {
         assert_eq!((sent["response_type"].as_str(), sent["client_id"].as_str()), ("code", "vitrail"));
         assert_eq!(sent["code_challenge_method"], "S256");
         assert!(sent["scope"].split(' ').any(|scope| scope == "openid"));
-        let mut codes = self.codes.lock().unwrap();
+        let mut codes = self.codes.lock();
         let code = format!("code-{}", codes.len());
         codes.insert(code.clone(), (sent["nonce"].clone(), sent["code_challenge"].clone()));
         (code, sent["state"].clone())
@@ -68,7 +69,7 @@ impl Provider {
         let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
         let body = format!("{}.{}", part(header), part(claims));
         let other = SigningKey::from_bytes(&[8; 32]);
-        let key = if *self.forged.lock().unwrap() { &other } else { &self.key };
+        let key = if *self.forged.lock() { &other } else { &self.key };
         let signature = key.sign(body.as_bytes()).to_bytes();
         format!("{body}.{}", Base64UrlUnpadded::encode_string(&signature))
     }
@@ -93,7 +94,7 @@ async fn keys(State(provider): State<Arc<Provider>>) -> Json<Value> {
 
 async fn token(State(provider): State<Arc<Provider>>, form: String) -> (axum::http::StatusCode, Json<Value>) {
     let sent: HashMap<String, String> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-    let given = provider.codes.lock().unwrap().remove(&sent["code"]);
+    let given = provider.codes.lock().remove(&sent["code"]);
     let challenge = Base64UrlUnpadded::encode_string(&Sha256::digest(sent["code_verifier"].as_bytes()));
     let Some((nonce, _)) = given.filter(|(_, asked)| *asked == challenge) else {
         return (axum::http::StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
@@ -104,7 +105,7 @@ async fn token(State(provider): State<Arc<Provider>>, form: String) -> (axum::ht
         "iss": provider.base, "aud": "vitrail", "sub": "subject-1", "nonce": nonce, "iat": now, "exp": now + 300,
         "preferred_username": "anna", "groups": ["staff", "watch"],
     });
-    if let Some(twist) = &*provider.twist.lock().unwrap() {
+    if let Some(twist) = &*provider.twist.lock() {
         twist(&mut header, &mut claims);
     }
     let id_token = provider.sign(&header, &claims);
@@ -169,7 +170,7 @@ async fn whom_the_provider_names_is_logged_in_with_the_role_that_its_claims_give
     let first = sign_on(&bench, &provider).await;
     let me = bench.ask("GET", "/api/v1/me", &session(&first), None).await.json();
     assert_eq!((&me["name"], &me["role"], &me["unit"]), (&json!("anna"), &json!("operator"), &json!("hq")));
-    *provider.twist.lock().unwrap() = Some(Arc::new(|_, claims| claims["groups"] = json!(["boss"])));
+    *provider.twist.lock() = Some(Arc::new(|_, claims| claims["groups"] = json!(["boss"])));
     let second = sign_on(&bench, &provider).await;
     let now = bench.ask("GET", "/api/v1/me", &session(&second), None).await.json();
     assert_eq!(
@@ -179,7 +180,7 @@ async fn whom_the_provider_names_is_logged_in_with_the_role_that_its_claims_give
     );
     let before = bench.ask("GET", "/api/v1/me", &session(&first), None).await;
     assert_eq!(before.status, 401, "another role ends the logins before");
-    *provider.twist.lock().unwrap() = Some(Arc::new(|_, claims| claims["groups"] = json!(["gone"])));
+    *provider.twist.lock() = Some(Arc::new(|_, claims| claims["groups"] = json!(["gone"])));
     assert_eq!(sign_on(&bench, &provider).await.code(), (403, "oidc-role".into()));
     let how = |record: &Value| record["event"]["details"]["how"].clone();
     assert_eq!(bench.records("login.succeeded").iter().map(how).collect::<Vec<_>>(), ["oidc", "oidc"]);
@@ -206,16 +207,16 @@ async fn answers_that_do_not_hold_let_nobody_in() {
     ];
     for (what, twist) in twists {
         let bench = Bench::with(settings(&provider, mapped()));
-        *provider.twist.lock().unwrap() = Some(twist);
+        *provider.twist.lock() = Some(twist);
         let refused = sign_on(&bench, &provider).await;
         assert_eq!(refused.code(), (401, "sign-on".into()), "{what}");
         assert!(refused.headers.get("set-cookie").is_none(), "{what}");
         assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-token", "{what}");
-        *provider.twist.lock().unwrap() = None;
+        *provider.twist.lock() = None;
         session(&sign_on(&bench, &provider).await);
     }
     let bench = Bench::with(settings(&provider, mapped()));
-    *provider.forged.lock().unwrap() = true;
+    *provider.forged.lock() = true;
     assert_eq!(sign_on(&bench, &provider).await.code(), (401, "sign-on".into()), "another key");
 }
 

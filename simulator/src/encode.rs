@@ -4,7 +4,8 @@
 //! where its neighbour ends, so the stream can be cut between them, and a thousand loops need not
 //! start a thousand encoders.
 
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -158,7 +159,7 @@ pub(crate) fn encode_all(recipes: &[Recipe]) -> Result<Vec<Clip>> {
         _ => return Err(wrong("did not end in two minutes")),
     }
     drop(stop);
-    let units = std::mem::take(&mut *units.lock().unwrap_or_else(|e| e.into_inner()));
+    let units = std::mem::take(&mut *units.lock());
     cut(recipes, units).ok_or_else(|| wrong("gave an incomplete stream"))
 }
 
@@ -188,7 +189,7 @@ fn collect(units: Arc<Mutex<Vec<Bytes>>>) -> gst_app::AppSinkCallbacks {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             let buffer = sample.buffer().ok_or(gst::FlowError::Error)?;
             let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
-            units.lock().unwrap_or_else(|e| e.into_inner()).push(Bytes::copy_from_slice(&map));
+            units.lock().push(Bytes::copy_from_slice(&map));
             Ok(gst::FlowSuccess::Ok)
         })
         .build()

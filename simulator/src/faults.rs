@@ -1,8 +1,8 @@
 //! What can go wrong with a camera, on command.
 
+use parking_lot::RwLock;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
 
 /// How a camera refuses a session too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,21 +125,21 @@ pub(crate) struct Faults(RwLock<Vec<Fault>>);
 
 impl Faults {
     pub fn on(&self, fault: Fault) {
-        let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.0.write();
         list.retain(|f| !f.same_kind(&fault));
         list.push(fault);
     }
     pub fn off(&self, fault: Fault) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|f| !f.same_kind(&fault));
+        self.0.write().retain(|f| !f.same_kind(&fault));
     }
     pub fn clear(&self) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.write().clear();
     }
     pub fn list(&self) -> Vec<Fault> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
     pub fn has(&self, fault: Fault) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().any(|f| f.same_kind(&fault))
+        self.0.read().iter().any(|f| f.same_kind(&fault))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The same loops behind gst-rtsp-server: a second, well-kept server, so that clients are not tested
 //! against our own alone.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -89,10 +90,10 @@ fn factory(clip: Arc<Clip>) -> rtsp_server::RTSPMediaFactory {
         let Some(source) = source else { return };
         let key = source.as_ptr() as usize;
         let feed = Feed::start(source, clip.clone());
-        feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(key, feed);
+        feeds.lock().insert(key, feed);
         let feeds = feeds.clone();
         media.connect_unprepared(move |_| {
-            feeds.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            feeds.lock().remove(&key);
         });
     });
     factory

@@ -15,9 +15,10 @@ mod http;
 mod ptz;
 mod request;
 
+use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UdpSocket};
@@ -83,7 +84,7 @@ impl State {
 
     /// Whether a nonce was not used before.
     fn is_new(&self, nonce: &str) -> bool {
-        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nonces = self.nonces.lock();
         let (order, known) = &mut *nonces;
         if !known.insert(nonce.to_owned()) {
             return false;
@@ -99,7 +100,7 @@ impl State {
 
     /// Does something with the moving head of a camera.
     fn head<T>(&self, camera: u16, f: impl FnOnce(&mut Head) -> T) -> Option<T> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heads = self.heads.lock();
         heads.get_mut(usize::from(camera).checked_sub(1)?).map(f)
     }
 }

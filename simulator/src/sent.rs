@@ -1,7 +1,7 @@
 //! When each frame was handed to the kernel, so that a picture seen later tells its latency.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use vitrail_engine::base::Moment;
@@ -33,12 +33,12 @@ impl SendLog {
     /// When the picture with this code was last sent: the moment when its last packet was handed to
     /// the kernel for the first client that got it.
     pub fn get(&self, code: &Code) -> Option<Sent> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.lock();
         *entries.get(&(code.camera, code.profile))?.get(code.frame as usize)?
     }
 
     pub(crate) fn record(&self, code: &Code, sent: Sent) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock();
         let frames = entries.entry((code.camera, code.profile)).or_default();
         let index = code.frame as usize;
         if frames.len() <= index {

@@ -1,9 +1,10 @@
 //! The viewer's side, for tests: decodes an RTSP stream, a file or a clip and says when each picture
 //! came out.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -65,7 +66,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(|e| e.into_inner())
+        self.inbox.lock()
     }
     fn end(&self, how: Result<()>) {
         self.lock().end.get_or_insert(how);
@@ -178,7 +179,7 @@ impl Viewer {
             if left.is_zero() {
                 return Ok(None);
             }
-            inbox = self.shared.changed.wait_timeout(inbox, left).unwrap_or_else(|e| e.into_inner()).0;
+            self.shared.changed.wait_for(&mut inbox, left);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Whether the process is up, and whether it can do its work: for supervisors and load balancers.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::Json;
@@ -76,7 +75,7 @@ async fn readyz(State(shared): State<Shared>) -> Result<Json<Well>> {
 
 /// Writes to the database, every few seconds at most.
 fn database(shared: &Shared) -> std::result::Result<(), String> {
-    let mut written = shared.monitor.written.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut written = shared.monitor.written.lock();
     let now = shared.db.clock().now();
     if let Some((at, answer)) = &*written
         && now.since(*at) < BELIEVED

@@ -1,10 +1,10 @@
 //! `/metrics`: counters for Prometheus, in its text format. No name of a camera, no credential.
 
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -64,17 +64,17 @@ impl Monitor {
 
     /// Asks `gauges` each time that monitoring asks.
     pub fn on_scrape(&self, gauges: Gauges) {
-        self.gauges.write().unwrap_or_else(PoisonError::into_inner).push(gauges);
+        self.gauges.write().push(gauges);
     }
 
     /// Asks `check` each time that somebody asks whether the controller is ready (`/readyz`).
     pub fn on_ready(&self, name: &'static str, check: Check) {
-        self.checks.write().unwrap_or_else(PoisonError::into_inner).push((name, check));
+        self.checks.write().push((name, check));
     }
 
     /// What the rooms say: their names, and what is wrong.
     pub(super) fn checks(&self) -> Vec<(&'static str, std::result::Result<(), String>)> {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         checks.iter().map(|(name, check)| (*name, check())).collect()
     }
 
@@ -87,8 +87,8 @@ impl Monitor {
         let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let method = if known.contains(method) { method.as_str() } else { "other" };
         let key = (method.to_owned(), route.to_owned(), status.as_u16());
-        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
-        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.requests.lock().entry(key).or_default() += 1;
+        let mut latency = self.latency.lock();
         let latency = latency.entry(route.to_owned()).or_default();
         latency.count += 1;
         latency.sum += took;
@@ -104,16 +104,16 @@ impl Monitor {
             &[],
             self.clock.now().since(self.started).as_secs_f64(),
         );
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let requests = self.requests.lock().clone();
         for ((method, route, status), count) in requests {
             let labels = [("method", method.as_str()), ("route", &route), ("status", &status.to_string())];
             out.counter("vitrail_http_requests_total", "Requests answered", &labels, count as f64);
         }
-        let latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let latency = self.latency.lock().clone();
         for (route, latency) in latency {
             out.histogram("vitrail_http_seconds", "Until an answer began", &[("route", &route)], &latency);
         }
-        for gauges in self.gauges.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for gauges in self.gauges.read().iter() {
             gauges(out);
         }
     }

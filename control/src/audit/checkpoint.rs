@@ -1,11 +1,12 @@
 //! The checkpoint file: signed heads, appended elsewhere than the database, so that a database that was
 //! set back as a whole is found. A thread of its own writes it: a share that hangs holds no commit up.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,7 @@ impl CheckpointFile {
             if left.is_zero() {
                 return false;
             }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.changed.wait_for(&mut state, left);
         }
         state.waiting.is_empty()
     }
@@ -107,14 +108,14 @@ impl Drop for CheckpointFile {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn run(&self, path: &Path) {
         let mut state = self.lock();
         while !state.closing {
             if state.asked == state.answered {
-                state = self.wait(state);
+                self.wait(&mut state);
             }
             let (heads, asked) = (std::mem::take(&mut state.waiting), state.asked);
             drop(state);
@@ -136,11 +137,12 @@ impl Shared {
     }
 
     /// Until somebody asks; after a failure not for ever.
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait(&self, state: &mut MutexGuard<'_, State>) {
         if state.waiting.is_empty() {
-            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(state);
+        } else {
+            self.changed.wait_for(state, RETRY);
         }
-        self.changed.wait_timeout(state, RETRY).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

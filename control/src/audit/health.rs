@@ -1,7 +1,7 @@
 //! Whether the log can be written: what operators see, and what the conductor asks before it shows.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -75,8 +75,8 @@ impl Health {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, [Option<LogTrouble>; 3]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, [Option<LogTrouble>; 3]> {
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who is told of commits: in the order of the commits, and before [`super::Database::change`] returns.
 
+use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::ThreadId;
 
 use crate::audit::Record;
@@ -22,27 +22,27 @@ pub(super) struct Listeners {
 
 impl Listeners {
     pub fn add(&self, listener: Listener) {
-        self.all.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+        self.all.write().push(listener);
     }
 
     /// Takes a commit's records; called while the writer is held, so in the order of the commits.
     pub fn commit(&self, records: Vec<Record>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(records);
+        self.waiting.lock().push_back(records);
     }
 
     /// Tells all that waits, or waits until another thread has. A change that a listener makes itself is
     /// told by the same round, after what is told at present.
     pub fn tell(&self) {
         let me = std::thread::current().id();
-        if *self.teller.lock().unwrap_or_else(PoisonError::into_inner) == Some(me) {
+        if *self.teller.lock() == Some(me) {
             return;
         }
-        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _telling = self.telling.lock();
         let _teller = Teller::new(self, me);
         loop {
-            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let next = self.waiting.lock().pop_front();
             let Some(records) = next else { return };
-            for listener in self.all.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            for listener in self.all.read().iter() {
                 listener(&records);
             }
         }
@@ -54,13 +54,13 @@ struct Teller<'a>(&'a Listeners);
 
 impl<'a> Teller<'a> {
     fn new(listeners: &'a Listeners, me: ThreadId) -> Teller<'a> {
-        *listeners.teller.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
+        *listeners.teller.lock() = Some(me);
         Teller(listeners)
     }
 }
 
 impl Drop for Teller<'_> {
     fn drop(&mut self) {
-        *self.0.teller.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.teller.lock() = None;
     }
 }

@@ -6,10 +6,11 @@ mod migrate;
 #[cfg(test)]
 mod tests;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use vitrail_engine::base::SharedClock;
@@ -119,7 +120,7 @@ impl Database {
     /// # Errors
     /// Those of `f`, and where the database cannot be read.
     pub fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = self.readers.lock().pop();
         let connection = match pooled {
             Some(connection) => connection,
             None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
@@ -127,7 +128,7 @@ impl Database {
         let snapshot = connection.unchecked_transaction()?;
         let result = f(&connection);
         snapshot.finish()?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.readers.lock();
         if readers.len() < READERS {
             readers.push(connection);
         }
@@ -235,7 +236,7 @@ impl Database {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock()
     }
 }
 

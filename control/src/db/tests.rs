@@ -148,7 +148,7 @@ fn listeners_hear_of_commits_in_their_order_and_before_the_change_returns() {
     let (_folder, _clock, db) = setup();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ours = Arc::clone(&heard);
-    db.on_commit(Box::new(move |records| ours.lock().unwrap().extend(records.iter().map(|r| r.seq))));
+    db.on_commit(Box::new(move |records| ours.lock().extend(records.iter().map(|r| r.seq))));
     let weak = Arc::downgrade(&db);
     let once = AtomicBool::new(false);
     db.on_commit(Box::new(move |_| {
@@ -168,12 +168,12 @@ fn listeners_hear_of_commits_in_their_order_and_before_the_change_returns() {
                             Ok(t.query_row::<i64, _, _>(sql, [], |row| row.get(0))?)
                         })
                         .unwrap();
-                    assert!(heard.lock().unwrap().contains(&seq), "told before it returns");
+                    assert!(heard.lock().contains(&seq), "told before it returns");
                 }
             });
         }
     });
-    let heard = heard.lock().unwrap();
+    let heard = heard.lock();
     assert_eq!(*heard, (2..=102).collect::<Vec<i64>>());
 }
 

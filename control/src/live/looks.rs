@@ -1,8 +1,9 @@
 //! Who looks over the network, on record: a look begins on record before its first picture leaves, and ends
 //! there when its last viewer is gone, or when nothing was asked for a while.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Event};
@@ -62,11 +63,11 @@ impl Looks {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Key, Look>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writing.lock()
     }
 
     /// Somebody looks now. Waits for the disk where this look is a new one.

@@ -1,6 +1,7 @@
 //! Canvases as JPEG. One encode serves all who ask for the same picture at the same width.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
@@ -89,7 +90,7 @@ impl Pictures {
 
     /// Where this picture is or will be; older ones of the same screen and width are forgotten.
     fn cell(&self, key: Key) -> Cell {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let place = kept.iter().position(|(k, _)| k.screen == key.screen && k.width == key.width);
         if let Some(place) = place {
             let (old, cell) = kept.remove(place);

@@ -1,9 +1,10 @@
 //! Pictures over HTTP, of screens and cameras that a test makes up.
 #![allow(clippy::unwrap_used)]
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -37,15 +38,15 @@ impl Screens for Fake {
     }
     fn canvas(&self, screen: &str) -> Option<Frame> {
         self.looked.fetch_add(1, Ordering::Relaxed);
-        self.canvas.lock().unwrap().clone().filter(|_| screen == "left")
+        self.canvas.lock().clone().filter(|_| screen == "left")
     }
     fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
         self.decoded.fetch_add(1, Ordering::Relaxed);
-        if let Some((told, door)) = self.gate.lock().unwrap().take() {
+        if let Some((told, door)) = self.gate.lock().take() {
             told.send(()).unwrap();
             door.recv().unwrap();
         }
-        let frame = self.cameras.lock().unwrap().get(camera).cloned();
+        let frame = self.cameras.lock().get(camera).cloned();
         Ok(frame.map(|frame| vitrail_engine::wall::at_width(&frame, wish.width, &[])))
     }
 }
@@ -109,7 +110,7 @@ async fn a_canvas_that_did_not_change_costs_nothing() {
     let (fake, live) = setup();
     let none = Conditions::default();
     assert_eq!(live.answer_picture("left", 640, &none).await.unwrap_err().status, 404, "no picture yet");
-    *fake.canvas.lock().unwrap() = Some(frame(90, 1));
+    *fake.canvas.lock() = Some(frame(90, 1));
     assert_eq!(live.answer_picture("right", 640, &none).await.unwrap_err().status, 404, "no such screen");
     let first = live.answer_picture("left", 640, &none).await.unwrap();
     let tag = first.headers().get(header::ETAG).cloned();
@@ -125,7 +126,7 @@ async fn a_canvas_that_did_not_change_costs_nothing() {
     assert!(bytes(again).await.is_empty());
     let wider = live.answer_picture("left", 5000, &knows(tag.as_ref())).await.unwrap();
     assert_eq!(size(&bytes(wider).await), (1920, 1080), "never wider than the screen");
-    *fake.canvas.lock().unwrap() = Some(frame(180, 2));
+    *fake.canvas.lock() = Some(frame(180, 2));
     let changed = live.answer_picture("left", 640, &knows(tag.as_ref())).await.unwrap();
     assert!(changed.status() == StatusCode::OK && changed.headers().get(header::ETAG).cloned() != tag);
 }
@@ -133,7 +134,7 @@ async fn a_canvas_that_did_not_change_costs_nothing() {
 #[tokio::test]
 async fn many_who_ask_at_once_share_one_encode() {
     let (fake, live) = setup();
-    *fake.canvas.lock().unwrap() = Some(frame(90, 1));
+    *fake.canvas.lock() = Some(frame(90, 1));
     let asked: Vec<_> = (0..200)
         .map(|_| {
             let live = live.clone();
@@ -169,13 +170,13 @@ async fn a_stream_shows_what_changes_and_ends_with_the_login() {
     let (fake, live) = setup();
     let watcher = watcher();
     assert_eq!(live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap_err().status, 404);
-    *fake.canvas.lock().unwrap() = Some(frame(90, 1));
+    *fake.canvas.lock() = Some(frame(90, 1));
     let response = live.answer_stream(&watcher, "left", 640, 15.0).await.unwrap();
     let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
     assert_eq!(kind, "multipart/x-mixed-replace; boundary=vitrail-picture");
     let mut body = response.into_body().into_data_stream();
     let mut got = body.next().await.unwrap().unwrap().to_vec();
-    *fake.canvas.lock().unwrap() = Some(frame(180, 2));
+    *fake.canvas.lock() = Some(frame(180, 2));
     got.extend(body.next().await.unwrap().unwrap());
     let pictures = parts(&got);
     assert_eq!(pictures.len(), 2);
@@ -187,7 +188,7 @@ async fn a_stream_shows_what_changes_and_ends_with_the_login() {
 #[tokio::test]
 async fn streams_are_few_and_end_with_the_server() {
     let (fake, live) = setup();
-    *fake.canvas.lock().unwrap() = Some(frame(90, 1));
+    *fake.canvas.lock() = Some(frame(90, 1));
     let watcher = watcher();
     let first = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
     let second = live.answer_stream(&watcher, "left", 640, 5.0).await.unwrap();
@@ -210,7 +211,7 @@ async fn a_thumbnail_is_made_once_a_second() {
     };
     assert_eq!(ask("gate", 320).await.unwrap_err().status, 404);
     live.forget("gate");
-    fake.cameras.lock().unwrap().insert("gate".into(), frame(90, 1));
+    fake.cameras.lock().insert("gate".into(), frame(90, 1));
     fake.decoded.store(0, Ordering::Relaxed);
     let (a, b, c) = tokio::join!(ask("gate", 300), ask("gate", 310), ask("gate", 320));
     let a = a.unwrap();
@@ -229,7 +230,7 @@ async fn a_thumbnail_is_made_once_a_second() {
 #[tokio::test]
 async fn a_camera_that_may_not_be_seen_is_shown_from_nowhere() {
     let (fake, live) = setup();
-    fake.cameras.lock().unwrap().insert("gate".into(), frame(90, 1));
+    fake.cameras.lock().insert("gate".into(), frame(90, 1));
     let none = Conditions::default();
     let kept = live.answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &none).await.unwrap();
     fake.refused.store(true, Ordering::SeqCst);
@@ -246,10 +247,10 @@ async fn a_camera_that_may_not_be_seen_is_shown_from_nowhere() {
 async fn what_is_being_made_while_the_right_ends_is_not_given_out() {
     for allowed_again in [false, true] {
         let (fake, live) = setup();
-        fake.cameras.lock().unwrap().insert("gate".into(), frame(90, 1));
+        fake.cameras.lock().insert("gate".into(), frame(90, 1));
         let (told, begun) = std::sync::mpsc::channel();
         let (open, door) = std::sync::mpsc::channel();
-        *fake.gate.lock().unwrap() = Some((told, door));
+        *fake.gate.lock() = Some((told, door));
         let asking = {
             let live = live.clone();
             tokio::spawn(async move {

@@ -1,8 +1,9 @@
 //! Cameras as small JPEGs, from their newest key frames. What may not be seen any more is not served
 //! from here either.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -53,7 +54,7 @@ impl Thumbnails {
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock()
     }
 
     /// The newest key frame of a camera, at most as wide as wished (and 640 pixels). `may_see` is asked

@@ -1,7 +1,8 @@
 //! Carries SOAP to a device over HTTP, within bounds of time and size, and knows its clock.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_auth::{PasswordClient, PasswordParams};
@@ -100,7 +101,7 @@ impl Devices {
         let stamp = stamp(&device);
         let now = clock.now();
         {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.lock();
             if let Some((since, of, client)) = known.get(camera)
                 && *of == stamp
                 && now.since(*since) < KEPT
@@ -110,7 +111,7 @@ impl Devices {
         }
         let address = address_of(&device.address)?;
         let client = Arc::new(self.connect(address, device.login, device.any_certificate, clock).await?);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.len() >= MAX_KEPT {
             known.clear();
         }

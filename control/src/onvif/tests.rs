@@ -188,11 +188,11 @@ fn a_device_that_wants_http_authentication_gets_a_digest_and_never_the_password(
     let (devices, runtime) = (Devices::default(), runtime());
     let clock: vitrail_engine::base::SharedClock = SimClock::new();
     let ask = |challenge: &'static str| {
-        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let requests = seen.clone();
         let address = machine(false, move |request| {
             let head = request.split("\r\n\r\n").next().unwrap_or_default();
-            requests.lock().expect("unpoisoned").push(head.to_owned());
+            requests.lock().push(head.to_owned());
             let login = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization: "));
             if login.is_some_and(|line| {
                 ["username=\"viewer\"", "nonce=\"n1\"", "uri=\"/onvif/device_service\"", "response="]
@@ -212,7 +212,7 @@ fn a_device_that_wants_http_authentication_gets_a_digest_and_never_the_password(
             let client = devices.connect(address, login("hunter2"), false, &clock).await?;
             client.information().await
         });
-        let heads = seen.lock().expect("unpoisoned").concat();
+        let heads = seen.lock().concat();
         // viewer:hunter2 in Base64.
         assert!(!heads.contains("hunter2") && !heads.contains("dmlld2VyOmh1bnRlcjI="), "{heads}");
         information

@@ -1,8 +1,8 @@
 //! How often may be tried to log in: token buckets per account, per address, and per both.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use vitrail_engine::base::{Moment, SharedClock};
@@ -89,7 +89,7 @@ impl Limits {
     /// Takes one try for `account` (a hash of its name) from `address`, or says when to come back.
     pub fn take(&self, account: Hash, address: Option<IpAddr>) -> Result<(), TooOften> {
         let now = self.clock.now();
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         buckets.sweep(now);
         let mut wait = None;
         let mut first = false;
@@ -116,7 +116,7 @@ impl Limits {
 
     /// Gives a try back: it was the right password.
     pub fn give_back(&self, account: Hash, address: Option<IpAddr>) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         for key in keys(account, address) {
             if let Some(bucket) = buckets.map.get_mut(&key) {
                 bucket.tries = (bucket.tries + 1.0).min(key.size().tries);
@@ -234,6 +234,6 @@ mod tests {
             let _ = limits.take(account, None);
             clock.advance(Duration::from_secs(6));
         }
-        assert!(limits.buckets.lock().expect("lock").map.len() <= SWEEP);
+        assert!(limits.buckets.lock().map.len() <= SWEEP);
     }
 }

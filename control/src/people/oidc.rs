@@ -1,9 +1,10 @@
 //! Sign-on by an identity provider: OpenID Connect, authorization code with PKCE, state and nonce.
 //! What the provider says of a person is mapped to a role; nobody is let in that no line names.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use openidconnect::core::{
@@ -260,7 +261,7 @@ impl SignOn {
         let (url, state, nonce) = request.url();
         let cookie = secret::make()?;
         let began = self.clock.now();
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flows = self.flows.lock();
         flows.retain(|_, flow| began.since(flow.began) < FLOW);
         if flows.len() >= FLOWS {
             return Err(
@@ -273,7 +274,7 @@ impl SignOn {
 
     /// The sign-on that this browser began; it can be ended once.
     fn take(&self, cookie: &Hash) -> Option<Flow> {
-        let flow = self.flows.lock().unwrap_or_else(PoisonError::into_inner).remove(cookie)?;
+        let flow = self.flows.lock().remove(cookie)?;
         (self.clock.now().since(flow.began) < FLOW).then_some(flow)
     }
 

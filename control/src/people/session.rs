@@ -1,8 +1,8 @@
 //! Logins of browsers: a secret in a cookie, ended by logout, idleness, age, or a change of the
 //! account. What hangs on a login (previews, event streams) is told the moment that it ends.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -75,23 +75,23 @@ pub(super) struct Entered {
 impl Live {
     /// Cancelled when the login of this id (`s-…` or `t-…`) ends; at once where it does not stand.
     pub fn ended(&self, id: &str) -> CancellationToken {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         inner.logins.get(id).map_or_else(cancelled, |entry| entry.ended.clone())
     }
 
     /// How many are in use.
     pub fn count(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).logins.len()
+        self.inner.lock().logins.len()
     }
 
     /// Remember this before reading a login from the database, for [`Live::enter`].
     pub(super) fn endings(&self) -> u64 {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).endings
+        self.inner.lock().endings
     }
 
     /// When it was last used, where that is known here.
     pub(super) fn seen(&self, id: &str) -> Option<Utc> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         inner.logins.get(id).map(|entry| entry.seen)
     }
 
@@ -105,7 +105,7 @@ impl Live {
         now: Utc,
         endings: u64,
     ) -> Option<Entered> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         if inner.endings != endings {
             return None;
         }
@@ -140,7 +140,7 @@ impl Live {
     }
 
     fn end_where(&self, over: impl Fn(&str, &Entry) -> bool) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         inner.endings += 1;
         let ended: Vec<Entry> =
             inner.logins.extract_if(|id, entry| over(id, entry)).map(|(_, e)| e).collect();

@@ -20,7 +20,8 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use parking_lot::RwLock;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -86,7 +87,7 @@ impl Registry {
     }
 
     fn key(&self) -> Key {
-        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.key.read().clone()
     }
 
     /// Seals every credential anew under another key, and overwrites what was sealed under the old
@@ -107,7 +108,7 @@ impl Registry {
             events.push(Event { details, ..Event::new("registry.rekeyed") });
             Ok(all.len())
         })?;
-        *self.key.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.key.write() = new;
         // What is left of the old values lies in the write-ahead log until it is written back and cut.
         self.db.write_back()?;
         Ok(count)

@@ -1,6 +1,7 @@
 //! The rights in force: loaded from the database, and again on the thread that commits a change of them.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use parking_lot::{Mutex, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -80,7 +81,7 @@ impl Policy {
     /// nothing is allowed until they can: a revocation that was committed holds, whatever fails after it.
     pub fn reload(&self) {
         {
-            let _in_order = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+            let _in_order = self.loading.lock();
             let now = self.db.now();
             let rights = self.db.read(|connection| load(connection, now)).unwrap_or_else(|problem| {
                 tracing::error!("the rights cannot be read, so nothing is allowed: {problem}");
@@ -89,7 +90,7 @@ impl Policy {
             self.rights.store(Arc::new(rights));
         }
         let rights = self.rights();
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for listener in self.listeners.read().iter() {
             listener(&rights);
         }
     }
@@ -97,7 +98,7 @@ impl Policy {
     /// Tells `listener` of other rights, before the change that made them returns to whoever made it.
     /// It decides anew what is shown, and needs no other news: time is for [`Policy::tick`].
     pub fn on_change(&self, listener: OnChange) {
-        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+        self.listeners.write().push(listener);
     }
 
     /// Writes down what ended by itself, reads the rights again where that failed before, and says when

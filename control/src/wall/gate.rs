@@ -1,8 +1,9 @@
 //! The policy that the engine asks: which cameras may be open now, on what basis, and what ends them.
 //! Guards invariant 4 (no grant, no connection) and that nothing is shown that is not on record.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use vitrail_engine::media::CameraId;
 use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
@@ -68,7 +69,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// How much was forgotten so far. Ask before cameras are read that are told next.

@@ -14,9 +14,10 @@ mod settle;
 pub mod state;
 pub mod tours;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use vitrail_engine::base::thread::Worker;
@@ -179,7 +180,7 @@ impl Conductor {
         conductor.listen();
         conductor.db.record(&Actor::system(), Event { subject: Some(id), ..Event::new("wall.started") })?;
         let (beats, watches) = (conductor.clone(), conductor.clone());
-        *conductor.workers.lock().unwrap_or_else(PoisonError::into_inner) = vec![
+        *conductor.workers.lock() = vec![
             Worker::spawn("conductor", move || beats.conduct())?,
             Worker::spawn("rights-clock", move || watches.watch_the_clock())?,
         ];
@@ -222,11 +223,11 @@ impl Conductor {
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.desk.lock()
     }
 
     fn engine<T>(&self, f: impl FnOnce(&mut Wall) -> T) -> Result<T> {
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = self.engine.lock();
         let stopped = || Problem::new(crate::base::Kind::Unavailable, "wall", "has ended");
         engine.as_mut().map(f).ok_or_else(stopped)
     }
@@ -483,9 +484,9 @@ impl Conductor {
     pub fn stop(&self) -> Option<WallReport> {
         self.wake.close();
         self.ended.store(true, Ordering::Relaxed);
-        drop(std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner)));
+        drop(std::mem::take(&mut *self.workers.lock()));
         let mut desk = self.desk();
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let engine = self.engine.lock().take();
         let report = engine.map(Wall::stop);
         let mut events: Vec<Event> = desk
             .showings

@@ -1,7 +1,6 @@
 //! How each camera stands and what the machine has left, judged once: every view says the same.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -97,7 +96,7 @@ impl Conductor {
 
     /// What each screen lost in the last ten seconds, as of these reports.
     pub(super) fn lately(&self, screens: &[ScreenReport]) -> BTreeMap<String, Losses> {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock();
         lost.note(self.db.clock().now(), screens)
     }
 }

@@ -1,9 +1,10 @@
 //! A viewer like a browser, in Rust: it offers, connects, takes packets in and decodes.
 
+use parking_lot::Mutex;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -129,7 +130,7 @@ impl Run {
         let picture = matches!(datagram, [128..=191, second, ..] if !(64..=95).contains(&(second & 0x7f)));
         if picture {
             self.facts.packets.fetch_add(1, Ordering::Relaxed);
-            *self.facts.last_packet.lock().unwrap() = Some(now);
+            *self.facts.last_packet.lock() = Some(now);
             if rand::random::<f64>() < self.loss {
                 self.facts.lost.fetch_add(1, Ordering::Relaxed);
                 return;

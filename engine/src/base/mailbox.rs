@@ -1,8 +1,9 @@
 //! The one way to hand something to another thread: bounded, with a stated rule for what happens
 //! when it is full, and a count of what it dropped. No sender ever waits.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::counters::Counter;
@@ -66,7 +67,7 @@ impl<T> Mailbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// Puts an item in; false where this item, or one before it, was dropped for it, or the
@@ -115,7 +116,7 @@ impl<T> Mailbox<T> {
             if left.is_zero() {
                 return Err(Empty::Timeout);
             }
-            state = self.0.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.0.arrived.wait_for(&mut state, left);
         }
     }
 

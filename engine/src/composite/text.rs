@@ -1,7 +1,8 @@
 //! Text to coverage bitmaps, with the bundled font only: the same pixels on every machine.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cosmic_text::fontdb::{Database, Source};
@@ -127,7 +128,7 @@ impl TextRenderer {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

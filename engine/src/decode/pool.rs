@@ -1,11 +1,12 @@
 //! The workers that all cameras share, and the handle through which one camera uses them.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::camera::{Bench, Outcome, Setting, Shared, Work};
@@ -82,7 +83,7 @@ struct Inner {
 
 impl Inner {
     fn ready(&self) -> MutexGuard<'_, Ready> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ready.lock()
     }
 
     fn now(&self) -> Moment {
@@ -108,7 +109,7 @@ impl Inner {
             if let Some((_, camera)) = ready.waiting.pop_first() {
                 return Some(camera);
             }
-            ready = self.arrived.wait(ready).unwrap_or_else(PoisonError::into_inner);
+            self.arrived.wait(&mut ready);
         }
     }
 
@@ -252,7 +253,7 @@ thread_local! {
 
 impl Camera {
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.lock()
     }
 
     fn address(&self) -> usize {
@@ -261,7 +262,7 @@ impl Camera {
 
     fn take_turn(&self, pool: &Inner, shared: &mut Shared) {
         self.line().turn = Turn::Running;
-        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut work = self.work.lock();
         for _ in 0..pool.config.batch.max(1) {
             let Some((queued, skip_loop_filter)) = self.next_unit(pool.now()) else { break };
             let mut bench = Bench {
@@ -304,7 +305,7 @@ impl Camera {
     }
 
     fn deliver(&self, outcome: Outcome<'_>) {
-        let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut consumer = self.consumer.lock();
         let Some(consumer) = consumer.as_mut() else { return };
         let outer = CALLING.replace(self.address());
         match outcome {
@@ -322,10 +323,10 @@ impl Camera {
         line.queue.clear();
         drop(line);
         if CALLING.get() != self.address() {
-            let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let consumer = self.consumer.lock().take();
             drop(consumer);
         }
-        if let Ok(mut work) = self.work.try_lock() {
+        if let Some(mut work) = self.work.try_lock() {
             work.release();
         }
     }

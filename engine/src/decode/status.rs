@@ -1,6 +1,6 @@
 //! What a camera's decoding has done so far, for reports and for the wall's placards.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use super::queue::Tally;
 use crate::base::{ErrorKind, Moment};
@@ -45,11 +45,11 @@ pub(super) struct Progress(Mutex<DecodeStatus>);
 
 impl Progress {
     pub fn update(&self, change: impl FnOnce(&mut DecodeStatus)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 
     pub fn snapshot(&self, tally: Tally) -> DecodeStatus {
-        let progress = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let progress = self.0.lock().clone();
         DecodeStatus {
             units: tally.units,
             dropped_late: tally.dropped_late,

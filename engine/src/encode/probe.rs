@@ -1,7 +1,7 @@
 //! Which encoders work here: an encoder counts only when it has encoded a picture.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -61,7 +61,7 @@ pub fn choose(codec: Codec, choice: EncoderChoice) -> Result<&'static Candidate>
 /// Encodes a small picture for real, once per process and encoder.
 pub fn try_out(candidate: &Candidate) -> Result<()> {
     static KNOWN: Mutex<Option<HashMap<&'static str, Option<String>>>> = Mutex::new(None);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let trouble = known
         .get_or_insert_default()
         .entry(candidate.element)

@@ -1,7 +1,7 @@
 //! One life of a screen's encoder after the other: on the encoder's own thread, until there are no pictures.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -158,13 +158,10 @@ impl Run {
         let mut waited = Duration::ZERO;
         let step = Duration::from_millis(100);
         loop {
-            let inside = self.shared.inside();
+            let mut inside = self.shared.inside();
             let depth = self.depth;
-            let (inside, timeout) = self
-                .shared
-                .moved
-                .wait_timeout_while(inside, step, |inside| inside.pictures.len() >= depth)
-                .unwrap_or_else(PoisonError::into_inner);
+            let outcome =
+                self.shared.moved.wait_while_for(&mut inside, |inside| inside.pictures.len() >= depth, step);
             drop(inside);
             if let Some(message) = bus.as_ref().and_then(|b| b.pop_filtered(&[gst::MessageType::Error]))
                 && let gst::MessageView::Error(error) = message.view()
@@ -172,7 +169,7 @@ impl Run {
                 return Err(Error::new(ErrorKind::Internal, self.candidate.element, "failed")
                     .caused_by(error.error()));
             }
-            if !timeout.timed_out() {
+            if !outcome.timed_out() {
                 return Ok(());
             }
             waited += step;
@@ -257,7 +254,7 @@ enum Life {
 impl Shared {
     /// The faster preset that this encoder is to use, if any.
     fn preset(&self, candidate: &Candidate) -> Option<&'static str> {
-        let wanted = *self.instead.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = *self.instead.lock();
         wanted.filter(|_| candidate.family == EncoderChoice::Software)
     }
 

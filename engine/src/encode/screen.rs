@@ -1,8 +1,9 @@
 //! The encoder of one screen: pictures in without waiting, access units out as soon as they exist.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -128,7 +129,7 @@ impl Inside {
 
 impl Shared {
     pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 
     /// Takes one buffer of the encoder and hands it on as an access unit.
@@ -269,7 +270,7 @@ impl ScreenEncoder {
     /// (`None`): one of [`element::faster`]. The stream goes on with a key frame and the same parameter
     /// sets. Hardware stays as it is.
     pub fn set_preset(&self, instead: Option<&'static str>) {
-        *self.shared.instead.lock().unwrap_or_else(PoisonError::into_inner) = instead;
+        *self.shared.instead.lock() = instead;
     }
 
     /// Asks for a key frame: the next picture becomes one, at most four a second.
@@ -303,7 +304,7 @@ impl ScreenEncoder {
     pub fn finish(mut self) -> bool {
         self.shared.mailbox.close();
         let Some(worker) = self.worker.take() else { return true };
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(END + STUCK);
+        let ended = self.ended.lock().recv_timeout(END + STUCK);
         match ended {
             // A panicked worker drops its end of the channel: join tells.
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => worker.join(),

@@ -1,9 +1,10 @@
 //! The encoder against independent decoders: pictures, key frames, order, drops.
 #![allow(clippy::unwrap_used)]
 
+use parking_lot::Mutex;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -19,17 +20,17 @@ pub(crate) struct Kept(pub Mutex<Vec<AccessUnit>>);
 
 impl EncodedSink for Kept {
     fn unit(&self, unit: &AccessUnit) {
-        self.0.lock().unwrap().push(unit.clone());
+        self.0.lock().push(unit.clone());
     }
 }
 
 impl Kept {
     pub(crate) fn wait_for(&self, n: usize) -> usize {
         let end = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < end && self.0.lock().unwrap().len() < n {
+        while Instant::now() < end && self.0.lock().len() < n {
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.0.lock().unwrap().len()
+        self.0.lock().len()
     }
 }
 
@@ -105,7 +106,7 @@ fn one_by_one(config: EncoderConfig, frames: u32, force_at: &[u32]) -> (Vec<Acce
     }
     let status = encoder.status();
     assert!(encoder.finish());
-    let units = kept.0.lock().unwrap().clone();
+    let units = kept.0.lock().clone();
     (units, status)
 }
 
@@ -167,7 +168,7 @@ fn strided_and_nv12_frames_give_the_same_picture() {
                     .unwrap();
             encoder.submit(frame.clone(), tick(0));
             assert_eq!(kept.wait_for(1), 1, "{what} {codec}");
-            let data = kept.0.lock().unwrap()[0].data.to_vec();
+            let data = kept.0.lock()[0].data.to_vec();
             let got = psnr(&decoded(codec, &data, packed.len())[0], &packed);
             assert!(got > 36.0, "{what} {codec}: {got:.1} dB");
         }
@@ -263,7 +264,7 @@ fn in_turn(config: EncoderConfig, presets: &[Option<&'static str>]) -> Vec<Acces
     let status = encoder.status();
     assert!(encoder.finish());
     assert_eq!((status.dropped, status.fallback, status.error), (0, false, None));
-    kept.0.lock().unwrap().clone()
+    kept.0.lock().clone()
 }
 
 #[test]
@@ -348,7 +349,7 @@ fn unwilling(candidate: &element::Candidate, config: &EncoderConfig) -> Result<p
     let parts = probe::pipeline(candidate, config)?;
     let missing = gst::ElementFactory::make("filesrc").property("location", "/none/there").build().unwrap();
     parts.0.add(&missing).unwrap();
-    *UNWILLING.lock().unwrap() = Some(parts.0.clone());
+    *UNWILLING.lock() = Some(parts.0.clone());
     Ok(parts)
 }
 
@@ -358,7 +359,7 @@ fn a_pipeline_that_does_not_start_is_stopped() {
     let start =
         ScreenEncoder::start_with(&"t".into(), config(Codec::H264), kept, SystemClock::shared(), unwilling);
     assert_eq!(start.err().map(|e| e.kind()), Some(ErrorKind::Missing));
-    let pipeline = UNWILLING.lock().unwrap().take().unwrap();
+    let pipeline = UNWILLING.lock().take().unwrap();
     assert_eq!(pipeline.current_state(), gst::State::Null);
 }
 
@@ -371,7 +372,7 @@ fn key_frames_come_in_time_where_pictures_are_left_out() {
         encoder.submit(picture(n, 320, 180), tick(2 * n));
         assert_eq!(kept.wait_for(n as usize + 1), n as usize + 1);
     }
-    let units = kept.0.lock().unwrap();
+    let units = kept.0.lock();
     let keys: Vec<usize> = (0..units.len()).filter(|n| units[*n].random_access).collect();
     assert_eq!(keys, [0, 25, 50], "every two seconds, as at the full rate");
 }
@@ -386,7 +387,7 @@ fn old_pictures_give_way_to_the_newest() {
         let parts = probe::pipeline(candidate, config)?;
         let pad = parts.2.static_pad("sink").unwrap();
         pad.add_probe(gst::PadProbeType::BUFFER, |_, _| {
-            drop(GATE.lock().unwrap());
+            drop(GATE.lock());
             gst::PadProbeReturn::Ok
         });
         Ok(parts)
@@ -394,7 +395,7 @@ fn old_pictures_give_way_to_the_newest() {
     let encoder =
         ScreenEncoder::start_with(&"t".into(), config(Codec::H264), kept.clone(), clock.clone(), gated)
             .unwrap();
-    let shut = GATE.lock().unwrap();
+    let shut = GATE.lock();
     encoder.submit(picture(0, 320, 180), tick(0));
     let end = Instant::now() + Duration::from_secs(5);
     while encoder.status().queue > 0 && Instant::now() < end {
@@ -407,7 +408,7 @@ fn old_pictures_give_way_to_the_newest() {
     assert_eq!(kept.wait_for(2), 2);
     let status = encoder.status();
     assert!(encoder.finish());
-    let units: Vec<i64> = kept.0.lock().unwrap().iter().map(|u| u.pts.0).collect();
+    let units: Vec<i64> = kept.0.lock().iter().map(|u| u.pts.0).collect();
     assert_eq!(units, [tick(0).0 as i64, tick(2).0 as i64]);
     assert_eq!((status.dropped, status.late), (1, 2));
 }
@@ -424,7 +425,7 @@ fn a_flood_drops_the_oldest_and_never_waits() {
     let status = encoder.status();
     assert!(status.queue <= 2 && status.dropped > 150, "{status:?}");
     assert!(encoder.finish());
-    let units = kept.0.lock().unwrap();
+    let units = kept.0.lock();
     assert_eq!(units.last().unwrap().pts.0, tick(199).0 as i64, "the newest picture is encoded");
     assert!(units[0].random_access);
 }
@@ -462,7 +463,7 @@ static ASKED: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
 /// An encoder that fails after a few pictures; the next two do not start; then one that works.
 fn failing(candidate: &element::Candidate, config: &EncoderConfig) -> Result<probe::Parts> {
-    let mut asked = ASKED.lock().unwrap();
+    let mut asked = ASKED.lock();
     asked.push(Instant::now());
     if asked.len() == 2 || asked.len() == 3 {
         return Err(Error::new(ErrorKind::Missing, candidate.element, "is away"));
@@ -492,9 +493,7 @@ fn an_encoder_that_fails_is_started_again_less_and_less_often() {
     let frames: Vec<Frame> = (0..8).map(|n| picture(n, 320, 180)).collect();
     let end = Instant::now() + Duration::from_secs(20);
     let (mut submitted, mut errors) = (0, Vec::new());
-    while ASKED.lock().unwrap().len() < 4
-        || kept.0.lock().unwrap().iter().filter(|u| u.random_access).count() < 2
-    {
+    while ASKED.lock().len() < 4 || kept.0.lock().iter().filter(|u| u.random_access).count() < 2 {
         assert!(Instant::now() < end, "{:?}", encoder.status());
         encoder.submit(frames[submitted % 8].clone(), clock.now());
         submitted += 1;
@@ -510,14 +509,14 @@ fn an_encoder_that_fails_is_started_again_less_and_less_often() {
         "{errors:?}"
     );
     assert!(status.error.is_none(), "{status:?}");
-    let asked = ASKED.lock().unwrap();
+    let asked = ASKED.lock();
     assert_eq!(asked.len(), 4);
     let waits: Vec<Duration> = asked.windows(2).map(|w| w[1] - w[0]).collect();
     for (wait, least) in waits.iter().zip([100, 200, 400]) {
         assert!(*wait >= Duration::from_millis(least), "{waits:?}");
     }
     // What came out is one stream, of which the second part decodes by itself.
-    let units = kept.0.lock().unwrap();
+    let units = kept.0.lock();
     let second = units.iter().rposition(|u| u.random_access).unwrap();
     assert!(second >= 5 && units.windows(2).all(|w| w[0].pts < w[1].pts));
     let stream: Vec<u8> = units[second..].iter().flat_map(|u| u.data.iter().copied()).collect();

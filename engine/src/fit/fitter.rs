@@ -1,6 +1,7 @@
 //! Fits the frames of one camera, on the worker that decoded them, and puts them into the store.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::change::ChangeDetector;
 use super::{FitSpec, Mask, Scratch, fit};
@@ -46,14 +47,14 @@ impl SharedTargets {
 
     /// What is wanted now.
     pub fn get(&self) -> Arc<Targets> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.targets.lock().clone()
     }
 
     /// Wants something else from the next frame on. Follow it with [`SharedTargets::refit`] so
     /// that it holds for the newest frame too: for a new mask, it holds when that returns.
     /// Returns false where nothing changed.
     pub fn set(&self, targets: Targets) -> bool {
-        let mut current = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.targets.lock();
         let changed = **current != targets;
         *current = Arc::new(targets);
         changed
@@ -77,7 +78,7 @@ impl SharedTargets {
     }
 
     fn newest(&self) -> MutexGuard<'_, Newest> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.newest.lock()
     }
 
     fn show(&self, source: &SourceRef, frame: &Frame, store: &FrameStore) -> usize {
@@ -131,16 +132,16 @@ pub struct FitSnapshot {
 impl FitStatus {
     /// How it stands now.
     pub fn snapshot(&self) -> FitSnapshot {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     /// When the store took a picture last.
     pub fn last_stored(&self) -> Option<Moment> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last_stored
+        self.0.lock().last_stored
     }
 
     fn update(&self, change: impl FnOnce(&mut FitSnapshot)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Counts what a camera sends on its way to its sink, and keeps the newest key frame.
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::rhythm::Rhythm;
@@ -74,11 +75,11 @@ impl Meter {
     }
 
     fn lock(&self) -> MutexGuard<'_, Slow> {
-        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slow.lock()
     }
 
     fn rhythm(&self) -> MutexGuard<'_, Rhythm> {
-        self.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rhythm.lock()
     }
 
     /// The sink of the next run; that of the run before takes no more.

@@ -9,9 +9,10 @@ mod supervisor;
 mod tests;
 pub mod watchdog;
 
+use parking_lot::Mutex;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -117,7 +118,7 @@ impl Drop for Ingest {
     fn drop(&mut self) {
         self.stop.cancel();
         drop(self.tasks.take());
-        let all_done = self.all_done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let all_done = self.all_done.get_mut();
         let _ = all_done.recv_timeout(FAREWELL);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

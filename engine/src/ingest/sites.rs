@@ -1,8 +1,9 @@
 //! How fast the cameras of one site may be connected: a token bucket for each site, so that a
 //! thousand cameras that come back at once do not storm its network or its recorder.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Moment;
@@ -81,7 +82,7 @@ impl Sites {
 
     /// When the next connection to `site` may be made.
     pub fn reserve(&self, site: &str, now: Moment) -> Moment {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.0.lock();
         if inner.buckets.len() >= 1024 && !inner.buckets.contains_key(site) {
             // A full bucket says no more than a new one.
             inner.buckets.retain(|_, bucket| !bucket.is_full(now));

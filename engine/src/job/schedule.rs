@@ -1,7 +1,8 @@
 //! Turns of many inputs on a few workers, and the ticks that wait for them.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::lane::{Lane, LaneCounts, Pace, Placed};
@@ -61,7 +62,7 @@ pub(super) type Shown = Option<(u64, FittedFrame)>;
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -128,7 +129,7 @@ impl Schedule {
             if state.settled(tick) {
                 break;
             }
-            state = self.shared.turned.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            self.shared.turned.wait_for(&mut state, LOOK);
         }
         // A given length is kept: inputs that end before hold their last picture.
         if end == u64::MAX && state.over(tick) {
@@ -193,7 +194,7 @@ fn work(shared: &Shared) {
         let next = state.next(shared.limits.ahead);
         let taken = next.and_then(|index| Some((index, state.seats[index].lane.take()?)));
         let Some((index, mut lane)) = taken else {
-            state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            shared.work.wait(&mut state);
             continue;
         };
         drop(state);

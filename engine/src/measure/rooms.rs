@@ -1,7 +1,8 @@
 //! What each room costs: runs the room itself on known work and reads the CPU clock.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::footage::Footage;
@@ -193,12 +194,12 @@ struct Encoder {
 #[derive(Default)]
 struct Kept {
     units: Mutex<Vec<AccessUnit>>,
-    came: std::sync::Condvar,
+    came: parking_lot::Condvar,
 }
 
 impl EncodedSink for Kept {
     fn unit(&self, unit: &AccessUnit) {
-        self.units.lock().unwrap_or_else(PoisonError::into_inner).push(unit.clone());
+        self.units.lock().push(unit.clone());
         self.came.notify_all();
     }
 }
@@ -225,13 +226,10 @@ impl Encoder {
     fn picture(&mut self, footage: &Footage, n: u32) -> Result<()> {
         let at = Moment(1_000_000_000 + u64::from(n) * 1_000_000_000 / u64::from(FPS));
         self.encoder.submit(footage.frame(n), at);
-        let units = self.kept.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut units = self.kept.units.lock();
         let waiting = |units: &mut Vec<AccessUnit>| units.len() <= n as usize;
-        let (_units, waited) = self
-            .kept
-            .came
-            .wait_timeout_while(units, PATIENCE, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self.kept.came.wait_while_for(&mut units, waiting, PATIENCE);
+        drop(units);
         if !waited.timed_out() {
             return Ok(());
         }
@@ -241,7 +239,7 @@ impl Encoder {
     }
 
     fn units(&self) -> Vec<AccessUnit> {
-        self.kept.units.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept.units.lock().clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Shows a screen in a window, or on the whole of a monitor, straight from the canvas.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -71,7 +72,7 @@ struct Show {
 
 impl Show {
     fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state.lock());
     }
 
     /// Shows until the mailbox is closed, in a new window after each failure.
@@ -204,7 +205,7 @@ impl Output for Display {
     }
 
     fn status(&self, status: &mut OutputStatus) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         status.state = state.state;
         status.error = state.error.clone();
         drop(state);
@@ -218,7 +219,7 @@ impl Output for Display {
 
     fn join(&self, _deadline: Instant) -> bool {
         // Looks at its mailbox ten times a second, except while GStreamer opens a window.
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner).take().is_none_or(Worker::join)
+        self.worker.lock().take().is_none_or(Worker::join)
     }
 }
 
@@ -254,7 +255,7 @@ mod tests {
         let goes = "identity error-after=5 ! fakesink";
         let display = start(goes, false, "display of test".into(), &params).expect("opens");
         let status = || {
-            let state = display.state.lock().expect("nobody panicked");
+            let state = display.state.lock();
             (state.state, state.error.clone().unwrap_or_default())
         };
         let frame = Frame::filled(64, 32, [80, 128, 128], Default::default()).expect("a valid size");

@@ -1,8 +1,9 @@
 //! What stands in front of every output and every viewer: at most one second of access units, and
 //! a gate that opens only at a key frame.
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::mailbox::Empty;
@@ -63,7 +64,7 @@ impl Feed {
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        self.gate.lock()
     }
 
     /// Puts a unit in, or drops it where the gate is closed or a second waits already. One that is disposable goes

@@ -1,8 +1,8 @@
 //! Writes a screen as HTTP live streaming: a playlist and MPEG-TS segments beside it, for any web
 //! server to hand out.
 
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gstreamer::prelude::*;
@@ -65,7 +65,7 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
             let (playlist, segments) = (way(&playlist)?, way(&segments)?);
             sink.set_property("playlist-location", playlist.text());
             sink.set_property("location", segments.text());
-            *ways.lock().unwrap_or_else(PoisonError::into_inner) = Some((playlist, segments));
+            *ways.lock() = Some((playlist, segments));
             Ok(())
         })
     };

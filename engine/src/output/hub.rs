@@ -1,8 +1,9 @@
 //! Fans one encode out to all outputs of a screen.
 
+use parking_lot::RwLock;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::feed::KeyRequest;
@@ -143,7 +144,7 @@ impl OutputHub {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.outputs.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.outputs.read().clone()
     }
 
     /// Starts an output. Fails where it cannot work at all: a port taken, a folder missing, no
@@ -168,14 +169,14 @@ impl OutputHub {
         };
         let id = OutputId(self.next.fetch_add(1, Ordering::Relaxed));
         tracing::info!(screen = %self.screen, output = %spec, "an output starts");
-        self.outputs.write().unwrap_or_else(PoisonError::into_inner).push(Entry { id, spec, output });
+        self.outputs.write().push(Entry { id, spec, output });
         Ok(id)
     }
 
     /// Ends an output cleanly; false where it is unknown or did not end in time.
     pub fn remove(&self, id: OutputId) -> bool {
         let entry = {
-            let mut outputs = self.outputs.write().unwrap_or_else(PoisonError::into_inner);
+            let mut outputs = self.outputs.write();
             let Some(index) = outputs.iter().position(|e| e.id == id) else { return false };
             outputs.remove(index)
         };
@@ -187,7 +188,7 @@ impl OutputHub {
     /// answer is dropped. `sink` must not wait.
     pub fn tap(&self, sink: Arc<dyn EncodedSink>) -> Tap {
         let end = Arc::new(TapEnd { sink, begun: AtomicBool::new(false) });
-        let mut taps = self.taps.write().unwrap_or_else(PoisonError::into_inner);
+        let mut taps = self.taps.write();
         taps.retain(|tap| tap.strong_count() > 0);
         taps.push(Arc::downgrade(&end));
         drop(taps);
@@ -198,7 +199,7 @@ impl OutputHub {
 
     /// Shows a picture on this screen's displays, before it is encoded. Returns at once.
     pub fn frame(&self, frame: &Frame) {
-        for entry in self.outputs.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for entry in self.outputs.read().iter() {
             entry.output.frame(frame);
         }
     }
@@ -243,10 +244,10 @@ impl OutputHub {
 
 impl EncodedSink for OutputHub {
     fn unit(&self, unit: &AccessUnit) {
-        for entry in self.outputs.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for entry in self.outputs.read().iter() {
             entry.output.unit(unit);
         }
-        let taps = self.taps.read().unwrap_or_else(PoisonError::into_inner);
+        let taps = self.taps.read();
         for tap in taps.iter().filter_map(Weak::upgrade) {
             if unit.random_access || tap.begun.load(Ordering::Relaxed) {
                 tap.begun.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! An output with a thread of its own that begins anew after each failure.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use parking_lot::Mutex;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use super::feed::Feed;
@@ -26,7 +27,7 @@ pub(crate) struct Progress(Arc<Mutex<State>>);
 
 impl Progress {
     fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.lock());
     }
 
     /// It delivers.
@@ -97,7 +98,7 @@ impl Output for Kept {
     }
 
     fn status(&self, status: &mut OutputStatus) {
-        let state = self.progress.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.progress.0.lock();
         status.state = state.state;
         status.error = state.error.clone();
         drop(state);
@@ -112,7 +113,7 @@ impl Output for Kept {
     }
 
     fn join(&self, deadline: Instant) -> bool {
-        let taken = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.worker.lock().take();
         let Some((worker, ended)) = taken else { return true };
         match ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => worker.join(),

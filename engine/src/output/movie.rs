@@ -316,10 +316,10 @@ impl Piped {
 /// Tells the buffers that leave `parser` how long they last, in the order in which it is said.
 fn tell_durations(parser: &gst::Element) -> mpsc::Sender<gst::ClockTime> {
     let (sender, durations) = mpsc::channel();
-    let durations = std::sync::Mutex::new(durations);
+    let durations = parking_lot::Mutex::new(durations);
     if let Some(pad) = parser.static_pad("src") {
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let next = durations.lock().ok().and_then(|durations| durations.try_recv().ok());
+            let next = durations.lock().try_recv().ok();
             if let (Some(buffer), Some(duration)) = (info.buffer_mut(), next) {
                 buffer.make_mut().set_duration(duration);
             }

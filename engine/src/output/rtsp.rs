@@ -1,9 +1,10 @@
 //! Serves screens over RTSP: one server a listen address, shared by all screens on it; each viewer
 //! has a media and a feed of its own, so that a slow one costs the others nothing.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -42,7 +43,7 @@ pub(crate) fn open(
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 // ---- the server of one address ----

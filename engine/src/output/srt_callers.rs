@@ -1,8 +1,9 @@
 //! The callers of a screen that is served over SRT. Each has its own feed and thread, so each begins
 //! with tables, parameter sets and a key frame, and loses only its own pictures (invariants 1 and 6).
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -159,11 +160,11 @@ fn serve_one(peer: &Socket, feed: &Feed) {
 
 impl Shared {
     fn now(&self) -> MutexGuard<'_, Vec<Caller>> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock()
     }
 
     fn door(&self) -> MutexGuard<'_, (bool, Option<String>)> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+        self.door.lock()
     }
 
     fn forget_the_gone(&self) {
@@ -211,7 +212,7 @@ impl Output for Callers {
 
     fn join(&self, _deadline: Instant) -> bool {
         // Bounded: a thread waits for room at most as long as a socket may.
-        let taken = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.worker.lock().take();
         taken.is_none_or(Worker::join)
     }
 }

@@ -41,6 +41,8 @@ pub struct FileUnit {
     /// When it is decoded, where the file says that and nothing else: AVI, whose empty chunks count as time. As many
     /// pictures are shown until then.
     pub decoded: Option<Pts>,
+    /// When a player hands it to its decoder: at its decoding time where there is one, else at its own.
+    pub due: Pts,
     /// The file's edit list leaves this picture out: decode it for those that refer to it, and do
     /// not show it.
     pub hidden: bool,
@@ -158,6 +160,23 @@ impl FileDemuxer {
         self.jumps
     }
 
+    /// All its streams by kind and codec, the one that is read first: `video h264`, `audio aac`.
+    pub fn streams(&self) -> Vec<String> {
+        let name = |stream: &ff::Stream<'_>| {
+            let parameters = stream.parameters();
+            let kind = match parameters.medium() {
+                ff::media::Type::Video => "video",
+                ff::media::Type::Audio => "audio",
+                ff::media::Type::Subtitle => "subtitle",
+                _ => "data",
+            };
+            format!("{kind} {}", parameters.id().name())
+        };
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.input.streams().partition(|stream| stream.index() == self.stream);
+        own.iter().chain(&others).map(name).collect()
+    }
+
     /// Units that were damaged in the file so far.
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -214,8 +233,8 @@ impl FileDemuxer {
         let number = self.next;
         self.next += 1;
         let pts = packet.pts().map(|pts| nanos(pts, self.time_base));
-        let dts = packet.dts().filter(|_| pts.is_none() && self.decodes_on_time);
-        let dts = dts.map(|dts| nanos(dts, self.time_base));
+        let decoding = packet.dts().map(|dts| nanos(dts, self.time_base));
+        let dts = decoding.filter(|_| pts.is_none() && self.decodes_on_time);
         let counted = i64::try_from(self.picture_time.as_nanos()).unwrap_or(i64::MAX);
         let counted = counted.saturating_mul(i64::try_from(number).unwrap_or(i64::MAX));
         let unit = AccessUnit {
@@ -228,7 +247,8 @@ impl FileDemuxer {
             data: Bytes::from(data),
         };
         let hidden = demux_ffi::is_hidden(packet);
-        Some(FileUnit { unit, timed: pts.is_some(), decoded: dts.map(Pts), hidden })
+        let due = decoding.map_or(unit.pts, Pts);
+        Some(FileUnit { unit, timed: pts.is_some(), decoded: dts.map(Pts), due, hidden })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where the bytes of a GStreamer source come in: when they did, so that a picture's age counts from then and not
 //! from when a demuxer or parser was done with it.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -97,7 +98,7 @@ impl Entry {
 
     /// Watches what this element reads.
     pub fn watch(self: &Arc<Self>, source: &gst::Element) {
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = Some(source.downgrade());
+        *self.source.lock() = Some(source.downgrade());
         let Some(pad) = source.static_pad("src") else { return };
         let entry = Arc::downgrade(self);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -111,7 +112,7 @@ impl Entry {
     }
 
     fn bytes(&self) -> MutexGuard<'_, Bytes> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bytes.lock()
     }
 
     /// Watches what this demuxer takes.
@@ -141,7 +142,7 @@ impl Entry {
 
     /// The element that reads, while it is there.
     pub fn source(&self) -> Option<gst::Element> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.upgrade()
+        self.source.lock().as_ref()?.upgrade()
     }
 
     /// Told what comes in (`video/mpegts`, `multipart/x-mixed-replace`, ...) once that is known.
@@ -190,7 +191,7 @@ impl Entry {
     }
 
     fn pictures(&self) -> MutexGuard<'_, VecDeque<(Option<gst::ClockTime>, Moment)>> {
-        self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pictures.lock()
     }
 
     /// Whether its pictures have no times of their own.

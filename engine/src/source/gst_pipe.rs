@@ -1,8 +1,9 @@
 //! What the GStreamer sources share: the tail of a pipeline that turns encoded buffers into access
 //! units, and the care of a pipeline that must never block a caller.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,13 +45,13 @@ static STOPPING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 /// Waits until every pipeline that was dropped has stopped, at most `limit`. A process that ends while one
 /// stops may crash: libraries are torn down under it.
 pub fn settle(limit: Duration) {
-    let stopping = STOPPING.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let _ = STOPPING.1.wait_timeout_while(stopping, limit, |stopping| *stopping > 0);
+    let mut stopping = STOPPING.0.lock();
+    STOPPING.1.wait_while_for(&mut stopping, |stopping| *stopping > 0, limit);
 }
 
 /// Counts a pipeline more or less.
 fn count_stopping(change: impl Fn(usize) -> usize) {
-    let mut stopping = STOPPING.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stopping = STOPPING.0.lock();
     *stopping = change(*stopping);
     STOPPING.1.notify_all();
 }
@@ -84,7 +85,7 @@ impl Pipeline {
         let bus = self.0.bus().expect("a pipeline has a bus");
         let mut messages = bus.stream();
         let pipeline = self.0.clone();
-        // A file is opened and a connection made within the change of state.
+        // A connection is made within the change of state.
         let started = tokio::task::spawn_blocking(move || pipeline.set_state(gst::State::Playing));
         let started = started.await.is_ok_and(|change| change.is_ok());
         if !started && !bus.have_pending() {
@@ -142,33 +143,10 @@ struct State {
     sound: Option<SoundParameters>,
     /// What the container asks for, as a tag.
     orientation: Orientation,
-    timeline: Timeline,
+    /// Where the newest picture ends on the time of the stream, in nanoseconds.
+    end: i64,
     pacing: Pacing,
     started: bool,
-}
-
-/// Keeps time going forward when a file starts again.
-#[derive(Default)]
-struct Timeline {
-    base: i64,
-    end: i64,
-    again: bool,
-}
-
-impl Timeline {
-    fn place(&mut self, pts: i64, duration: i64) -> i64 {
-        // A container's first timestamp need not be zero: MPEG-TS starts above one second.
-        if std::mem::take(&mut self.again) {
-            self.base = self.end.saturating_sub(pts);
-        }
-        let placed = self.base.saturating_add(pts);
-        self.end = self.end.max(placed.saturating_add(duration));
-        placed
-    }
-
-    fn start_again(&mut self) {
-        self.again = true;
-    }
 }
 
 impl Tail {
@@ -244,7 +222,7 @@ impl Tail {
     /// Hands on what is due now; when the next is.
     fn hand_on_due(&self) -> Option<Moment> {
         loop {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting.lock();
             let Some(item) = waiting.pop(self.clock.now()) else { return waiting.next_due() };
             drop(waiting);
             match item {
@@ -262,7 +240,7 @@ impl Tail {
                     Waiting::Parameters(_) => 0,
                     Waiting::Unit(unit) => unit.data.len(),
                 };
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut waiting = self.waiting.lock();
                 waiting.push(item, time, bytes, arrival);
                 drop(waiting);
                 self.more.notify_one();
@@ -273,7 +251,7 @@ impl Tail {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Units handed on so far.
@@ -294,17 +272,6 @@ impl Tail {
     /// Notes a stream that is not taken.
     pub(super) fn note_offer(&self, name: String) {
         self.lock().description.streams.push(name);
-    }
-
-    /// Gets ready for the next pass of a file.
-    pub(super) fn start_again(&self) {
-        self.taken.store(false, Ordering::SeqCst);
-        self.heard.store(false, Ordering::SeqCst);
-        let mut state = self.lock();
-        state.timeline.start_again();
-        state.caps = None;
-        state.orientation = Orientation::UPRIGHT;
-        state.description.streams.clear();
     }
 
     /// True where this caller may take the stream: it is a video that is understood, and the first.
@@ -453,7 +420,7 @@ impl Tail {
             state.sound = Some(told);
         }
         let Some(pts) = buffer.pts().or(buffer.dts()) else { return };
-        let pts = state.timeline.base.saturating_add(signed(pts.nseconds()));
+        let pts = signed(pts.nseconds());
         drop(state);
         let duration = buffer.duration().map_or(Duration::ZERO, |d| Duration::from_nanos(d.nseconds()));
         let Ok(map) = buffer.into_mapped_buffer_readable() else { return };
@@ -497,9 +464,10 @@ impl Tail {
             time.filter(|_| !self.entry.is_untimed()).map(|t| signed(t.nseconds()))
         };
         let (pts, dts) = (timed(buffer.pts()), timed(buffer.dts()));
-        let untold = if pacing == Pacing::Live { signed(arrival.0) } else { state.timeline.end };
+        let untold = if pacing == Pacing::Live { signed(arrival.0) } else { state.end };
         let duration = buffer.duration().map_or(0, |d| signed(d.nseconds()));
-        let at = state.timeline.place(pts.or(dts).unwrap_or(untold), duration);
+        let at = pts.or(dts).unwrap_or(untold);
+        state.end = state.end.max(at.saturating_add(duration));
         let Ok(map) = buffer.into_mapped_buffer_readable() else { return };
         let data = Bytes::from_owner(map);
         let Some(class) = state.classifier.as_mut().map(|c| c.classify(&data)) else { return };
@@ -514,7 +482,7 @@ impl Tail {
             captured: None,
             random_access: class.random_access,
             disposable: class.disposable,
-            // A file that starts again lost nothing.
+            // What a server keeps as a file lost nothing.
             loss: lost && pacing != Pacing::Recorded,
             data,
         };
@@ -555,7 +523,7 @@ fn add_missing_timestamps(pad: &gst::Pad, codec: Codec) {
     let numbers = Mutex::new((0_u32, (codec == Codec::H264).then(Fields::default)));
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if let Some(buffer) = info.buffer_mut() {
-            let mut numbers = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut numbers = numbers.lock();
             let (next, fields) = &mut *numbers;
             let half = match (fields, buffer.map_readable()) {
                 (Some(fields), Ok(unit)) => fields.note(from_each_start(&unit)),
@@ -643,20 +611,5 @@ pub(super) fn kind_of(error: &gst::glib::Error) -> ErrorKind {
     match error.kind::<CoreError>() {
         Some(CoreError::MissingPlugin) => ErrorKind::Missing,
         _ => ErrorKind::Internal,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_goes_on_when_a_file_starts_again() {
-        let mut timeline = Timeline::default();
-        let first: Vec<i64> = [0, 120, 40, 80].iter().map(|t| timeline.place(*t, 40)).collect();
-        timeline.start_again();
-        let second: Vec<i64> = [0, 120, 40, 80].iter().map(|t| timeline.place(*t, 40)).collect();
-        assert_eq!(first, [0, 120, 40, 80]);
-        assert_eq!(second, [160, 280, 200, 240]);
     }
 }

@@ -1,4 +1,4 @@
-//! Files, SRT, HTTP and MPEG-TS over UDP through GStreamer: the first video stream, as it is encoded.
+//! SRT, HTTP and MPEG-TS over UDP through GStreamer: the first video stream, as it is encoded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,30 +13,19 @@ use crate::base::{Error, ErrorKind, Result};
 
 pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     init()?;
-    let is_file = config.uri.kind() == UriKind::File;
-    let uri = gst_uri(config, run)?;
     let tail = Tail::new(run, describe(config.uri.kind()));
-    loop {
-        let before = tail.units();
-        let pipeline = build(config, &uri, &tail)?;
-        tokio::select! {
-            ended = pipeline.play(|e| explain(e, config, &tail, run)) => ended?,
-            () = tail.release() => {}
-        }
-        tail.release_rest().await;
-        let subject = run.camera.to_string();
-        if tail.units() == before {
-            let message = format!("{} holds no picture", config.uri);
-            return Err(Error::new(ErrorKind::Corrupt, subject, message));
-        }
-        if !is_file {
-            return Err(Error::new(ErrorKind::Unreachable, subject, "ended the stream"));
-        }
-        if !config.loop_file {
-            return Ok(());
-        }
-        tail.start_again();
+    let pipeline = build(config, &tail)?;
+    tokio::select! {
+        ended = pipeline.play(|e| explain(e, config, &tail, run)) => ended?,
+        () = tail.release() => {}
     }
+    tail.release_rest().await;
+    let subject = run.camera.to_string();
+    if tail.units() == 0 {
+        let message = format!("{} holds no picture", config.uri);
+        return Err(Error::new(ErrorKind::Corrupt, subject, message));
+    }
+    Err(Error::new(ErrorKind::Unreachable, subject, "ended the stream"))
 }
 
 fn describe(kind: UriKind) -> StreamDescription {
@@ -44,34 +33,17 @@ fn describe(kind: UriKind) -> StreamDescription {
         UriKind::Srt => "SRT",
         UriKind::Http => "HTTP",
         UriKind::Udp => "MPEG-TS over UDP",
-        _ => "file",
+        _ => "",
     };
     StreamDescription { client: "gstreamer", carried_by: carried_by.into(), ..Default::default() }
 }
 
-/// The address as GStreamer takes it. It may hold secrets (an SRT pass phrase): never print it.
-fn gst_uri(config: &SourceConfig, run: &Run<'_>) -> Result<String> {
-    if let Some(path) = config.uri.path() {
-        let bad = |e: std::io::Error| {
-            let message = format!("{} cannot be read; check the path", path.display());
-            Error::new(ErrorKind::Io, run.camera.to_string(), message).caused_by(e)
-        };
-        let path = path.canonicalize().map_err(bad)?;
-        std::fs::File::open(&path).map_err(bad)?;
-        let uri = gst::glib::filename_to_uri(&path, None).map_err(|e| {
-            Error::new(ErrorKind::Config, run.camera.to_string(), "its path cannot be used")
-                .caused_by(e.to_string())
-        })?;
-        return Ok(uri.to_string());
-    }
-    Ok(config.uri.url().map(ToString::to_string).unwrap_or_default())
-}
-
 /// `urisourcebin ! parsebin`, and [`Tail::attach`] behind the first video.
-fn build(config: &SourceConfig, uri: &str, tail: &Arc<Tail>) -> Result<Pipeline> {
+fn build(config: &SourceConfig, tail: &Arc<Tail>) -> Result<Pipeline> {
     let pipeline = gst::Pipeline::new();
     let (source, parse) = (element("urisourcebin")?, element("parsebin")?);
-    source.set_property("uri", uri);
+    // It may hold secrets (an SRT pass phrase): never print it.
+    source.set_property("uri", config.uri.url().map(ToString::to_string).unwrap_or_default());
     let internal =
         |e: gst::glib::BoolError| Error::new(ErrorKind::Internal, "GStreamer", "cannot build").caused_by(e);
     pipeline.add_many([&source, &parse]).map_err(internal)?;
@@ -145,7 +117,6 @@ fn watch_elements(pipeline: &gst::Pipeline, tail: &Arc<Tail>) -> Arc<AtomicBool>
 /// end, and so no now: it is played at its own speed. All else is live, whatever its clock says.
 fn pacing(kind: UriKind, playlist: bool, what: &str, parse: &gst::Element, tail: &Tail) -> Pacing {
     match kind {
-        UriKind::File => Pacing::Recorded,
         UriKind::Http if playlist => match upstream_duration(parse) {
             Some(_) => Pacing::Recorded,
             None => Pacing::Bursts,
@@ -215,7 +186,6 @@ fn explain(error: &gst::message::Error, config: &SourceConfig, tail: &Tail, run:
     let cause = error.error();
     let detail = config.uri.scrub(&cause.to_string(), config.login());
     let offered = tail.offered();
-    let file = config.uri.kind() == UriKind::File;
     let (kind, message) = match kind_of(&cause) {
         ErrorKind::Unsupported if offered.is_empty() => {
             (ErrorKind::Unsupported, "is in no format that is understood here".to_owned())
@@ -228,7 +198,6 @@ fn explain(error: &gst::message::Error, config: &SourceConfig, tail: &Tail, run:
         ErrorKind::Credentials => {
             (ErrorKind::Credentials, "refuses the user name, password or pass phrase".to_owned())
         }
-        ErrorKind::Unreachable if file => (ErrorKind::Io, "cannot be read".to_owned()),
         ErrorKind::Unreachable => {
             (ErrorKind::Unreachable, "cannot be reached, or ended the stream".to_owned())
         }

@@ -8,6 +8,7 @@ pub(crate) mod demux_ffi;
 mod drift_tests;
 mod entry;
 mod fields;
+mod file;
 pub mod grant;
 mod gst_pipe;
 mod gst_uri;
@@ -64,7 +65,7 @@ pub trait UnitSink: Send + Sync {
 /// What a source says of itself beside its video parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct StreamDescription {
-    /// Who speaks the protocol here: `retina`, `gstreamer`.
+    /// Who speaks the protocol here: `retina`, `gstreamer`; `libavformat` reads files.
     pub client: &'static str,
     /// Why it is this client, where another is asked first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +278,7 @@ impl Source {
         let play = async {
             match kind {
                 UriKind::Rtsp | UriKind::Rtsps => rtsp_gst::run(&self.config, &self.history, run).await,
+                UriKind::File => file::run(&self.config, run).await,
                 _ => gst_uri::run(&self.config, run).await,
             }
         };

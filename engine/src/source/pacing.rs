@@ -1,5 +1,5 @@
-//! When a unit of a GStreamer source is handed on: a file at its own speed, a live source as it comes, and a live
-//! playlist, whose segments come in bursts, smoothly. Pure: time is told to it.
+//! When a unit of a GStreamer source is handed on: a file on a server at its own speed, a live source as it comes,
+//! and a live playlist, whose segments come in bursts, smoothly. Pure: time is told to it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) enum Pacing {
     Live,
     /// A live playlist: whole segments at once, then nothing until the next. [`Smoother`] spreads them.
     Bursts,
-    /// We do: a file, here or on a server, has no now. Its units are handed on at their own times.
+    /// We do: a file on a server has no now. Its units are handed on at their own times.
     Recorded,
 }
 

@@ -1,7 +1,8 @@
 //! What comes from a source, with whole pictures only: cameras and parsers hand on the two fields of a picture
 //! as two units, each with a time of its own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -30,7 +31,7 @@ impl WholePictures {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 
     /// A field whose other one never came.

@@ -1,8 +1,9 @@
 //! The newest fitted frame per camera and size, with its age; latest wins.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Counter;
 use crate::fit::{FitSpec, FittedFrame};
@@ -35,7 +36,7 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.latest.lock()
     }
 
     fn replace(&self, kept: Option<Kept>) -> Option<Kept> {
@@ -89,7 +90,7 @@ impl FrameStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CameraId, Camera>> {
-        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cameras.lock()
     }
 
     /// The slot of a camera and a spec; made where there is none. It stays the same one until

@@ -1,8 +1,9 @@
 //! Records a stream as it comes, for a job to work on: from its first key frame on, neither pictures nor
 //! sound touched.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ffmpeg_next as ff;
@@ -135,7 +136,7 @@ struct Inside {
 
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 }
 

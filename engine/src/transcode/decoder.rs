@@ -1,6 +1,6 @@
 //! libavcodec's decoders as jobs use them: whatever codec comes, every picture, in presentation order.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use ff::codec::{self, threading};
 use ffmpeg_next as ff;
@@ -22,7 +22,7 @@ impl SharedParameters {
 
     /// A copy.
     pub fn get(&self) -> codec::Parameters {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

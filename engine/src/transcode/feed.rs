@@ -1,7 +1,8 @@
 //! Reads a source once, in order, and hands each worker the units of its segment.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ffmpeg_next as ff;
 
@@ -53,7 +54,7 @@ impl Feed {
         range: std::ops::Range<u64>,
         bytes: u64,
     ) -> Result<Units<'a>> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inside = self.inside.lock();
         if inside.reader.is_none() || range.start < inside.first {
             let reader = self.source.reader(self.nth)?;
             *inside = Inside { reader: Some(reader), ..Inside::default() };

@@ -1,9 +1,10 @@
 //! Many jobs on all cores: whoever has time takes the next piece of the first job that has one. A failed
 //! job stops no other.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use super::report::*;
@@ -42,7 +43,7 @@ pub fn run_all(
             scope.spawn(|| board.work());
         }
     });
-    let states = board.jobs.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let states = board.jobs.into_inner();
     states.into_iter().map(|state| state.outcome.unwrap_or(JobOutcome::Interrupted)).collect()
 }
 
@@ -197,7 +198,7 @@ impl JobState {
 
 impl Board<'_> {
     fn lock(&self) -> MutexGuard<'_, Vec<JobState>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.lock()
     }
 
     /// What one worker does until nothing is left.
@@ -234,7 +235,7 @@ impl Board<'_> {
                 self.moved.notify_all();
                 return None;
             }
-            jobs = self.moved.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            self.moved.wait(&mut jobs);
         }
     }
 

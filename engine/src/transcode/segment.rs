@@ -1,8 +1,9 @@
 //! One segment: its units decoded, edited, brought to the frame rate, scaled and encoded for each
 //! rendition, and what was encoded decoded again before it takes its name.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ff::codec;
 use ffmpeg_next as ff;
@@ -339,7 +340,7 @@ impl Task {
 
     /// Bits of a finished segment of a rendition, and what its encoder noted of a picture's cost.
     fn came(&self, rendition: usize, segment: usize) -> Result<(f64, f64)> {
-        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut came = self.came.lock();
         if let Some(known) = came.get(&(rendition, segment)) {
             return Ok(*known);
         }
@@ -369,7 +370,7 @@ impl Task {
 
     /// What an encoder of a rendition says of its stream, and the level that belongs to its rate.
     fn stream(&self, rendition: usize) -> Result<Stream> {
-        let mut streams = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.streams.0.lock();
         if let Some(known) = streams.get(&rendition) {
             return Ok(known.clone());
         }

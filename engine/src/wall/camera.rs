@@ -2,8 +2,9 @@
 
 mod report;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::liveness::{LivenessLimits, Signs, judge};
@@ -143,7 +144,7 @@ impl Camera {
 
     /// Why it may not be seen; `None` while it may.
     pub fn refusal(&self) -> Option<Arc<str>> {
-        match &*self.right.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.right.lock() {
             Ok(grant) => grant.refusal(),
             Err(Refusal(reason)) => Some(reason.clone()),
         }
@@ -151,7 +152,7 @@ impl Camera {
 
     /// Another right from now on, where the one before is over.
     pub fn set_right(&self, right: Result<Grant, Refusal>) {
-        *self.right.lock().unwrap_or_else(PoisonError::into_inner) = right;
+        *self.right.lock() = right;
     }
 
     /// Its newest key frame, compressed, and its parameters; `None` where there is none or it may not
@@ -188,14 +189,14 @@ impl Camera {
 
     /// Describes it anew, with the same addresses; masks and turns hold when this returns.
     pub fn describe_anew(&self, spec: &CameraSpec) {
-        *self.spec.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec.clone());
+        *self.spec.lock() = Arc::new(spec.clone());
         self.targets.set(targets_of(spec, self.targets.get().specs.clone()));
         self.targets.refit(&self.store);
     }
 
     /// What is configured of it.
     pub fn spec(&self) -> Arc<CameraSpec> {
-        self.spec.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.spec.lock().clone()
     }
 
     /// Lets the next stream take over, where its pictures already do.
@@ -218,7 +219,7 @@ impl Camera {
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        self.streams.lock()
     }
 
     /// What the governor needs to know of it.
@@ -337,7 +338,7 @@ impl Camera {
 
     fn open(&self, rooms: &Rooms, streams: &mut Streams, profile: &Arc<str>) {
         let Some(offer) = streams.offers.iter().find(|o| o.profile == *profile).cloned() else { return };
-        let grant = match &*self.right.lock().unwrap_or_else(PoisonError::into_inner) {
+        let grant = match &*self.right.lock() {
             // It may have ended since the decision: a stream that begins with it would never be opened anew.
             Ok(grant) if grant.refusal().is_none() => grant.for_another_stream(),
             _ => return,
@@ -492,7 +493,7 @@ impl Camera {
             + streams.current.as_ref().map(|s| s.decode.status().corrupt).unwrap_or_default();
         let step = streams.decision.as_ref().map(|d| d.step).unwrap_or_default();
         drop(streams);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if corrupt > seen.corrupt {
             seen.corrupt = corrupt;
             seen.damaged = Some(now);
@@ -503,14 +504,14 @@ impl Camera {
 
     /// A tile showed another picture than before, this long after the one before.
     pub fn note_refresh(&self, after: Duration) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).refresh.record(after);
+        self.seen.lock().refresh.record(after);
     }
 
     /// Counts a change from live to a placard, and from one placard to another.
     fn note(&self, status: &TileStatus, age_ms: Option<f64>) {
         let (kind, reason) = describe(status);
         let live = matches!(status, TileStatus::Live);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         seen.age_ms = age_ms;
         if matches!(status, TileStatus::Refused(_)) && seen.kind != kind {
             // No pixel of it stays in memory.
@@ -546,7 +547,7 @@ impl Camera {
         let changed = self.targets.set(targets_of(&spec, specs));
         if !self.is_shown() {
             // What it turns into when it is shown again is no change from what was live back then.
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seen = self.seen.lock();
             (seen.was_live, seen.kind) = (false, "");
         }
         if changed {

@@ -1,8 +1,9 @@
 //! How much of a screen is made: what the governor asks of it, and what its thread and its encoder do.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::cadence::Share;
 use super::camera::Camera;
@@ -44,7 +45,7 @@ impl Dial {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// What it turns.

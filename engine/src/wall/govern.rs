@@ -1,9 +1,10 @@
 //! The governor at work: once a second, and at once when a layout changes, it looks at cameras and screens,
 //! decides, and serves them accordingly.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::camera::{Camera, Rooms};
@@ -123,7 +124,7 @@ impl Govern {
 
     /// The screens that it decides for, in their order.
     pub fn set_screens(&self, dials: Vec<Arc<Dial>>) {
-        *self.inner.dials.lock().unwrap_or_else(PoisonError::into_inner) = dials;
+        *self.inner.dials.lock() = dials;
     }
 
     /// Where screens count the pictures that they miss.
@@ -151,15 +152,15 @@ impl Drop for Govern {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
-        self.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cameras.lock().clone()
     }
 
     fn dials(&self) -> Vec<Arc<Dial>> {
-        self.dials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.dials.lock().clone()
     }
 
     /// Measures what was used since the tick before, learns from it, decides and serves.

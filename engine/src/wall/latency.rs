@@ -1,7 +1,8 @@
 //! How long a picture takes from the camera to the encoded wall.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{LatencyReport, Spread};
@@ -61,7 +62,7 @@ impl LatencyMeter {
         if first_shown.is_empty() {
             return;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.in_flight.len() == MAX_IN_FLIGHT {
             state.in_flight.pop_front();
         }
@@ -70,7 +71,7 @@ impl LatencyMeter {
 
     fn encoded(&self, pts: Pts) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         while state.in_flight.front().is_some_and(|(at, _)| *at <= pts) {
             let Some((at, pictures)) = state.in_flight.pop_front() else { break };
             // An older one was dropped before the encoder: nobody saw it.
@@ -88,7 +89,7 @@ impl LatencyMeter {
     }
 
     pub fn latency(&self) -> Latency {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).measured.clone()
+        self.state.lock().measured.clone()
     }
 }
 

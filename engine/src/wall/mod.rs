@@ -18,8 +18,9 @@ mod stream;
 mod tests;
 mod wanted;
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
@@ -132,12 +133,12 @@ impl Wall {
             (spec.id, Arc::new(camera))
         });
         let open = Arc::new(open.collect());
-        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = open;
+        *self.cameras.lock() = open;
         self.govern.decide();
     }
 
     fn cameras(&self) -> Arc<HashMap<CameraId, Arc<Camera>>> {
-        self.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cameras.lock().clone()
     }
 
     /// Shows another scene on the same screens, from the next tick on. Its cameras must be open.

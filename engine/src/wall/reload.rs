@@ -2,7 +2,7 @@
 //! not touched.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::camera::Camera;
 use super::screen::Command;
@@ -80,7 +80,7 @@ impl Wall {
             };
             new.insert(id, camera);
         }
-        *self.cameras.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        *self.cameras.lock() = Arc::new(new);
         for id in &reloaded.removed {
             self.rooms.store.remove(id);
         }

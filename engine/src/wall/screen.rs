@@ -2,9 +2,10 @@
 //! plans what changed, composes, and hands the canvas to the encoder. It waits for nobody
 //! (invariants 1 and 6).
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::cadence::Cadence;
@@ -57,7 +58,7 @@ struct Waiting {
 
 impl Orders {
     fn put(&self, command: Command) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.lock();
         match command {
             Command::Layout(layout) => waiting.layout = Some(layout),
             Command::Overlay(overlay) => waiting.overlay = Some(overlay),
@@ -68,7 +69,7 @@ impl Orders {
 
     /// Takes all that waits.
     fn take(&self) -> impl Iterator<Item = Command> + use<> {
-        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.0.lock());
         let layout = waiting.layout.map(Command::Layout);
         let overlay = waiting.overlay.map(Command::Overlay);
         let utc_offset = waiting.utc_offset.map(Command::UtcOffset);
@@ -115,7 +116,7 @@ struct State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -372,7 +373,7 @@ impl Run {
         for command in self.told.orders.take() {
             self.obey(command);
         }
-        let cameras = self.parts.cameras.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cameras = self.parts.cameras.lock().clone();
         let Looked { views, first_shown, longest, ready } =
             look(&mut self.panes, &cameras, now, self.told.dial.step().mark());
         if let Some(phase) = &mut self.phase {

@@ -1,6 +1,7 @@
 //! One stream of a camera: its connection, its decoder, its fitter, and what it costs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::camera::Rooms;
@@ -100,7 +101,7 @@ impl Stream {
     /// CPU time of decoding and fitting since the call before.
     pub fn cpu_since_last(&self) -> Duration {
         let nanos = self.decode.status().decode_nanos + self.fit.snapshot().fit_nanos;
-        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gauge = self.gauge.lock();
         let since = nanos.saturating_sub(gauge.nanos);
         gauge.nanos = nanos;
         Duration::from_nanos(since)
@@ -109,7 +110,7 @@ impl Stream {
     /// What it brings, as it was seen so far, over `expected` where nothing was.
     pub fn load(&self, now: Moment, expected: &StreamLoad) -> StreamLoad {
         let status = self.feed.status();
-        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gauge = self.gauge.lock();
         gauge.read(now, status.units, status.bytes);
         let parameters = status.parameters.as_ref();
         let expected = parameters.map_or(*expected, |seen| sized(expected, seen));
@@ -125,7 +126,7 @@ impl Stream {
     /// How often it jumped because it was late, since the call before.
     pub fn late_since_last(&self) -> u64 {
         let jumps = self.decode.status().keyframe_jumps;
-        let mut gauge = self.gauge.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gauge = self.gauge.lock();
         jumps.saturating_sub(std::mem::replace(&mut gauge.jumps, jumps))
     }
 }

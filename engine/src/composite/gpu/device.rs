@@ -1,6 +1,7 @@
 //! A wgpu device with the compositor's one pipeline: adapters, opening, errors, loss.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Error, ErrorKind, Result};
@@ -158,7 +159,7 @@ impl Device {
 
     /// The device's first fault, if it had one; it is not to be used again.
     pub fn check(&self) -> Result<()> {
-        match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.fault.lock() {
             None => Ok(()),
             Some(fault) => Err(self.lost(fault)),
         }
@@ -187,7 +188,7 @@ fn missing(what: impl Into<String>) -> Error {
 /// Keeps the first fault that wgpu reports outside a call's result.
 fn watch(device: &wgpu::Device, fault: &Arc<Mutex<Option<String>>>) {
     let keep = |fault: &Mutex<Option<String>>, what: String| {
-        fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+        fault.lock().get_or_insert(what);
     };
     let lost = fault.clone();
     device.set_device_lost_callback(move |reason, message| {

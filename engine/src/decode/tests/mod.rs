@@ -9,9 +9,10 @@ mod hardware;
 mod pool;
 mod robustness;
 
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -95,19 +96,19 @@ struct Seen(Arc<Mutex<Vec<Result<Frame, String>>>>);
 
 impl Seen {
     fn frames(&self) -> Vec<Frame> {
-        self.0.lock().unwrap().iter().filter_map(|r| r.as_ref().ok().cloned()).collect()
+        self.0.lock().iter().filter_map(|r| r.as_ref().ok().cloned()).collect()
     }
     fn failures(&self) -> Vec<String> {
-        self.0.lock().unwrap().iter().filter_map(|r| r.as_ref().err().cloned()).collect()
+        self.0.lock().iter().filter_map(|r| r.as_ref().err().cloned()).collect()
     }
 }
 
 impl FrameConsumer for Seen {
     fn frame(&mut self, frame: &Frame) {
-        self.0.lock().unwrap().push(Ok(frame.clone()));
+        self.0.lock().push(Ok(frame.clone()));
     }
     fn failed(&mut self, error: &Error) {
-        self.0.lock().unwrap().push(Err(error.to_string()));
+        self.0.lock().push(Err(error.to_string()));
     }
 }
 

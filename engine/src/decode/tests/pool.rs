@@ -153,7 +153,7 @@ impl FrameConsumer for Stepped {
     fn frame(&mut self, _frame: &Frame) {
         // Both fail once the test is over.
         let _ = self.served.send(self.camera);
-        let _ = self.go_on.lock().unwrap().recv();
+        let _ = self.go_on.lock().recv();
     }
     fn failed(&mut self, _error: &Error) {}
 }
@@ -256,9 +256,9 @@ fn nothing_reaches_the_consumer_after_closing() {
             drop(handle.clone());
             drop(handle);
         }
-        let at_close = seen.0.lock().unwrap().len();
+        let at_close = seen.0.lock().len();
         std::thread::yield_now();
-        assert_eq!(seen.0.lock().unwrap().len(), at_close);
+        assert_eq!(seen.0.lock().len(), at_close);
     }
 }
 
@@ -266,8 +266,8 @@ struct ClosesItself(Arc<Mutex<Option<DecodeHandle>>>, Arc<Mutex<u32>>);
 
 impl FrameConsumer for ClosesItself {
     fn frame(&mut self, _frame: &Frame) {
-        *self.1.lock().unwrap() += 1;
-        if let Some(handle) = self.0.lock().unwrap().as_ref() {
+        *self.1.lock() += 1;
+        if let Some(handle) = self.0.lock().as_ref() {
             handle.close();
         }
     }
@@ -279,12 +279,12 @@ fn a_consumer_may_close_itself() {
     let pool = counting_pool(1, SystemClock::shared());
     let (own, count) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(0)));
     let handle = pool.open(source("a"), Box::new(ClosesItself(own.clone(), count.clone())));
-    *own.lock().unwrap() = Some(handle.clone());
+    *own.lock() = Some(handle.clone());
     handle.parameters(&VideoParameters::unknown(Codec::H264));
     (0..9).for_each(|n| handle.unit(unit(n, Moment(0), n == 0)));
-    wait_until("its frame", || *count.lock().unwrap() > 0 && handle.is_idle());
-    assert_eq!(*count.lock().unwrap(), 1);
-    own.lock().unwrap().take();
+    wait_until("its frame", || *count.lock() > 0 && handle.is_idle());
+    assert_eq!(*count.lock(), 1);
+    own.lock().take();
 }
 
 struct Panics;

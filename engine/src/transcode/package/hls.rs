@@ -2,10 +2,11 @@
 //! instants. libavformat makes the fragments in memory; files and playlists are written here, so that
 //! no failed write goes unnoticed.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ffmpeg_next as ff;
@@ -401,13 +402,13 @@ struct Memory(Arc<Mutex<Vec<u8>>>);
 
 impl Memory {
     fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

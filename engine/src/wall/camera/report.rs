@@ -1,7 +1,5 @@
 //! What a camera of a live wall tells of itself: counts of the stream that is open and of those that are over.
 
-use std::sync::PoisonError;
-
 use super::{Camera, Stream};
 use crate::base::Moment;
 use crate::decode::{DecodeStatus, Effort};
@@ -56,7 +54,7 @@ impl Camera {
         let (pinned, switches) = (streams.pinned, streams.switches);
         drop(streams);
         let standing = self.stand(now, &ingest, &decode);
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let mut dropped = drops(&ingest, &decode);
         dropped.iter_mut().zip(past.drops).for_each(|(sum, more)| *sum += more);
         let [late, waiting_for_key, corrupt, lost] = dropped;
@@ -109,7 +107,7 @@ impl Camera {
     /// The one place that says it, so that no two reports of a moment differ.
     fn stand(&self, now: Moment, ingest: &IngestStatus, decode: &DecodeStatus) -> CameraStanding {
         let (unseen, refusal) = (!self.is_shown(), self.refusal());
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let silent = |at: Moment| now.since(at).as_secs_f64() * 1000.0;
         let state = match (unseen, seen.kind) {
             _ if refusal.is_some() => "refused",
