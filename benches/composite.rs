@@ -10,8 +10,9 @@ use vitrail_engine::composite::{
     CompositePlan, Compositor, Corner, CpuCompositor, Draw, OverlayStyle, ScreenPlanner, TextRenderer,
     TickView, TileStatus, TileView,
 };
-use vitrail_engine::fit::{FitMode, FitSpec, FittedFrame, PixelRect};
-use vitrail_engine::media::{Colorimetry, Frame, FrameMeta, Matrix, Range};
+use vitrail_engine::media::{
+    Colorimetry, FitMode, FitSpec, FittedFrame, Frame, FrameMeta, Matrix, PixelRect, Range,
+};
 use vitrail_engine::scene::{ScreenLayout, Tile};
 
 const BT601: Colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Limited };

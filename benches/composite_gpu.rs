@@ -13,8 +13,7 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use vitrail_engine::composite::gpu::GpuCompositor;
 use vitrail_engine::composite::{Bitmap, CompositePlan, Compositor, CpuCompositor, Draw, Yuv};
-use vitrail_engine::fit::PixelRect;
-use vitrail_engine::media::{Frame, FrameMeta};
+use vitrail_engine::media::{Frame, FrameMeta, PixelRect};
 
 fn noise(width: u32, height: u32, seed: u32) -> Frame {
     let len = (width * height * 3 / 2) as usize;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fast_image_resize as fir;
-use vitrail_engine::fit::{FitMode, FitSpec, Level, Mask, Region, Scratch, fit_at};
-use vitrail_engine::media::{Chroma, Frame, FrameMeta, Plane};
+use vitrail_engine::fit::{Level, Scratch, fit_at};
+use vitrail_engine::media::{Chroma, FitMode, FitSpec, Frame, FrameMeta, Mask, Plane, Region};
 
 fn noise(width: u32, height: u32) -> Frame {
     let len = (width * height * 3 / 2) as usize;

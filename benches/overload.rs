@@ -28,7 +28,7 @@ use common::scale::{CameraProcess, Tiles, code_in, id, rounded};
 use serde_json::{Value, json};
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
-use vitrail_engine::fit::PixelRect;
+use vitrail_engine::media::PixelRect;
 use vitrail_engine::scene::{LayoutWish, Placement, Scene};
 use vitrail_engine::source::Authority;
 use vitrail_engine::wall::Wall;

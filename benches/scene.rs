@@ -1,8 +1,7 @@
 //! The scene solver: 16 screens of 64 tiles, and one region over all of them.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use vitrail_engine::fit::{FitMode, PixelRect, Region};
-use vitrail_engine::media::ScreenId;
+use vitrail_engine::media::{FitMode, PixelRect, Region, ScreenId};
 use vitrail_engine::scene::{LayoutWish, Over, Placement, RegionWish, Scene, ScreenWish, TileWish, solve};
 
 fn tile(id: String) -> TileWish {

@@ -6,7 +6,7 @@
 //! [`encode`] compresses, [`output`] delivers. [`evidence`] signs what a job made and checks it again.
 //! Only [`wall`] (live), [`job`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
 //! of them. A room imports [`base`], [`media`] and the types of the room before it;
-//! `tests/arrows.rs` checks that.
+//! `tests/arrows` checks that.
 
 pub mod base;
 pub mod composite;

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vitrail_engine::composite::{CompositePlan, Draw};
-use vitrail_engine::fit::PixelRect;
-use vitrail_engine::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Range};
+use vitrail_engine::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, PixelRect, Range};
 
 use crate::check;
 use crate::compare::{Picture, Tolerance};

@@ -3,8 +3,7 @@
 //! go through R'G'B'.
 
 use vitrail_engine::composite::{Bitmap, CompositePlan, Draw, Yuv};
-use vitrail_engine::fit::PixelRect;
-use vitrail_engine::media::{Colorimetry, Frame, Matrix, Range};
+use vitrail_engine::media::{Colorimetry, Frame, Matrix, PixelRect, Range};
 
 use crate::compare::Picture;
 

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vitrail_engine::composite::{Bitmap, CompositePlan, Compositor, Draw, Yuv};
-use vitrail_engine::fit::PixelRect;
-use vitrail_engine::media::{Chroma, FrameMeta};
+use vitrail_engine::media::{Chroma, FrameMeta, PixelRect};
 
 use crate::BACKENDS;
 use crate::compare::{Picture, compare, save};

@@ -8,8 +8,9 @@ use vitrail_engine::composite::{
     Bitmap, CompositePlan, Corner, Draw, OverlayStyle, ScreenPlanner, TextPlace, TextRenderer, TickView,
     TileStatus, TileView, Yuv,
 };
-use vitrail_engine::fit::{FitMode, FitSpec, FittedFrame, PixelRect};
-use vitrail_engine::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Plane, Range};
+use vitrail_engine::media::{
+    Chroma, Colorimetry, FitMode, FitSpec, FittedFrame, Frame, FrameMeta, Matrix, PixelRect, Plane, Range,
+};
 use vitrail_engine::scene::{Layout, ScreenLayout, Tile};
 
 use crate::check;

@@ -1,8 +1,8 @@
 //! A picture that looks like none of its turns, in all eight ways that it may lie: fitted, then composed.
 
 use vitrail_engine::composite::{CompositePlan, Draw};
-use vitrail_engine::fit::{FitMode, FitSpec, PixelRect, Scratch, fit};
-use vitrail_engine::media::{Chroma, Colorimetry, Orientation};
+use vitrail_engine::fit::{Scratch, fit};
+use vitrail_engine::media::{Chroma, Colorimetry, FitMode, FitSpec, Orientation, PixelRect};
 
 use crate::check;
 use crate::compare::{Picture, Tolerance};

@@ -327,7 +327,7 @@ mod tests {
         let mut wanted = Wanted::part(spec("rtsp://10.0.0.1/2", None), None);
         wanted.spec.name = "Gate".into();
         wanted.spec.zone = Some("north".into());
-        wanted.spec.masks = vec![vitrail_engine::fit::Region { x: 0.0, y: 0.0, width: 0.2, height: 0.5 }];
+        wanted.spec.masks = vec![vitrail_engine::media::Region { x: 0.0, y: 0.0, width: 0.2, height: 0.5 }];
         let plan = plan(Some((&before.0, &before.1)), &wanted).expect("a plan");
         assert_eq!(plan.fields, ["name", "zone", "masks", "profiles.main.uri"]);
         let events = events(Some(&before.0), &wanted, &plan, 2);

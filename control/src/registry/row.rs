@@ -79,7 +79,7 @@ pub(super) fn cells(camera: &CameraSpec) -> Cells {
     if camera.client == RtspClient::Gstreamer {
         put("client", "gstreamer".into());
     }
-    let mask = |m: &vitrail_engine::fit::Region| format!("{} {} {} {}", m.x, m.y, m.width, m.height);
+    let mask = |m: &vitrail_engine::media::Region| format!("{} {} {} {}", m.x, m.y, m.width, m.height);
     put("masks", camera.masks.iter().map(mask).collect::<Vec<_>>().join("; "));
     for (name, uri) in &camera.profiles {
         put(&format!("{name}.uri"), uri.expose().to_owned());

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
 use vitrail_engine::base::Login;
 use vitrail_engine::config::{CameraSpec, Position, StreamFacts, UriText};
-use vitrail_engine::fit::Region;
-use vitrail_engine::media::{CameraId, Codec, Flip, QuarterTurn, Ratio};
+use vitrail_engine::media::{CameraId, Codec, Flip, QuarterTurn, Ratio, Region};
 use vitrail_engine::source::{RtspClient, Transport};
 
 use super::address::Secret;

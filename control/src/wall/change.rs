@@ -391,7 +391,7 @@ mod tests {
     use super::*;
     use crate::base::Kind;
     use proptest::prelude::*;
-    use vitrail_engine::fit::PixelRect;
+    use vitrail_engine::media::PixelRect;
     use vitrail_engine::scene::{ScreenWish, solve};
 
     fn screens() -> Vec<ScreenWish> {

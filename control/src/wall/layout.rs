@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vitrail_engine::fit::{FitMode, Region as Part};
+use vitrail_engine::media::FitMode;
+use vitrail_engine::media::Region as Part;
 use vitrail_engine::scene::{LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
 use crate::{Problem, Result, Utc};

@@ -1,6 +1,6 @@
 //! A set of pixels as disjoint rectangles: what a plan may change.
 
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// Disjoint rectangles.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use super::overlay::{OverlayStyle, TickView, TileStatus, TileView};
 use super::plan::Yuv;
 use super::words::{self, Title};
 use crate::base::Moment;
-use crate::fit::{FittedFrame, PixelRect};
+use crate::media::{FittedFrame, PixelRect};
 use crate::scene::Tile;
 
 /// Half a period of the alarm's flash: 2 flashes a second. Three or more can provoke seizures
@@ -154,7 +154,7 @@ fn place(tile: &Tile, fitted: &FittedFrame) -> PixelRect {
         );
     }
     let whole =
-        |spec: &crate::fit::FitSpec| (spec.window.width, spec.window.height) == (spec.width, spec.height);
+        |spec: &crate::media::FitSpec| (spec.window.width, spec.window.height) == (spec.width, spec.height);
     if !whole(&tile.spec) || !whole(&fitted.spec) {
         return rect;
     }

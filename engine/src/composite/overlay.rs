@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::Yuv;
 use super::text::line_height;
 use crate::base::Moment;
-use crate::fit::FittedFrame;
+use crate::media::FittedFrame;
 use crate::scene::Layout;
 
 /// The two times of a tick.

@@ -5,7 +5,7 @@ use super::overlay::{Corner, OverlayStyle, TextPlace, plate_height};
 use super::plan::{Draw, Yuv};
 use super::planner::OuterEdges;
 use super::text::{Face, TextRenderer, TextStyle, line_height};
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// Adds draws that stay inside `bounds`: a text that does not fit is left out.
 pub(super) struct Painter<'a> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::fit::{FitMode, FitSpec, PixelRect, Scratch, fit};
-use crate::media::Frame;
+use crate::fit::{Scratch, fit};
+use crate::media::{FitMode, FitSpec, Frame, PixelRect};
 
 /// A colour of the canvas: BT.709, limited range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use super::overlay::{Corner, OverlayStyle, TickView, TileView, clock_text};
 use super::paint::Painter;
 use super::plan::{CompositePlan, Draw};
 use super::text::{Face, TextRenderer, TextStyle, line_height};
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 use crate::scene::{ScreenLayout, Tile};
 
 /// Plans one screen. Remembers how each tile looked, so that an unchanged screen gives an empty plan.

@@ -9,8 +9,7 @@ use super::cpu::CpuCompositor;
 use super::overlay::{Corner, OverlayStyle, TextPlace, TickView, TileStatus, TileView};
 use super::*;
 use crate::base::Moment;
-use crate::fit::{FitMode, FitSpec, FittedFrame, PixelRect};
-use crate::media::FrameMeta;
+use crate::media::{FitMode, FitSpec, FittedFrame, FrameMeta, PixelRect};
 use crate::scene::{Layout, ScreenLayout, Tile};
 
 const SECOND: Duration = Duration::from_secs(1);

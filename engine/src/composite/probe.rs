@@ -8,8 +8,7 @@ use super::cpu::CpuCompositor;
 use super::gpu::GpuCompositor;
 use super::{Backend, Bitmap, CompositePlan, Compositor, Draw, Yuv};
 use crate::base::{Error, ErrorKind, Result};
-use crate::fit::PixelRect;
-use crate::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, Plane, Range};
+use crate::media::{Chroma, Colorimetry, Frame, FrameMeta, Matrix, PixelRect, Plane, Range};
 
 pub use super::gpu::{AdapterInfo, adapters};
 

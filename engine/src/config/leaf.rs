@@ -14,8 +14,7 @@ use super::wire::ProfileTable;
 use crate::composite::{Backend, Yuv};
 use crate::composite::{Corner, Language, TextPlace};
 use crate::encode::EncoderChoice;
-use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{Codec, Ratio};
+use crate::media::{Codec, FitMode, PixelRect, Ratio, Region};
 use crate::scene::Preset;
 use crate::source::{RtspClient, Transport};
 

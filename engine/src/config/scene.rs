@@ -11,8 +11,7 @@ use super::report::{Report, did_you_mean, quoted};
 use super::tiles::{Choice, check_cells, fill_screens, place_tiles};
 use super::wall::{OutputText, ScreenOutputs};
 use super::wire::{RegionTable, ScreenTable, TileTable, WallFile};
-use crate::fit::{FitMode, PixelRect};
-use crate::media::ScreenId;
+use crate::media::{FitMode, PixelRect, ScreenId};
 use crate::scene::{LayoutWish, Over, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
 /// The smallest side of a screen: one macroblock.

@@ -7,8 +7,7 @@ use super::*;
 use crate::base::{Error, ErrorKind};
 use crate::composite::Backend;
 use crate::encode::Rate;
-use crate::fit::PixelRect;
-use crate::media::Ratio;
+use crate::media::{PixelRect, Ratio};
 use crate::scene::{LayoutWish, Over, Placement, Preset};
 
 const SMALLEST: &str = r#"[[camera]]
@@ -242,7 +241,7 @@ silence = "0.5s"
     let tile = &on_screen.tiles[0];
     assert_eq!(tile.at, Placement::Cell { column: 1, row: 2, columns: 2, rows: 2 });
     assert_eq!((tile.id.as_str(), tile.label.as_deref(), tile.pinned), ("t", Some("Gate"), true));
-    assert_eq!((tile.fit, tile.crop.x), (crate::fit::FitMode::Cover, 0.25));
+    assert_eq!((tile.fit, tile.crop.x), (crate::media::FitMode::Cover, 0.25));
     let empty = &over.tiles[0];
     assert_eq!((empty.id.as_str(), &empty.camera, empty.pinned), ("tile-2", &None, true));
     let encoder = wall.encoder_config(3840, 2160);

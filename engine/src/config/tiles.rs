@@ -10,8 +10,7 @@ use super::report::{Problem, Report, quoted};
 use super::scene::{Canvas, MAX_GRID, MIN_SIDE, no_such};
 use super::wall::CameraSpec;
 use super::wire::{ScreenTable, TileTable};
-use crate::fit::{PixelRect, Region};
-use crate::media::CameraId;
+use crate::media::{CameraId, PixelRect, Region};
 use crate::scene::{LayoutWish, Placement, Preset, TileWish};
 
 /// The cameras that can be shown, and what is to be said of choosing them.

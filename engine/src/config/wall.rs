@@ -12,8 +12,7 @@ use crate::base::Error;
 use crate::composite::{Backend, Corner, Language, TextPlace, Yuv};
 use crate::effort::EffortSettings;
 use crate::encode::{EncoderChoice, EncoderConfig, Rate};
-use crate::fit::Region;
-use crate::media::{CameraId, Codec, Flip, Orientation, QuarterTurn, Ratio, ScreenId, WallId};
+use crate::media::{CameraId, Codec, Flip, Orientation, QuarterTurn, Ratio, Region, ScreenId, WallId};
 use crate::scene::Scene;
 use crate::source::{Patience, RtspClient, Transport};
 

@@ -4,11 +4,11 @@ use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
 use super::change::ChangeDetector;
-use super::{FitSpec, Mask, Scratch, fit};
+use super::{Scratch, fit};
 use crate::base::cpu;
 use crate::base::{Error, ErrorKind, Moment, SharedClock};
 use crate::decode::FrameConsumer;
-use crate::media::{Frame, Orientation, SourceRef};
+use crate::media::{FitSpec, Frame, Mask, Orientation, SourceRef};
 use crate::store::FrameStore;
 
 /// What is wanted of one camera.
@@ -201,8 +201,7 @@ mod tests {
 
     use super::*;
     use crate::base::{Clock, SimClock};
-    use crate::fit::{FitMode, Region};
-    use crate::media::FrameMeta;
+    use crate::media::{FitMode, FrameMeta, Region};
 
     struct Set {
         clock: Arc<SimClock>,

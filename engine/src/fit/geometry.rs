@@ -1,7 +1,6 @@
 //! Where a picture's pixels come from and go to: aspect, crop, window. Pure arithmetic.
 
-use super::{FitMode, FitSpec, PixelRect, Region};
-use crate::media::{Frame, Ratio};
+use crate::media::{FitMode, FitSpec, Frame, Mask, PixelRect, Ratio, Region};
 
 /// An interval of source samples (luma pixels), not necessarily whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -140,12 +139,6 @@ fn even_window(window: &PixelRect, tile: &PixelRect) -> PixelRect {
     let (x, y) = (window.x & !1, window.y & !1);
     PixelRect::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y)).intersect(tile)
 }
-
-/// A part of a picture that must be black before anything leaves this room. It is a part of the picture as the
-/// camera sends it: however that is turned and mirrored to be shown, the mask stays on what it hides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Mask(pub Region);
 
 /// The pixels of the output (relative to `part`), as the frame lies, that a mask blackens: grown outward, so that no
 /// output sample, luma or chroma, takes anything from a masked source pixel. `None` where it lies

@@ -1,11 +1,13 @@
 //! One frame into one tile: scaled, cut to the window, masked.
 
 use super::axis::{Axis, Stretch};
-use super::geometry::{self, Mapping, Mask, Span};
+use super::geometry::{self, Mapping, Span};
 use super::kernels::{self, Samples, Scratch};
 use super::simd::{self, Level};
-use super::{FitSpec, FittedFrame, PixelRect, turn};
-use crate::media::{Chroma, Frame, FrameMeta, Orientation, Range, Ratio};
+use super::turn;
+use crate::media::{
+    Chroma, FitSpec, FittedFrame, Frame, FrameMeta, Mask, Orientation, PixelRect, Range, Ratio,
+};
 
 /// Fits `frame` into a tile and burns `masks` in: area average where the picture shrinks, linear
 /// interpolation where it grows, an exact copy where sizes are equal. What comes out stands upright: it is

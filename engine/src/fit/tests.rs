@@ -7,7 +7,9 @@ use std::process::Command;
 use bytes::Bytes;
 
 use super::*;
-use crate::media::{Chroma, FrameMeta, Plane, Ratio};
+use crate::media::{
+    Chroma, FitMode, FitSpec, FittedFrame, Frame, FrameMeta, Mask, PixelRect, Plane, Ratio, Region,
+};
 
 fn frame_of(width: u32, height: u32, luma: impl Fn(usize, usize) -> u8) -> Frame {
     let (w, h) = (width as usize, height as usize);

@@ -9,8 +9,8 @@ use super::shortcut::{self, Shortcut};
 use super::timeline::{Ticks, Timeline};
 use crate::base::{Error, ErrorKind, Result, SharedClock};
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Order, Picture};
-use crate::fit::{FitSpec, FittedFrame, Scratch, fit};
-use crate::media::{Pts, VideoParameters};
+use crate::fit::{Scratch, fit};
+use crate::media::{FitSpec, FittedFrame, Pts, VideoParameters};
 use crate::source::{FileDemuxer, FileUnit};
 
 /// A picture, and the first tick that shows it.

@@ -10,18 +10,16 @@ use super::lane::{Lane, Pace};
 use super::report::{InputReport, MosaicReport, StageReport};
 use super::schedule::{Limits, Schedule, Shown};
 use super::timeline::Ticks;
-use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown, names};
+use crate::base::{Error, ErrorKind, Moment, ProcessReport, Result, SharedClock, Shutdown, names};
 use crate::composite::{
     Compositor, CpuCompositor, OverlayStyle, ScreenPlanner, TextRenderer, TickView, TileStatus, TileView, Yuv,
 };
-use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{CameraId, Frame, FrameMeta, Pts, Ratio, VideoParameters};
+use crate::media::{CameraId, FitMode, Frame, FrameMeta, PixelRect, Pts, Ratio, Region, VideoParameters};
 use crate::output::{MovieFormat, MovieWriter, Partial};
 use crate::scene::{
     self, LayoutWish, Over, Placement, RegionWish, Scene, ScreenLayout, ScreenWish, TileWish,
 };
 use crate::source::{CameraUri, FileDemuxer, UriKind};
-use crate::wall::ProcessReport;
 
 /// Bytes of fitted pictures that a job holds, whatever its inputs are.
 const FITTED_BYTES: u64 = 256 << 20;

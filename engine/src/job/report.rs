@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::JobEffort;
 use super::lane::LaneCounts;
+use crate::base::ProcessReport;
 use crate::media::VideoParameters;
-use crate::wall::ProcessReport;
 
 /// A finished mosaic.
 #[derive(Clone, Debug, Serialize)]

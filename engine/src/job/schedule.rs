@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::lane::{Lane, LaneCounts, Pace, Placed};
 use crate::base::thread::Worker;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
-use crate::fit::{FittedFrame, Scratch};
+use crate::fit::Scratch;
+use crate::media::FittedFrame;
 
 /// How often a waiting tick looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);

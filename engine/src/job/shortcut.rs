@@ -3,8 +3,8 @@
 use super::lane::Placed;
 use crate::base::Result;
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Picture};
-use crate::fit::{FitMode, FitSpec, Scratch, fit};
-use crate::media::{AccessUnit, Chroma, Codec, Frame, VideoParameters};
+use crate::fit::{Scratch, fit};
+use crate::media::{AccessUnit, Chroma, Codec, FitMode, FitSpec, Frame, VideoParameters};
 
 /// Units of a trial, from a random-access unit on.
 const TRIAL: u64 = 4;

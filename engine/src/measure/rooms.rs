@@ -12,10 +12,11 @@ use crate::composite::{CompositePlan, Compositor, CpuCompositor, Draw};
 use crate::decode::{Decoder, DecoderRequest, FrameConsumer, LibavDecoder};
 use crate::effort::StreamLoad;
 use crate::encode::{EncodedSink, EncoderChoice, EncoderConfig, Rate, ScreenEncoder};
-use crate::fit::{FitMode, FitSpec, FitStatus, Fitter, PixelRect, SharedTargets, Targets};
+use crate::fit::{FitStatus, Fitter, SharedTargets, Targets};
 use crate::ingest::{Ingest, UnitSink};
 use crate::media::{
-    AccessUnit, Codec, Colorimetry, Frame, FrameMeta, Pts, Ratio, ScreenId, SourceRef, VideoParameters,
+    AccessUnit, Codec, Colorimetry, FitMode, FitSpec, Frame, FrameMeta, PixelRect, Pts, Ratio, ScreenId,
+    SourceRef, VideoParameters,
 };
 use crate::output::{OutputHub, OutputSpec, StreamParams};
 use crate::source::{Authority, CameraUri, SourceConfig};

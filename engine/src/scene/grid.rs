@@ -1,7 +1,7 @@
 //! Divides a length into cells with gaps: even edges, nothing left over.
 
 use super::preset::CellRect;
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// The smallest tile, in pixels each way: one macroblock. Less shows nothing that helps.
 pub const MIN_TILE: u32 = 16;

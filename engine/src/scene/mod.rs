@@ -7,8 +7,7 @@ pub mod solve;
 mod tests;
 pub mod wish;
 
-use crate::fit::{FitSpec, PixelRect};
-use crate::media::{CameraId, ScreenId};
+use crate::media::{CameraId, FitSpec, PixelRect, ScreenId};
 
 pub use preset::CellRect;
 pub use solve::{check, solve};

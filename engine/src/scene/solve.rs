@@ -7,7 +7,7 @@ use super::preset::CellRect;
 use super::wish::{LayoutWish, Over, Placement, RegionWish, Scene, ScreenWish, TileWish};
 use super::{Layout, ScreenLayout, Tile};
 use crate::base::{Error, ErrorKind, Result};
-use crate::fit::{FitSpec, PixelRect, Region};
+use crate::media::{FitSpec, PixelRect, Region};
 
 /// The smallest screen, in pixels each way.
 pub const MIN_SCREEN: u32 = 16;

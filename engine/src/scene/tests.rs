@@ -15,8 +15,8 @@ fn tile(id: impl Into<String>, at: Placement) -> TileWish {
         id: id.into(),
         camera: None,
         at,
-        fit: crate::fit::FitMode::Contain,
-        crop: crate::fit::Region::WHOLE,
+        fit: crate::media::FitMode::Contain,
+        crop: crate::media::Region::WHOLE,
         label: None,
         pinned: false,
     }

@@ -1,7 +1,6 @@
 //! What the operator wants: screens on a wall, layouts over them, cameras in tiles.
 
-use crate::fit::{FitMode, PixelRect, Region};
-use crate::media::{CameraId, ScreenId};
+use crate::media::{CameraId, FitMode, PixelRect, Region, ScreenId};
 
 /// The whole wish.
 #[derive(Clone, Debug, Default, PartialEq)]

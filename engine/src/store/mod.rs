@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::Counter;
-use crate::fit::{FitSpec, FittedFrame};
-use crate::media::{CameraId, SourceRef};
+use crate::media::{CameraId, FitSpec, FittedFrame, SourceRef};
 
 /// The newest picture of one camera for one spec.
 #[derive(Debug, Default)]
@@ -230,8 +229,7 @@ fn size(fitted: &FittedFrame) -> u64 {
 mod tests {
     use super::*;
     use crate::base::Moment;
-    use crate::fit::FitMode;
-    use crate::media::{Frame, FrameMeta};
+    use crate::media::{FitMode, Frame, FrameMeta};
 
     const SPEC: FitSpec = FitSpec::whole(4, 4, FitMode::Contain);
 

@@ -11,8 +11,7 @@ use super::plan::{Rendition, USUAL_GOP};
 use super::spec::{EncodeSpec, EncoderFamily, RateSpec, TargetCodec};
 use super::steering::{self, Course, Steering};
 use crate::base::{Error, ErrorKind, Result};
-use crate::media::Ratio;
-use crate::media::annex_b;
+use crate::media::{Ratio, annex_b};
 
 /// Presets as x264 and x265 name them, the fastest first.
 const PRESETS: [&str; 9] =

@@ -23,15 +23,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Error, ErrorKind, Moment, Result, SharedClock, Shutdown};
+use crate::base::{Error, ErrorKind, Moment, ProcessReport, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};
 use crate::config::{CameraSpec, LimitSpec, OutputText, OverlaySpec, WallSpec};
 use crate::decode::{DecodePool, HardwareFactory, PoolConfig};
 use crate::effort::{Admission, ScreenWish, Wish};
 use crate::encode::EncodedSink;
-use crate::fit::FitSpec;
 use crate::ingest::Ingest;
-use crate::media::{CameraId, Frame, ScreenId};
+use crate::media::{CameraId, FitSpec, Frame, ScreenId};
 use crate::output::{OutputSpec, OutputStatus, Tap};
 use crate::scene::{self, Layout, Scene};
 use crate::source::{CameraUri, Policy, Secrets, SourceConfig};
@@ -46,9 +45,7 @@ use stream::expected_load;
 use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
-pub use report::{
-    CameraReport, CameraStanding, GovernorReport, ProcessReport, ScreenReport, Spread, WallReport,
-};
+pub use report::{CameraReport, CameraStanding, GovernorReport, ScreenReport, Spread, WallReport};
 pub use still::{StillWish, at_width};
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.

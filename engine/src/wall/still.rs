@@ -3,8 +3,8 @@
 use super::Wall;
 use crate::base::{Error, ErrorKind, Result};
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder};
-use crate::fit::{self, FitMode, FitSpec, Mask, Scratch};
-use crate::media::{AccessUnit, CameraId, Frame, Ratio, ScreenId, VideoParameters};
+use crate::fit::{self, Scratch};
+use crate::media::{AccessUnit, CameraId, FitMode, FitSpec, Frame, Mask, Ratio, ScreenId, VideoParameters};
 
 /// How a picture of a camera is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn masks_are_burnt_in() {
         let frame = Frame::filled(320, 180, [200, 128, 128], FrameMeta::default()).expect("a size");
-        let mask = Mask(crate::fit::Region { x: 0.0, y: 0.0, width: 0.5, height: 1.0 });
+        let mask = Mask(crate::media::Region { x: 0.0, y: 0.0, width: 0.5, height: 1.0 });
         let still = at_width(&frame, 160, &[mask]);
         let row = still.planes()[0].row(40, 160);
         assert!(row[..80].iter().all(|y| *y <= 16) && row[84..].iter().all(|y| *y == 200), "{row:?}");

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::fit::FitSpec;
-use crate::media::CameraId;
+use crate::media::{CameraId, FitSpec};
 use crate::scene::Layout;
 
 /// What a layout needs of one camera.

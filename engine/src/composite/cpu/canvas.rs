@@ -1,6 +1,6 @@
 //! The canvas's memory, and its division into horizontal bands that can be drawn in parallel.
 
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// Three packed planes, one after the other: Y, U, V.
 #[derive(Debug)]

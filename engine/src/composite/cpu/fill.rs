@@ -2,7 +2,7 @@
 
 use super::canvas::Band;
 use crate::composite::plan::Yuv;
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// Mixes `color` into `rect`, within `clip` (even edges, inside the band). Luma: `(d·(255-a) + c·a)
 /// / 255`, rounded; chroma the same with `a` times the share of its four pixels that lie in `rect`.

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use super::Compositor;
 use super::plan::{CompositePlan, Draw};
 use crate::base::{Error, ErrorKind, Result};
-use crate::fit::{PixelRect, Scratch};
-use crate::media::{Frame, FrameMeta};
+use crate::fit::Scratch;
+use crate::media::{Frame, FrameMeta, PixelRect};
 use canvas::{Band, Canvas};
 use pool::BufferPool;
 

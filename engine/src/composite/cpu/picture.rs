@@ -3,8 +3,7 @@
 
 use super::canvas::Band;
 use super::convert::Converter;
-use crate::fit::PixelRect;
-use crate::media::{Chroma, Frame};
+use crate::media::{Chroma, Frame, PixelRect};
 
 /// Draws `frame`, which has the size of `dest` (even edges), within `clip` (even edges, inside the
 /// band).

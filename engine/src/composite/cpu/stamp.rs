@@ -2,7 +2,7 @@
 
 use super::canvas::Band;
 use crate::composite::plan::{Bitmap, Yuv};
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 /// Mixes `color` in by coverage times `alpha`, within `clip` (even edges, inside the band). Luma by
 /// `w = coverage·alpha / 255²`; chroma by the mean coverage of its four pixels.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::base::{Error, ErrorKind, Result};
 use crate::composite::color::{Affine, CANVAS};
 use crate::composite::plan::{Bitmap, CompositePlan, Draw, Yuv};
-use crate::fit::{PixelRect, Scratch};
-use crate::media::{Chroma, Frame};
+use crate::fit::Scratch;
+use crate::media::{Chroma, Frame, PixelRect};
 
 /// Width of a bin in pixels: 8 invocations of 8 pixels.
 pub const BIN_WIDTH: u32 = 64;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lower::lower;
 use super::*;
 use crate::composite::{Bitmap, Draw};
-use crate::fit::PixelRect;
+use crate::media::PixelRect;
 
 fn gpu(width: u32, height: u32) -> Option<GpuCompositor> {
     match GpuCompositor::new(width, height, |_| true) {

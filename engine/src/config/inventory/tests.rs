@@ -462,7 +462,7 @@ fn each_field_of_a_camera_is_told_apart() {
     assert_eq!(told(|c| c.site = Some("x".into())), [Field::Site]);
     assert_eq!(told(|c| c.tags = vec!["x".into()]), [Field::Tags]);
     assert_eq!(told(|c| c.scene_width_m = Some(1.0)), [Field::Place]);
-    assert_eq!(told(|c| c.masks = vec![crate::fit::Region::WHOLE]), [Field::Masks]);
+    assert_eq!(told(|c| c.masks = vec![crate::media::Region::WHOLE]), [Field::Masks]);
     assert_eq!(told(|c| c.priority = 1), [Field::Priority]);
     assert_eq!(told(|c| c.still = true), [Field::Still]);
     assert_eq!(told(|c| c.flip = Flip::Horizontal), [Field::Turn]);

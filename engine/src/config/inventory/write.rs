@@ -61,7 +61,7 @@ pub(super) fn to_toml(cameras: &[CameraSpec]) -> String {
         }
         if !camera.masks.is_empty() {
             let mask =
-                |m: &crate::fit::Region| format!("[{:?}, {:?}, {:?}, {:?}]", m.x, m.y, m.width, m.height);
+                |m: &crate::media::Region| format!("[{:?}, {:?}, {:?}, {:?}]", m.x, m.y, m.width, m.height);
             let masks: Vec<String> = camera.masks.iter().map(mask).collect();
             line(&mut out, "masks", format!("[{}]", masks.join(", ")));
         }

@@ -1,0 +1,73 @@
+//! The rooms of the engine (`engine/src/`) and their arrows, as docs/design/README.md has them.
+
+use super::{Arrows, House};
+
+pub const HOUSE: House =
+    House { src: "engine/src", arrows: ARROWS, wiring: &["lib"], inner: &[], barred: BARRED };
+
+const ARROWS: Arrows = &[
+    ("base", &[]),
+    ("media", &["base"]),
+    ("source", &["base", "media"]),
+    ("ingest", &["base", "media", "source"]),
+    ("decode", &["base", "media", "source"]),
+    ("effort", &["base", "media", "decode"]),
+    ("store", &["base", "media"]),
+    ("fit", &["base", "media", "decode", "store"]),
+    ("scene", &["base", "media"]),
+    ("composite", &["base", "media", "fit", "scene"]),
+    ("encode", &["base", "media"]),
+    ("output", &["base", "media", "encode"]),
+    ("evidence", &["base"]),
+    // Of `transcode` only the plain values of a job; see BARRED.
+    ("config", &["base", "media", "scene", "effort", "encode", "output", "source", "composite", "transcode"]),
+    // The three that wire rooms together.
+    (
+        "wall",
+        &[
+            "base",
+            "media",
+            "source",
+            "ingest",
+            "decode",
+            "effort",
+            "store",
+            "fit",
+            "scene",
+            "composite",
+            "encode",
+            "output",
+            "config",
+        ],
+    ),
+    ("job", &["base", "media", "source", "decode", "fit", "scene", "composite", "encode", "output"]),
+    ("transcode", &["base", "media", "source", "ingest", "composite", "encode", "evidence"]),
+    // Each room is run to measure what it costs.
+    (
+        "measure",
+        &[
+            "base",
+            "media",
+            "source",
+            "ingest",
+            "decode",
+            "effort",
+            "store",
+            "fit",
+            "scene",
+            "composite",
+            "encode",
+            "output",
+        ],
+    ),
+];
+
+/// Folders of the engine that must not name a crate or a room, and what they must not name.
+const BARRED: Arrows = &[
+    ("", &["vitrail_control", "vitrail_simulator", "axum", "rusqlite", "indicatif", "clap"]),
+    ("config", &["crate::transcode::queue", "crate::transcode::plan", "crate::transcode::scan"]),
+    ("composite/cpu", &["wgpu", "crate::composite::gpu"]),
+    ("composite/plan.rs", &["wgpu", "crate::composite::gpu", "crate::composite::cpu"]),
+    ("scene", &["gstreamer", "retina", "ffmpeg_next", "wgpu", "tokio", "std::fs", "std::net"]),
+    ("media", &["gstreamer", "retina", "ffmpeg_next", "wgpu", "tokio", "std::fs", "std::net"]),
+];
