@@ -489,7 +489,7 @@ impl Camera {
     /// and may show what is not there, or the machine is overloaded.
     pub fn degraded(&self, now: Moment) -> Option<&'static str> {
         let streams = self.streams();
-        let corrupt = streams.past.drops[2]
+        let corrupt = streams.past.dropped.corrupt
             + streams.current.as_ref().map(|s| s.decode.status().corrupt).unwrap_or_default();
         let step = streams.decision.as_ref().map(|d| d.step).unwrap_or_default();
         drop(streams);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use super::cadence::Share;
 use super::camera::Camera;
+use super::report::MoveReport;
 use crate::effort::{ScreenDecision, ScreenStep, ScreenWish};
 use crate::encode::element::faster;
 use crate::encode::{EncodeStatus, EncoderConfig, ScreenEncoder};
@@ -35,7 +36,7 @@ struct State {
     troubles: u64,
     /// What is read next says nothing of the machine: the encoder was failing, or was told to begin anew.
     excused: bool,
-    moves: [u64; 2],
+    moves: MoveReport,
 }
 
 impl Dial {
@@ -114,10 +115,10 @@ impl Dial {
         }
         let rate = self.config.frame_rate.as_f64() / f64::from(decision.every.max(1));
         if decision.step > before {
-            state.moves[0] += 1;
+            state.moves.down += 1;
             tracing::info!(screen = %self.id, preset = %decision.preset, rate, "made with less effort: the machine has no more");
         } else if decision.step < before {
-            state.moves[1] += 1;
+            state.moves.up += 1;
             tracing::info!(screen = %self.id, preset = %decision.preset, rate, "made with more effort again");
         }
     }
@@ -138,8 +139,8 @@ impl Dial {
         (asked, asked / f64::from(self.every.load(Ordering::Relaxed).max(1)))
     }
 
-    /// How often it was moved down, and up again.
-    pub fn moves(&self) -> [u64; 2] {
+    /// How often it was given less, and more again.
+    pub fn moves(&self) -> MoveReport {
         self.state().moves
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::camera::{Camera, Rooms};
 use super::dial::Dial;
-use super::report::GovernorReport;
+use super::report::{EffortReport, GovernorReport, MoveReport};
 use super::screen::Cameras;
 use crate::base::cpu::ThreadMeter;
 use crate::base::mailbox::Empty;
@@ -48,7 +48,7 @@ struct State {
     load: Load,
     plan: Plan,
     steps: HashMap<CameraId, Step>,
-    moves: [u64; 2],
+    moves: MoveReport,
 }
 
 /// What was read last, to see what was used since.
@@ -85,7 +85,7 @@ impl Govern {
             load: Load { cores: cpu::cores() as f64, ..Load::default() },
             plan: Plan::default(),
             steps: HashMap::new(),
-            moves: [0, 0],
+            moves: MoveReport::default(),
         };
         let missed = Arc::default();
         let inner =
@@ -209,10 +209,8 @@ impl Inner {
 
     fn report(&self) -> GovernorReport {
         let all = self.cameras().len() as u64;
-        let mut screen_moves = [0, 0];
-        for moves in self.dials().iter().map(|dial| dial.moves()) {
-            screen_moves = [screen_moves[0] + moves[0], screen_moves[1] + moves[1]];
-        }
+        let mut screen_moves = MoveReport::default();
+        self.dials().iter().for_each(|dial| screen_moves += dial.moves());
         let state = self.lock();
         let (load, plan) = (&state.load, &state.plan);
         let with = |effort| plan.decisions.iter().filter(|d| d.effort == effort).count() as u64;
@@ -245,7 +243,7 @@ impl Inner {
             calibration: state.governor.calibration(),
             encoding_calibration: state.governor.encoding(),
             trust: state.governor.trust(),
-            efforts: [full, key_frames, all.saturating_sub(full + key_frames)],
+            efforts: EffortReport { full, key_frames, standby: all.saturating_sub(full + key_frames) },
             degraded,
             moves: state.moves,
             degraded_screens,
@@ -259,10 +257,10 @@ impl State {
     fn note(&mut self, camera: &CameraId, step: Step) {
         let before = self.steps.insert(camera.clone(), step).unwrap_or_default();
         if step > before {
-            self.moves[0] += 1;
+            self.moves.down += 1;
             tracing::debug!(%camera, "degraded to {step:?}: the machine has no more");
         } else if step < before {
-            self.moves[1] += 1;
+            self.moves.up += 1;
             tracing::debug!(%camera, "back to {step:?}");
         }
     }

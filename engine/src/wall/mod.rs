@@ -45,7 +45,10 @@ use stream::expected_load;
 use wanted::{Wanted, wanted};
 
 pub use reload::Reloaded;
-pub use report::{CameraReport, CameraStanding, GovernorReport, ScreenReport, Spread, WallReport};
+pub use report::{
+    CameraReport, CameraStanding, DropReport, EffortReport, GovernorReport, MoveReport, ScreenReport, Spread,
+    WallReport,
+};
 pub use still::{StillWish, at_width};
 
 /// Bytes of fitted pictures: 64 tiles of 4K walls and as much again while a layout changes.

@@ -60,16 +60,43 @@ pub struct GovernorReport {
     pub encoding_calibration: Option<f64>,
     /// The part of the budget that is safe to use, 0 to 1: it sinks with distress.
     pub trust: f64,
-    /// Cameras that are decoded whole, by key frames, and not at all.
-    pub efforts: [u64; 3],
+    /// Cameras by what is decoded of them.
+    pub efforts: EffortReport,
     /// Cameras below what their tiles deserve, by step.
     pub degraded: BTreeMap<String, u64>,
-    /// How often a camera was moved down, and up again.
-    pub moves: [u64; 2],
+    /// How often a camera was given less, and more again.
+    pub moves: MoveReport,
     /// Screens below what was asked for, by step.
     pub degraded_screens: BTreeMap<String, u64>,
-    /// How often a screen was moved down, and up again.
-    pub screen_moves: [u64; 2],
+    /// How often a screen was given less, and more again.
+    pub screen_moves: MoveReport,
+}
+
+/// Cameras by what is decoded of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EffortReport {
+    /// Every picture.
+    pub full: u64,
+    /// Key frames alone.
+    pub key_frames: u64,
+    /// Nothing.
+    pub standby: u64,
+}
+
+/// How often something was given less, and more again, because the machine had no more, or had again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MoveReport {
+    /// Times that it was given less.
+    pub down: u64,
+    /// Times that it was given more again.
+    pub up: u64,
+}
+
+impl std::ops::AddAssign for MoveReport {
+    fn add_assign(&mut self, other: MoveReport) {
+        self.down += other.down;
+        self.up += other.up;
+    }
 }
 
 /// One camera.
@@ -147,7 +174,7 @@ pub struct CameraStanding {
 }
 
 /// What was dropped of one camera, by cause.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct DropReport {
     /// Its queue was over its time bound: jumped to the next key frame (invariant 3).
     pub late: u64,
@@ -157,6 +184,15 @@ pub struct DropReport {
     pub corrupt: u64,
     /// Times that packets were lost on the way.
     pub lost: u64,
+}
+
+impl std::ops::AddAssign for DropReport {
+    fn add_assign(&mut self, other: DropReport) {
+        self.late += other.late;
+        self.waiting_for_key += other.waiting_for_key;
+        self.corrupt += other.corrupt;
+        self.lost += other.lost;
+    }
 }
 
 /// One screen.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
+use super::report::MoveReport;
 use super::*;
 use crate::base::SystemClock;
 use crate::effort::{ScreenDecision, ScreenStep};
@@ -113,7 +114,7 @@ fn a_screen_that_goes_down_says_so_and_comes_back() {
     assert_eq!((one.step, one.degraded, one.rate, one.asked_fps), ("half-rate", true, 12.5, 25.0));
     assert_eq!(one.preset, "ultrafast");
     assert_eq!((two.step, two.degraded, two.rate, two.left_out), ("as-asked", false, 25.0, 0));
-    assert_eq!(report.governor.screen_moves, [1, 0]);
+    assert_eq!(report.governor.screen_moves, MoveReport { down: 1, up: 0 });
     let left_out = one.left_out;
     serve(&wall, ScreenStep::AsAsked, "veryfast", 1);
     wait_until(&wall, "the preset", |r| r.screens[0].preset == "veryfast" && r.screens[0].encoded > 60);
@@ -121,7 +122,7 @@ fn a_screen_that_goes_down_says_so_and_comes_back() {
     let one = &report.screens[0];
     assert_eq!((one.step, one.rate, one.dropped), ("as-asked", 25.0, 0));
     assert!(one.left_out <= left_out + 2, "{} after {left_out}", one.left_out);
-    assert_eq!(report.governor.screen_moves, [1, 1]);
+    assert_eq!(report.governor.screen_moves, MoveReport { down: 1, up: 1 });
 }
 
 #[test]

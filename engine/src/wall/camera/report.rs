@@ -15,8 +15,7 @@ pub(super) struct Past {
     decoded: u64,
     decode_nanos: u64,
     fit_nanos: u64,
-    /// As [`drops`] orders them.
-    pub drops: [u64; 4],
+    pub dropped: DropReport,
     reconnects: u64,
 }
 
@@ -29,15 +28,18 @@ impl Past {
         self.decode_nanos += decode.decode_nanos;
         self.fit_nanos += fit.fit_nanos;
         self.reconnects += ingest.reconnects;
-        let drops = drops(&ingest, &decode);
-        self.drops.iter_mut().zip(drops).for_each(|(sum, more)| *sum += more);
+        self.dropped += dropped(&ingest, &decode);
     }
 }
 
-/// Late, waiting for a key frame, corrupt, lost.
-fn drops(ingest: &IngestStatus, decode: &DecodeStatus) -> [u64; 4] {
-    let waiting = decode.dropped_waiting + ingest.skipped + decode.held_back;
-    [decode.dropped_late, waiting, decode.corrupt, ingest.lost_events]
+/// What was dropped of one stream.
+fn dropped(ingest: &IngestStatus, decode: &DecodeStatus) -> DropReport {
+    DropReport {
+        late: decode.dropped_late,
+        waiting_for_key: decode.dropped_waiting + ingest.skipped + decode.held_back,
+        corrupt: decode.corrupt,
+        lost: ingest.lost_events,
+    }
 }
 
 impl Camera {
@@ -55,9 +57,8 @@ impl Camera {
         drop(streams);
         let standing = self.stand(now, &ingest, &decode);
         let seen = self.seen.lock();
-        let mut dropped = drops(&ingest, &decode);
-        dropped.iter_mut().zip(past.drops).for_each(|(sum, more)| *sum += more);
-        let [late, waiting_for_key, corrupt, lost] = dropped;
+        let mut dropped = dropped(&ingest, &decode);
+        dropped += past.dropped;
         let millis = |nanos: u64| nanos as f64 / 1e6;
         let refresh = Spread::from(&seen.refresh);
         CameraReport {
@@ -83,7 +84,7 @@ impl Camera {
             refresh_p50_ms: refresh.p50_ms,
             refresh_p95_ms: refresh.p95_ms,
             refresh_max_ms: refresh.max_ms,
-            dropped: DropReport { late, waiting_for_key, corrupt, lost },
+            dropped,
             reconnects: past.reconnects + ingest.reconnects,
             age_ms: standing.age_ms,
             placards: seen.placards.clone(),
