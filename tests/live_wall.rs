@@ -118,7 +118,7 @@ fn a_viewer_that_stops_reading_does_not_change_the_cadence() {
     let (mut program, address) = wall("2x2", "1280x720", &uris(&simulator), &[]);
     let viewer = view(&address, &clock);
     until_all_right(&viewer, 2, 2, 4, START);
-    let noise = Noise::listen();
+    let (noise, busy) = (Noise::listen(), is_busy());
     let stalled = common::stalled::play_and_stop_reading(&address);
     let mut watch = Watch::new(2, 2);
     watch.watch(&viewer, &simulator, Duration::from_secs(10));
@@ -126,7 +126,9 @@ fn a_viewer_that_stops_reading_does_not_change_the_cadence() {
     assert!(program.interrupt().success());
     let report = program.report();
     let screen = &report["screens"][0];
-    let noise = noise.missing(watch.pictures, Duration::from_millis(40));
+    // Where others take the machine, an encoder is late too; not of more than a tenth.
+    let busy = if busy || is_busy() { watch.pictures / 10 } else { 0 };
+    let noise = noise.missing(watch.pictures, Duration::from_millis(40)).max(busy);
     assert!(screen["missed"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
     assert!(screen["dropped"].as_u64().unwrap() <= noise, "{noise} for the machine's noise: {screen}");
     for (index, tile) in watch.tiles.iter().enumerate() {

@@ -8,7 +8,8 @@ use vitrail_engine::effort::plan::CameraGroup;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
-use super::trial::{Service, Simulated, Trial, WallShape, trial};
+use super::simulated::Simulated;
+use super::trial::{Service, Trial, WallShape, trial};
 use super::{cameras, thousands};
 use crate::parse;
 use crate::terminal::Terminal;

@@ -4,6 +4,7 @@ mod cameras;
 mod max;
 mod measure;
 mod plan;
+mod simulated;
 mod trial;
 
 use vitrail_engine::Result;

@@ -1,26 +1,23 @@
 //! One trial of `vitrail capacity max`: simulated cameras and a wall as processes of their own, a look
 //! at the wall's picture, and the verdict from the wall's report.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
 use vitrail_engine::base::{Shutdown, SystemClock};
-use vitrail_engine::effort::StreamLoad;
 use vitrail_engine::source::Transport;
 use vitrail_engine::{Error, ErrorKind, Result};
 use vitrail_simulator::code::Region;
 use vitrail_simulator::viewer::{Seen, Viewer};
 
+use super::simulated::{Running, Simulated};
+
 /// Connections a second: the wall allows each site 20, and cameras are dealt to so many sites.
 const SITES: u32 = 10;
 const CONNECTIONS_PER_SECOND: f64 = 20.0 * SITES as f64;
-/// Encoding a camera's loop for the first time takes about a second; later it comes from the cache.
-const PREPARE: Duration = Duration::from_millis(1500);
 /// How long the wall may take to end when its time is over.
 const END: Duration = Duration::from_secs(20);
 /// How long before the end the viewer comes: long enough for a key frame, short enough to cost little.
@@ -184,87 +181,11 @@ impl Trial {
     }
 }
 
-/// A child that is ended when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Simulated cameras, kept from one trial to the next while there are enough of them.
-pub struct Simulated {
-    load: StreamLoad,
-    codecs: &'static str,
-    running: Option<(u32, String, Running)>,
-}
-
-impl Simulated {
-    /// None yet.
-    pub fn new(load: StreamLoad, codecs: &'static str) -> Simulated {
-        Simulated { load, codecs, running: None }
-    }
-
-    /// At least so many cameras; their address and their process.
-    fn at_least(&mut self, count: u32, stop: &Shutdown) -> Result<(String, u32)> {
-        if self.running.as_ref().is_none_or(|(running, ..)| *running < count) {
-            self.running = None;
-            self.running = Some(self.start(count, stop)?);
-        }
-        let (_, address, running) =
-            self.running.as_ref().ok_or_else(|| broken("cameras", "did not start"))?;
-        Ok((address.clone(), running.0.id()))
-    }
-
-    fn start(&self, count: u32, stop: &Shutdown) -> Result<(u32, String, Running)> {
-        let load = &self.load;
-        let mut child = Command::new(this_program()?)
-            .args(["--log", "error", "cameras", "--count", &count.to_string()])
-            .args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--codecs", self.codecs])
-            .args(["--sub", &format!("{}x{}@{}", load.width, load.height, load.fps)])
-            .args(["--sub-bitrate", &format!("{:.0}", load.bits_per_second)])
-            .args(["--gop-seconds", &load.key_interval_s.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|e| broken("cameras", "cannot be started").caused_by(e))?;
-        let out = child.stdout.take();
-        let mut running = Running(child);
-        let (told, ready) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in out.into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(|l| l.ok()) {
-                let address = line.split("rtsp://").nth(1).and_then(|rest| rest.split('/').next());
-                if let Some(address) = address {
-                    let _ = told.send(address.to_owned());
-                }
-            }
-        });
-        let deadline = Instant::now() + Duration::from_secs(60) + PREPARE * count;
-        loop {
-            match ready.recv_timeout(Duration::from_millis(200)) {
-                Ok(address) => return Ok((count, address, running)),
-                Err(_) if stop.is_cancelled() => return Err(broken("cameras", "were not wanted any more")),
-                Err(_) if Instant::now() > deadline => {
-                    return Err(broken("cameras", "were not ready in time; are x264 and x265 installed?"));
-                }
-                Err(_) => {}
-            }
-            if let Ok(Some(status)) = running.0.try_wait() {
-                let what = "ended at once; run `vitrail cameras` with this profile to see why";
-                return Err(broken("cameras", what).caused_by(std::io::Error::other(status.to_string())));
-            }
-        }
-    }
-}
-
-fn broken(subject: &'static str, what: &'static str) -> Error {
+pub(super) fn broken(subject: &'static str, what: &'static str) -> Error {
     Error::new(ErrorKind::Internal, subject, what)
 }
 
-fn this_program() -> Result<std::path::PathBuf> {
+pub(super) fn this_program() -> Result<std::path::PathBuf> {
     std::env::current_exe().map_err(|e| broken("vitrail", "does not know its own path").caused_by(e))
 }
 
@@ -287,7 +208,7 @@ pub fn trial(
         Error::new(ErrorKind::Io, file.display().to_string(), "cannot be written").caused_by(e)
     })?;
     // All connections, and a key interval for the first pictures.
-    let key = Duration::from_secs_f64(simulated.load.key_interval_s);
+    let key = Duration::from_secs_f64(simulated.key_interval_s());
     let warm = Duration::from_secs_f64(f64::from(count) / CONNECTIONS_PER_SECOND) + key;
     let total = warm + time.max(LOOK + Duration::from_secs(1));
     let report = folder.0.join("report.json");
@@ -303,7 +224,7 @@ pub fn trial(
         }
         if look.is_some_and(|at| begun.elapsed() >= at) {
             look = None;
-            tiles = look_at(ports[0], shape, count, (simulated.load.width, simulated.load.height));
+            tiles = look_at(ports[0], shape, count, simulated.picture());
         }
         say(&format!("{:.0} of {:.0} s", begun.elapsed().as_secs_f64(), total.as_secs_f64()));
         exit = child.0.try_wait().ok().flatten();

@@ -82,7 +82,6 @@ fn a_controller_that_is_killed_loses_no_acknowledged_record() {
             .env(FOLDER, folder.path())
             .env(RECORDS, "1000000")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

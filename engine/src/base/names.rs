@@ -142,25 +142,25 @@ fn sum(bytes: &[u8]) -> u64 {
 /// A way to a file in text, for libraries that take no other: through the folder, held open, where the path
 /// is not UTF-8.
 #[derive(Debug)]
-pub struct Way {
+pub struct TextPath {
     text: String,
     _folder: Option<File>,
 }
 
-impl Way {
+impl TextPath {
     /// To a file that need not be there, in a folder that is; `None` where its own name is not UTF-8.
     ///
     /// # Errors
     /// The folder cannot be opened.
-    pub fn to(path: &Path) -> std::io::Result<Option<Way>> {
+    pub fn to(path: &Path) -> std::io::Result<Option<TextPath>> {
         if let Some(text) = path.to_str() {
-            return Ok(Some(Way { text: text.to_owned(), _folder: None }));
+            return Ok(Some(TextPath { text: text.to_owned(), _folder: None }));
         }
         let Some(name) = path.file_name().and_then(OsStr::to_str) else { return Ok(None) };
         let folder =
             File::open(path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         let text = format!("/proc/self/fd/{}/{name}", folder.as_raw_fd());
-        Ok(Some(Way { text, _folder: Some(folder) }))
+        Ok(Some(TextPath { text, _folder: Some(folder) }))
     }
 
     /// The text; good as long as this lives.
@@ -248,10 +248,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
         std::fs::create_dir(&folder).unwrap();
-        let way = Way::to(&folder.join("a.mp4")).unwrap().unwrap();
+        let way = TextPath::to(&folder.join("a.mp4")).unwrap().unwrap();
         std::fs::write(way.text(), "x").unwrap();
         assert_eq!(std::fs::read(folder.join("a.mp4")).unwrap(), b"x");
-        assert!(Way::to(&folder.join(OsStr::from_bytes(b"\xe9"))).unwrap().is_none());
-        assert_eq!(Way::to(Path::new("a.mp4")).unwrap().unwrap().text(), "a.mp4");
+        assert!(TextPath::to(&folder.join(OsStr::from_bytes(b"\xe9"))).unwrap().is_none());
+        assert_eq!(TextPath::to(Path::new("a.mp4")).unwrap().unwrap().text(), "a.mp4");
     }
 }

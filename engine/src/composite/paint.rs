@@ -158,12 +158,12 @@ impl Painter<'_> {
         }
     }
 
-    fn placard_lines(&self, placard: &Placard, color: Yuv) -> Vec<Line> {
+    fn placard_lines(&self, placard: &Placard, color: Yuv) -> Vec<PlacardText> {
         let max_width = self.bounds.width.saturating_sub(self.bounds.width / 8);
         let line = |text: String, face, px, max_lines, color| {
             let style = TextStyle { face, px, max_width, max_lines, centered: true };
             let bitmap = self.text.render(&text, style);
-            Line { text, style, color, width: bitmap.width, height: bitmap.height }
+            PlacardText { text, style, color, width: bitmap.width, height: bitmap.height }
         };
         // A title shrinks until it fits whole: half a title could mean something else.
         let title_px = (self.bounds.height / 9).clamp(11, 72);
@@ -244,7 +244,7 @@ impl Spot {
 }
 
 /// One text of a placard.
-struct Line {
+struct PlacardText {
     text: String,
     style: TextStyle,
     color: Yuv,

@@ -61,11 +61,11 @@ struct State {
     fonts: FontSystem,
     glyphs: SwashCache,
     families: [(String, Weight); 2],
-    kept: HashMap<(String, TextStyle), Kept>,
+    kept: HashMap<(String, TextStyle), CachedBitmap>,
     uses: u64,
 }
 
-struct Kept {
+struct CachedBitmap {
     bitmap: Arc<Bitmap>,
     last_use: u64,
 }
@@ -118,7 +118,7 @@ impl TextRenderer {
         self.rasterised.add_one();
         let bitmap = Arc::new(state.rasterise(text, style));
         state.forget_the_oldest();
-        state.kept.insert(key, Kept { bitmap: bitmap.clone(), last_use: now });
+        state.kept.insert(key, CachedBitmap { bitmap: bitmap.clone(), last_use: now });
         bitmap
     }
 

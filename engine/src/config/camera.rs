@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::check::{Taken, value_or};
-use super::leaf::{OneOrMore, PixelSize};
+use super::check::{UsedIds, value_or};
+use super::leaf::OneOrMore;
+use super::measures::PixelSize;
 use super::read::{At, join};
 use super::report::{Report, did_you_mean, quoted};
 use super::wall::{CameraSpec, Position, StreamFacts, UriText};
@@ -24,7 +25,7 @@ const MAX_TAGS: usize = 64;
 pub(super) fn check_camera(
     table: &CameraTable,
     default_id: String,
-    taken: &mut Taken,
+    taken: &mut UsedIds,
     report: &mut Report<'_>,
 ) -> CameraSpec {
     let id = taken.take(&table.id, &table.path, &table.here, default_id, report);

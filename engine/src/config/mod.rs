@@ -10,9 +10,11 @@ mod check;
 mod inventory;
 mod job;
 mod leaf;
+mod measures;
 mod read;
 mod report;
 mod scene;
+mod settings;
 mod tiles;
 mod turned;
 mod wall;
@@ -26,7 +28,7 @@ mod tests;
 
 pub use inventory::{Changed, Changes, Field, Inventory, Query, QueryError, csv_columns, diff};
 pub use job::{Container, EvidenceSpec, Existing, Given, JOB_TABLES, JobSpec, TaskSpec, job_schema};
-pub use leaf::duration;
+pub use measures::duration;
 pub use report::{ConfigErrors, Place, Problem};
 pub use wall::{
     CameraSpec, ControlSpec, EncoderSpec, LimitSpec, OutputText, OverlaySpec, Position, ScreenOutputs,

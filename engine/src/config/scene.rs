@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::check::{Places, Taken, remember, value_or};
-use super::leaf::{GridSize, PixelSize, Point};
+use super::check::{Places, UsedIds, remember, value_or};
+use super::measures::{GridSize, PixelSize, Point};
 use super::read::{At, join};
 use super::report::{Report, did_you_mean, quoted};
 use super::tiles::{Choice, check_cells, fill_screens, place_tiles};
@@ -61,7 +61,7 @@ pub(super) fn check_scene(
         );
         return (Scene::default(), Vec::new());
     }
-    let mut taken = Taken::default();
+    let mut taken = UsedIds::default();
     let screens = check_screens(&file.screens, &mut taken, places, report);
     let outputs = check_outputs(&file.screens, &screens, report);
     let mut canvases: Vec<(String, Canvas<'_>)> = Vec::new();
@@ -85,7 +85,7 @@ pub(super) fn check_scene(
 
 fn check_screens(
     tables: &[ScreenTable],
-    taken: &mut Taken,
+    taken: &mut UsedIds,
     places: &mut Places,
     report: &mut Report<'_>,
 ) -> Vec<ScreenWish> {

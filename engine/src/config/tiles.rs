@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::check::{Places, Taken, finds_nothing, query, remember, value_or};
+use super::check::{Places, UsedIds, finds_nothing, query, remember, value_or};
 use super::inventory::Inventory;
-use super::leaf::{CameraChoice, CellSpan};
+use super::leaf::CameraChoice;
+use super::measures::CellSpan;
 use super::read::{At, join};
 use super::report::{Problem, Report, quoted};
 use super::scene::{Canvas, MAX_GRID, MIN_SIDE, no_such};
@@ -60,7 +61,7 @@ pub(super) fn place_tiles<'t>(
     places: &mut Places,
     report: &mut Report<'_>,
 ) {
-    let mut taken = Taken::default();
+    let mut taken = UsedIds::default();
     // Tiles that name their camera come first: a query then finds one that is not shown yet.
     let mut shown: HashSet<String> =
         tables.iter().filter_map(|t| t.camera.as_ref()).map(|name| name.value.clone()).collect();

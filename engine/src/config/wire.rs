@@ -5,10 +5,8 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::leaf::{
-    CameraChoice, CellAt, CellSpan, ClockCorner, GridSize, OneOrMore, OrNever, PixelSize, Point, Profiles,
-    Speed,
-};
+use super::leaf::{CameraChoice, ClockCorner, OneOrMore, Profiles, Speed};
+use super::measures::{CellAt, CellSpan, GridSize, OrNever, PixelSize, Point};
 use super::read::{self, At, Leaf, WireTable, leaf, section, sections, unknown_key};
 use super::report::Report;
 use crate::composite::Language;

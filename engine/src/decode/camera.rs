@@ -22,7 +22,7 @@ pub(super) struct Setting {
 }
 
 /// What surrounds one camera's work in a turn.
-pub(super) struct Bench<'a> {
+pub(super) struct Surroundings<'a> {
     pub source: &'a SourceRef,
     pub setting: &'a Setting,
     pub progress: &'a Progress,
@@ -84,7 +84,12 @@ impl Work {
     }
 
     /// Decodes one unit and hands on what comes out.
-    pub fn process(&mut self, queued: &Queued, bench: &mut Bench<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
+    pub fn process(
+        &mut self,
+        queued: &Queued,
+        bench: &mut Surroundings<'_>,
+        deliver: &mut dyn FnMut(Outcome<'_>),
+    ) {
         self.follow_parameters(&queued.parameters);
         let unit = &queued.unit;
         if unit.random_access {
@@ -118,7 +123,12 @@ impl Work {
         }
     }
 
-    fn decode(&mut self, queued: &Queued, bench: &mut Bench<'_>, pictures: &mut Vec<Picture>) -> Result<()> {
+    fn decode(
+        &mut self,
+        queued: &Queued,
+        bench: &mut Surroundings<'_>,
+        pictures: &mut Vec<Picture>,
+    ) -> Result<()> {
         let mut out = |picture| pictures.push(picture);
         let parameters = &queued.parameters;
         let standing_alone = queued
@@ -145,8 +155,8 @@ impl Work {
         if queued.alone { decoder.drain(&mut out) } else { Ok(()) }
     }
 
-    fn hand_on(&mut self, picture: Picture, bench: &Bench<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
-        let Bench { source, setting, progress, .. } = bench;
+    fn hand_on(&mut self, picture: Picture, bench: &Surroundings<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
+        let Surroundings { source, setting, progress, .. } = bench;
         let now = setting.clock.now();
         if picture.damaged {
             progress.update(|p| p.corrupt += 1);
@@ -193,8 +203,8 @@ impl Work {
         self.held_since.is_some()
     }
 
-    fn fail(&mut self, error: Error, bench: &Bench<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
-        let Bench { source, setting, progress, .. } = bench;
+    fn fail(&mut self, error: Error, bench: &Surroundings<'_>, deliver: &mut dyn FnMut(Outcome<'_>)) {
+        let Surroundings { source, setting, progress, .. } = bench;
         match error.kind() {
             ErrorKind::Corrupt => {
                 progress.update(|p| p.corrupt += 1);
@@ -222,7 +232,7 @@ impl Work {
     }
 }
 
-fn open(parameters: &VideoParameters, bench: &Bench<'_>) -> Result<Box<dyn Decoder>> {
+fn open(parameters: &VideoParameters, bench: &Surroundings<'_>) -> Result<Box<dyn Decoder>> {
     let decoder = bench.setting.factory.open(&DecoderRequest {
         codec: parameters.codec,
         extradata: parameters.extradata.clone(),

@@ -140,7 +140,7 @@ impl Decoder for WithFallback {
 pub struct GstDecoder {
     element: String,
     request: DecoderRequest,
-    line: Line,
+    line: DecoderPipeline,
     /// Put in front of the next unit.
     extradata: Bytes,
     origins: Origins,
@@ -152,20 +152,20 @@ pub struct GstDecoder {
 }
 
 /// `appsrc ! parser ! decoder ! appsink`, running.
-struct Line {
+struct DecoderPipeline {
     pipeline: gst::Pipeline,
     source: AppSrc,
     sink: AppSink,
 }
 
-impl Drop for Line {
+impl Drop for DecoderPipeline {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
 
-impl Line {
-    fn start(codec: Codec, element: &str) -> Result<Line> {
+impl DecoderPipeline {
+    fn start(codec: Codec, element: &str) -> Result<DecoderPipeline> {
         let missing = |what: &str| {
             let message = "this GStreamer element is not there or does not start";
             Error::new(ErrorKind::Missing, what.to_owned(), message)
@@ -195,7 +195,7 @@ impl Line {
         let chain = [source.upcast_ref(), &parse, &decode, sink.upcast_ref::<gst::Element>()];
         pipeline.add_many(chain).map_err(|e| missing(element).caused_by(e))?;
         gst::Element::link_many(chain).map_err(|e| missing(element).caused_by(e))?;
-        let line = Line { pipeline, source, sink };
+        let line = DecoderPipeline { pipeline, source, sink };
         line.pipeline.set_state(gst::State::Playing).map_err(|e| missing(element).caused_by(e))?;
         Ok(line)
     }
@@ -207,7 +207,7 @@ impl GstDecoder {
         Ok(GstDecoder {
             element: element.to_owned(),
             request: request.clone(),
-            line: Line::start(request.codec, element)?,
+            line: DecoderPipeline::start(request.codec, element)?,
             extradata: request.extradata.clone(),
             origins: Origins::default(),
             in_flight: 0,
@@ -302,7 +302,7 @@ impl GstDecoder {
 
     /// A new pipeline: not every element survives the end of a stream.
     fn restart(&mut self) -> Result<()> {
-        self.line = Line::start(self.request.codec, &self.element)?;
+        self.line = DecoderPipeline::start(self.request.codec, &self.element)?;
         self.extradata = self.request.extradata.clone();
         (self.in_flight, self.lag, self.used) = (0, 0, false);
         Ok(())

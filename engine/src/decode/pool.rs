@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::camera::{Bench, Outcome, Setting, Shared, Work};
+use super::camera::{Outcome, Setting, Shared, Surroundings, Work};
 use super::decoder::{DecoderFactory, DecoderRequest, Order};
 use super::queue::{Queued, UnitQueue};
 use super::status::{DecodeStatus, Progress};
@@ -62,7 +62,7 @@ impl Default for PoolConfig {
 
 /// Where a camera stands among those that wait: the highest priority first; among equals who never had a
 /// turn, then who has waited longest. Since when it waits is another thing for key frames
-/// ([`Line::place`]).
+/// ([`CameraState::place`]).
 type Place = (Reverse<u8>, Option<Moment>);
 
 /// Whose turn it is.
@@ -171,9 +171,9 @@ impl DecodePool {
         let config = &self.inner.config;
         let camera = Arc::new(Camera {
             source,
-            line: Mutex::new(Line {
+            line: Mutex::new(CameraState {
                 queue: UnitQueue::new(config.queue_bound, config.queue_capacity),
-                turn: Turn::None,
+                turn: Scheduling::None,
                 priority: 0,
                 closed: false,
                 skip_loop_filter: false,
@@ -203,16 +203,16 @@ impl Drop for DecodePool {
 /// Where a camera stands with the workers. It is on at most one of them, so that its units are
 /// decoded in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Scheduling {
     None,
     Waiting,
     Running,
 }
 
 /// What senders and workers both touch, for moments only.
-struct Line {
+struct CameraState {
     queue: UnitQueue,
-    turn: Turn,
+    turn: Scheduling,
     priority: u8,
     closed: bool,
     skip_loop_filter: bool,
@@ -223,7 +223,7 @@ struct Line {
     last_turn: Option<Moment>,
 }
 
-impl Line {
+impl CameraState {
     /// Where it stands if it begins to wait now. A camera of key frames shows the one that it has until
     /// its next turn, so among those who was served longest ago goes first, whenever its key frame came:
     /// where more is asked than workers can do, that makes all intervals alike, while turns in the order
@@ -239,7 +239,7 @@ impl Line {
 
 struct Camera {
     source: SourceRef,
-    line: Mutex<Line>,
+    line: Mutex<CameraState>,
     work: Mutex<Work>,
     consumer: Mutex<Option<Box<dyn FrameConsumer>>>,
     progress: Progress,
@@ -252,7 +252,7 @@ thread_local! {
 }
 
 impl Camera {
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, CameraState> {
         self.line.lock()
     }
 
@@ -261,11 +261,11 @@ impl Camera {
     }
 
     fn take_turn(&self, pool: &Inner, shared: &mut Shared) {
-        self.line().turn = Turn::Running;
+        self.line().turn = Scheduling::Running;
         let mut work = self.work.lock();
         for _ in 0..pool.config.batch.max(1) {
             let Some((queued, skip_loop_filter)) = self.next_unit(pool.now()) else { break };
-            let mut bench = Bench {
+            let mut bench = Surroundings {
                 source: &self.source,
                 setting: &pool.setting,
                 progress: &self.progress,
@@ -300,7 +300,7 @@ impl Camera {
     fn end_turn(&self, now: Moment) -> Option<Place> {
         let mut line = self.line();
         let more = !line.closed && !line.queue.is_empty();
-        line.turn = if more { Turn::Waiting } else { Turn::None };
+        line.turn = if more { Scheduling::Waiting } else { Scheduling::None };
         more.then(|| line.place(now))
     }
 
@@ -355,15 +355,15 @@ impl std::fmt::Debug for DecodeHandle {
 }
 
 impl DecodeHandle {
-    fn change(&self, change: impl FnOnce(&mut Line)) {
+    fn change(&self, change: impl FnOnce(&mut CameraState)) {
         let Owner { camera, pool } = &*self.0;
         let mut line = camera.line();
         if line.closed {
             return;
         }
         change(&mut line);
-        if line.turn == Turn::None && (!line.queue.is_empty() || line.may_release) {
-            line.turn = Turn::Waiting;
+        if line.turn == Scheduling::None && (!line.queue.is_empty() || line.may_release) {
+            line.turn = Scheduling::Waiting;
             let place = line.place(pool.now());
             drop(line);
             pool.make_ready(camera.clone(), place);
@@ -412,7 +412,7 @@ impl DecodeHandle {
     /// True where no unit waits and none is being decoded.
     pub fn is_idle(&self) -> bool {
         let line = self.0.camera.line();
-        line.turn == Turn::None && line.queue.is_empty()
+        line.turn == Scheduling::None && line.queue.is_empty()
     }
 
     /// True where it holds a decoder context of its own: some 10 MB.

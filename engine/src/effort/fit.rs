@@ -4,7 +4,7 @@ use super::ladder::{EffortSettings, Rung, Step, Wish};
 use super::screens::{ScreenRung, ScreenStep, ScreenWish};
 
 /// What is wanted, and the ways to serve it.
-pub(super) struct Wanted<'a> {
+pub(super) struct Choices<'a> {
     pub wishes: &'a [Wish],
     pub ladders: Vec<Vec<Rung>>,
     pub screens: &'a [ScreenWish],
@@ -30,7 +30,7 @@ pub(super) struct Levels {
     pub screens: Vec<usize>,
 }
 
-impl Wanted<'_> {
+impl Choices<'_> {
     /// CPU seconds a second of these rungs.
     pub fn demand(&self, levels: &Levels, room: &Room) -> f64 {
         let cameras: f64 = self.ladders.iter().zip(&levels.cameras).map(|(l, n)| l[*n].cost).sum();
@@ -60,7 +60,7 @@ impl Wanted<'_> {
 }
 
 struct Squeeze<'a> {
-    wanted: &'a Wanted<'a>,
+    wanted: &'a Choices<'a>,
     room: &'a Room,
     levels: Levels,
     demand: f64,

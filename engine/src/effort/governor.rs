@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cost::CostModel;
-use super::fit::{Levels, Room, Wanted};
+use super::fit::{Choices, Levels, Room};
 use super::ladder::{EffortSettings, Rung, Step, Wish, ladder};
 use super::screens::{ScreenDecision, ScreenRung, ScreenStep, ScreenWish, screen_ladder};
 use crate::base::Moment;
@@ -83,7 +83,7 @@ impl Plan {
 
 /// Where a camera stands on its ladder.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct CameraLevel {
     step: Step,
     /// Since when it is no lower.
     since: Moment,
@@ -94,7 +94,7 @@ struct Standing {
 
 /// Where a screen stands on its ladder.
 #[derive(Clone, Copy, Debug)]
-struct ScreenStanding {
+struct ScreenLevel {
     step: ScreenStep,
     since: Moment,
     cost: f64,
@@ -111,8 +111,8 @@ struct ScreenStanding {
 pub struct Governor {
     settings: EffortSettings,
     model: CostModel,
-    standings: HashMap<CameraId, Standing>,
-    screens: HashMap<ScreenId, ScreenStanding>,
+    standings: HashMap<CameraId, CameraLevel>,
+    screens: HashMap<ScreenId, ScreenLevel>,
     /// CPU seconds that were measured for one that the model foresaw, of decoding and fitting.
     calibration: f64,
     /// The same of composing and encoding, once it is known.
@@ -271,8 +271,8 @@ impl Governor {
         Learned { ours, trust: self.trust, calibration: self.calibration, encoding: self.encoding }
     }
 
-    fn wanted<'a>(&self, wishes: &'a [Wish], screens: &'a [ScreenWish]) -> Wanted<'a> {
-        Wanted {
+    fn wanted<'a>(&self, wishes: &'a [Wish], screens: &'a [ScreenWish]) -> Choices<'a> {
+        Choices {
             wishes,
             ladders: wishes.iter().map(|w| ladder(w, &self.settings, &self.model)).collect(),
             screens,
@@ -311,7 +311,7 @@ impl Governor {
     fn settle_cameras(
         &mut self,
         now: Moment,
-        wanted: &Wanted,
+        wanted: &Choices,
         needed: &Levels,
         roomy: &Levels,
     ) -> Vec<usize> {
@@ -322,7 +322,7 @@ impl Governor {
             let (needed, roomy) = (needed.cameras[index], roomy.cameras[index]);
             let (level, since) = self.settle(now, old, rungs, needed, roomy);
             let rung = &rungs[level];
-            standings.insert(wish.camera.clone(), Standing { step: rung.step, since, cost: rung.cost });
+            standings.insert(wish.camera.clone(), CameraLevel { step: rung.step, since, cost: rung.cost });
             levels.push(level);
         }
         self.standings = standings;
@@ -333,7 +333,7 @@ impl Governor {
     fn settle(
         &self,
         now: Moment,
-        old: Option<&Standing>,
+        old: Option<&CameraLevel>,
         rungs: &[Rung],
         needed: usize,
         comfortable: usize,
@@ -351,7 +351,7 @@ impl Governor {
     fn settle_screens(
         &mut self,
         now: Moment,
-        wanted: &Wanted,
+        wanted: &Choices,
         needed: &Levels,
         roomy: &Levels,
     ) -> Vec<usize> {
@@ -359,17 +359,16 @@ impl Governor {
         let mut levels = Vec::with_capacity(wanted.screens.len());
         for (index, (wish, rungs)) in wanted.screens.iter().zip(&wanted.screen_ladders).enumerate() {
             let hold = self.settings.hold;
-            let fresh =
-                ScreenStanding { step: ScreenStep::AsAsked, since: now, cost: 0.0, raised: None, hold };
+            let fresh = ScreenLevel { step: ScreenStep::AsAsked, since: now, cost: 0.0, raised: None, hold };
             let old = self.screens.get(&wish.screen).copied().unwrap_or(fresh);
             let current = rungs.iter().rposition(|r| r.step <= old.step).unwrap_or(0);
             let (needed, roomy) = (needed.screens[index], roomy.screens[index]);
             let (level, mut next) = if needed > current {
                 let in_vain = old.raised.is_some_and(|at| now.since(at) < LASTING * old.hold);
                 let hold = if in_vain { (2 * old.hold).min(LONGEST_HOLD) } else { hold };
-                (needed, ScreenStanding { since: now, hold, ..old })
+                (needed, ScreenLevel { since: now, hold, ..old })
             } else if roomy < current && now.since(old.since) >= old.hold {
-                (roomy, ScreenStanding { since: now, raised: Some(now), ..old })
+                (roomy, ScreenLevel { since: now, raised: Some(now), ..old })
             } else {
                 (current, old)
             };
@@ -385,7 +384,7 @@ impl Governor {
 impl Learned {
     /// What there is for what is wanted. Distress takes nothing of what screens need at the least: they are
     /// made whatever happens.
-    fn room(&self, wanted: &Wanted) -> Room {
+    fn room(&self, wanted: &Choices) -> Room {
         let least = wanted.least_of_screens(self.encoding);
         let available = (self.ours - least).max(0.0) * self.trust + least;
         Room { available, calibration: self.calibration, encoding: self.encoding }

@@ -89,7 +89,7 @@ fn encode_one(candidate: &Candidate) -> Result<()> {
         rate: Rate::Kbps(500),
         gop: 25,
     };
-    let bench = Bench::new(candidate, &config)?;
+    let bench = ProbePipeline::new(candidate, &config)?;
     for n in 0..8u8 {
         let frame = Frame::filled(width, height, [40 + 10 * n, 128, 128], FrameMeta::default())
             .ok_or_else(|| failed("no test picture"))?;
@@ -112,17 +112,17 @@ fn encode_one(candidate: &Candidate) -> Result<()> {
 }
 
 /// A pipeline of one encoder; ends with its owner.
-struct Bench {
+struct ProbePipeline {
     pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
     sink: gst_app::AppSink,
 }
 
-impl Bench {
-    fn new(candidate: &Candidate, config: &EncoderConfig) -> Result<Bench> {
+impl ProbePipeline {
+    fn new(candidate: &Candidate, config: &EncoderConfig) -> Result<ProbePipeline> {
         let (pipeline, source, sink) = pipeline(candidate, config)?;
         source.set_caps(Some(&picture::caps(Chroma::I420, config.width, config.height, config.frame_rate)));
-        let bench = Bench { pipeline, source, sink };
+        let bench = ProbePipeline { pipeline, source, sink };
         bench.pipeline.set_state(gst::State::Playing).map_err(|e| {
             Error::new(
                 ErrorKind::Missing,
@@ -135,7 +135,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for ProbePipeline {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
     }

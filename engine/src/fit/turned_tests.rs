@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::media::{FitMode, FitSpec, FittedFrame, Frame, FrameMeta, Mask, Orientation, PixelRect, Region};
+use crate::media::{FitMode, FitSpec, Frame, FrameMeta, Mask, Orientation, PixelRect, Region};
 
 /// A smooth picture that looks like none of its turns.
 fn upright(width: u32, height: u32) -> Frame {

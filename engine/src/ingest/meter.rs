@@ -27,12 +27,12 @@ pub(super) struct Meter {
     current: AtomicU64,
     patience: Patience,
     rhythm: Mutex<Rhythm>,
-    slow: Mutex<Slow>,
+    slow: Mutex<ConnectionState>,
 }
 
 /// What changes seldom.
 #[derive(Default)]
-struct Slow {
+struct ConnectionState {
     state: SourceState,
     since: Moment,
     parameters: Option<VideoParameters>,
@@ -45,7 +45,7 @@ struct Slow {
     closed: bool,
 }
 
-impl Slow {
+impl ConnectionState {
     /// Keeps a key frame that is handed on at `now`.
     fn keep_key(&mut self, unit: AccessUnit, now: Moment) {
         self.newest_key = Some(unit);
@@ -57,7 +57,7 @@ impl Slow {
 
 impl Meter {
     pub(super) fn new(sink: Arc<dyn UnitSink>, clock: SharedClock, patience: Patience) -> Arc<Meter> {
-        let slow = Slow { since: clock.now(), ..Slow::default() };
+        let slow = ConnectionState { since: clock.now(), ..ConnectionState::default() };
         Arc::new(Meter {
             sink,
             clock,
@@ -74,7 +74,7 @@ impl Meter {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slow> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.slow.lock()
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One of the eight ways to lay a picture down: it is mirrored left to right first, where it is, and then
 /// turned clockwise by quarters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "Told", into = "Told")]
+#[serde(from = "OrientationText", into = "OrientationText")]
 pub struct Orientation {
     /// 0 to 3.
     quarters: u8,
@@ -16,20 +16,20 @@ pub struct Orientation {
 
 /// How reports say it.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct OrientationText {
     turn: u32,
     mirrored: bool,
 }
 
-impl From<Told> for Orientation {
-    fn from(Told { turn, mirrored }: Told) -> Orientation {
+impl From<OrientationText> for Orientation {
+    fn from(OrientationText { turn, mirrored }: OrientationText) -> Orientation {
         Orientation::new(turn / 90, mirrored)
     }
 }
 
-impl From<Orientation> for Told {
-    fn from(orientation: Orientation) -> Told {
-        Told { turn: orientation.degrees(), mirrored: orientation.mirrored }
+impl From<Orientation> for OrientationText {
+    fn from(orientation: Orientation) -> OrientationText {
+        OrientationText { turn: orientation.degrees(), mirrored: orientation.mirrored }
     }
 }
 

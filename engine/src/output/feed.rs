@@ -21,7 +21,7 @@ pub type KeyRequest = Arc<dyn Fn() + Send + Sync>;
 pub enum Backlog {
     /// Thrown away: a live viewer wants the newest picture.
     Skip,
-    /// Kept: a recording wants every picture that it can still have.
+    /// RunningOutput: a recording wants every picture that it can still have.
     Keep,
 }
 

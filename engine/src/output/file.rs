@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::kept::Kept;
+use super::kept::RunningOutput;
 use super::piped::{self, Recipe, set_location, short};
 use crate::base::names;
 use crate::base::{Error, ErrorKind, Result};
@@ -18,7 +18,7 @@ const FRAGMENT_MS: u32 = 1000;
 /// that stays full would collect beginnings of recordings.
 const ROOM: usize = 4 << 20;
 
-pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
+pub(crate) fn open(path: &Path, params: &StreamParams, key: KeyRequest) -> Result<RunningOutput> {
     let subject = path.display().to_string();
     set_aside(path)?;
     writable(path)?;

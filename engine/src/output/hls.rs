@@ -10,9 +10,9 @@ use gstreamer::prelude::*;
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::file::{has_room, writable};
 use super::hub::StreamParams;
-use super::kept::Kept;
+use super::kept::RunningOutput;
 use super::piped::{self, Recipe, short};
-use crate::base::names::{self, Way};
+use crate::base::names::{self, TextPath};
 use crate::base::{Error, ErrorKind, Result};
 
 /// Length of a segment: players start about three segments behind live.
@@ -23,7 +23,7 @@ const KEPT: u32 = 12;
 /// The most bytes behind the playlist's name in that of a segment: `-NUMBER.SERIES.ts`.
 const MOST_BEHIND: usize = 25;
 
-pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
+pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> Result<RunningOutput> {
     let subject = playlist.display().to_string();
     let stem = playlist
         .file_stem()
@@ -56,7 +56,7 @@ pub(crate) fn open(playlist: &Path, params: &StreamParams, key: KeyRequest) -> R
             // The muxer formats the name: a per cent sign of the person's own is doubled.
             let segments = playlist.with_file_name(format!("{}-%05d{ending}", stem.replace('%', "%%")));
             let way = |path: &Path| {
-                let found = Way::to(path).map_err(|e| {
+                let found = TextPath::to(path).map_err(|e| {
                     let message = "its folder cannot be opened";
                     Error::new(ErrorKind::Io, playlist.display().to_string(), message).caused_by(e)
                 })?;

@@ -44,14 +44,14 @@ impl Progress {
 }
 
 /// A running output.
-pub(crate) struct Kept {
+pub(crate) struct RunningOutput {
     feed: Arc<Feed>,
     progress: Progress,
     worker: Mutex<Option<(Worker, mpsc::Receiver<()>)>>,
     pub sdp: Option<String>,
 }
 
-impl Kept {
+impl RunningOutput {
     /// Runs `serve` until the feed is closed, again after each failure (invariant 1: only this thread
     /// waits; the feed drops and counts what comes meanwhile). `serve` is told how many failures there
     /// were, restarts the feed after each, and answers without an error when the feed is closed and
@@ -60,7 +60,7 @@ impl Kept {
         subject: String,
         feed: Arc<Feed>,
         mut serve: impl FnMut(u32, &Progress) -> Result<()> + Send + 'static,
-    ) -> Result<Kept> {
+    ) -> Result<RunningOutput> {
         let progress = Progress(Arc::new(Mutex::new(State { state: OutputState::Waiting, error: None })));
         let (report, ended) = mpsc::channel();
         let (run_feed, run_progress) = (feed.clone(), progress.clone());
@@ -68,7 +68,7 @@ impl Kept {
             run(&subject, &run_feed, &run_progress, &mut serve);
             let _ = report.send(());
         })?;
-        Ok(Kept { feed, progress, worker: Mutex::new(Some((worker, ended))), sdp: None })
+        Ok(RunningOutput { feed, progress, worker: Mutex::new(Some((worker, ended))), sdp: None })
     }
 }
 
@@ -92,7 +92,7 @@ fn run(subject: &str, feed: &Feed, progress: &Progress, serve: &mut dyn FnMut(u3
     }
 }
 
-impl Output for Kept {
+impl Output for RunningOutput {
     fn unit(&self, unit: &AccessUnit) {
         self.feed.push(unit);
     }
@@ -126,7 +126,7 @@ impl Output for Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for RunningOutput {
     fn drop(&mut self) {
         self.feed.close();
         self.join(Instant::now() + END + END);

@@ -10,7 +10,7 @@ use gstreamer_app as gst_app;
 
 use super::feed::Feed;
 use super::hub::StreamParams;
-use super::kept::{END, Kept, KeyClock, Progress, STEP};
+use super::kept::{END, KeyClock, Progress, RunningOutput, STEP};
 use crate::base::mailbox::Empty;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{AccessUnit, Codec};
@@ -113,11 +113,11 @@ pub(crate) fn buffer(unit: &AccessUnit, time: gst::ClockTime) -> gst::Buffer {
 }
 
 /// Starts the output; fails where its pipeline cannot be made at all.
-pub(crate) fn start(recipe: Recipe, params: &StreamParams, feed: Arc<Feed>) -> Result<Kept> {
+pub(crate) fn start(recipe: Recipe, params: &StreamParams, feed: Arc<Feed>) -> Result<RunningOutput> {
     let mut first = Some((recipe.build)(0)?);
     let (subject, caps) = (recipe.subject.clone(), caps(params));
     let run = Run { recipe, caps, feed: feed.clone() };
-    Kept::start(subject, feed, move |failures, progress| {
+    RunningOutput::start(subject, feed, move |failures, progress| {
         let pipeline = first.take().map_or_else(|| (run.recipe.build)(failures), Ok)?;
         if failures > 0 {
             run.feed.restart();

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::kept::Kept;
+use super::kept::RunningOutput;
 use super::piped::{self, Recipe};
 use super::spec::{login, rtmp_without_secrets};
 use crate::base::{Error, ErrorKind, Result};
@@ -69,7 +69,7 @@ pub(super) fn carries(codec: Codec) -> Result<()> {
     Err(Error::new(ErrorKind::Config, "rtmp:// output", message))
 }
 
-pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<Kept> {
+pub(crate) fn open(uri: &str, params: &StreamParams, key: KeyRequest) -> Result<RunningOutput> {
     carries(params.codec)?;
     let address = Address::of(uri)?;
     let description = "appsrc name=src is-live=true ! h264parse config-interval=0 \

@@ -6,7 +6,7 @@ use gstreamer::prelude::*;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::kept::Kept;
+use super::kept::RunningOutput;
 use super::piped::{self, Recipe, short};
 use crate::base::Result;
 use crate::media::Codec;
@@ -20,7 +20,7 @@ pub(crate) fn open(
     interface: Option<&str>,
     params: &StreamParams,
     key: KeyRequest,
-) -> Result<Kept> {
+) -> Result<RunningOutput> {
     let codec = short(params.codec);
     let description = format!(
         "appsrc name=src is-live=true ! rtp{codec}pay name=pay pt=96 mtu={MTU} config-interval=0 \

@@ -254,12 +254,12 @@ struct Viewers {
 struct Viewer {
     feed: Arc<Feed>,
     source: gst_app::AppSrc,
-    pump: Mutex<Timeline>,
+    pump: Mutex<ClockOffset>,
 }
 
 /// Maps the screen's timeline to the pipeline's: an offset, taken anew at each start.
 #[derive(Default)]
-struct Timeline {
+struct ClockOffset {
     offset: Option<i64>,
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::StreamParams;
-use super::kept::{Kept, KeyClock};
+use super::kept::{KeyClock, RunningOutput};
 use super::ts::{Muxer, PULSE};
 use crate::base::Result;
 use crate::base::mailbox::Empty;
@@ -23,10 +23,10 @@ pub(crate) fn start<L: Link>(
     key: KeyRequest,
     key_every: Option<Duration>,
     open: impl Fn() -> Result<L> + Send + 'static,
-) -> Result<Kept> {
+) -> Result<RunningOutput> {
     let feed = Feed::new(params.frame_rate, Backlog::Skip, key);
     let (codec, own) = (params.codec, feed.clone());
-    Kept::start(subject, feed, move |_, progress| {
+    RunningOutput::start(subject, feed, move |_, progress| {
         let mut link = open()?;
         let mut muxer = Muxer::new(codec);
         let mut keys = KeyClock::new(key_every);

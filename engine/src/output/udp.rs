@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::feed::KeyRequest;
 use super::hub::StreamParams;
-use super::kept::Kept;
+use super::kept::RunningOutput;
 use super::multicast_ffi;
 use super::sender::{self, Link};
 use super::ts::{DATAGRAM, fill_datagram};
@@ -24,7 +24,7 @@ pub(crate) fn open(
     interface: Option<&str>,
     params: &StreamParams,
     key: KeyRequest,
-) -> Result<Kept> {
+) -> Result<RunningOutput> {
     let subject = format!("udp://{to}");
     let interface = interface.map(str::to_owned);
     // A picture is sent within half of its time, however large it is.

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use ff::codec::packet::side_data::Type as SideData;
 use ffmpeg_next as ff;
 
-use super::annexb::Packing;
+use super::classify::Classifier;
 use super::demux_ffi;
 use super::fields::Pictures;
-use super::nal::Classifier;
+use super::packing::Packing;
 use crate::base::{Error, ErrorKind, Moment, Result};
 use crate::media::{AccessUnit, Codec, Orientation, Pts, Ratio, VideoParameters};
 

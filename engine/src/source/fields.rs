@@ -8,8 +8,8 @@ use ffmpeg_next as ff;
 use h264_reader::nal::{Nal, RefNal};
 use h264_reader::rbsp::{BitRead, BitReaderError};
 
-use super::annexb::Packing;
-use super::nal::from_each_start;
+use super::classify::from_each_start;
+use super::packing::Packing;
 use crate::media::Codec;
 
 /// Bytes of a parameter set or a slice that are read: what is asked for stands in front.

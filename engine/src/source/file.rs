@@ -18,7 +18,7 @@ const JUMP: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(1);
 
 /// What the thread that reads a file tells.
-enum Told {
+enum FileEvent {
     Opened(Opened),
     Unit(FileUnit),
     Broken(Error),
@@ -34,7 +34,7 @@ struct Opened {
 
 pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     let path = config.uri.path().unwrap_or(Path::new(""));
-    let mut timeline = Timeline::default();
+    let mut timeline = LoopTime::default();
     loop {
         let pictures = pass(path, run, &mut timeline).await.map_err(|e| of_camera(e, run, path))?;
         if pictures == 0 {
@@ -49,19 +49,19 @@ pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
 }
 
 /// Plays the file once; how many pictures it has.
-async fn pass(path: &Path, run: &Run<'_>, timeline: &mut Timeline) -> Result<u64> {
+async fn pass(path: &Path, run: &Run<'_>, timeline: &mut LoopTime) -> Result<u64> {
     let mut told = read(path.to_owned())?;
     let mut pace = None;
     let mut pictures = 0;
     while let Some(told) = told.recv().await {
         match told {
-            Told::Broken(error) => return Err(error),
-            Told::Opened(opened) => {
+            FileEvent::Broken(error) => return Err(error),
+            FileEvent::Opened(opened) => {
                 pace = Some(Pace::new(&opened));
                 run.sink.described(&describe(&opened));
                 run.sink.parameters(&opened.parameters);
             }
-            Told::Unit(unit) => {
+            FileEvent::Unit(unit) => {
                 let Some(pace) = &mut pace else { continue };
                 let wait = pace.due(&unit, run.clock.now()).since(run.clock.now());
                 if !wait.is_zero() {
@@ -79,11 +79,11 @@ async fn pass(path: &Path, run: &Run<'_>, timeline: &mut Timeline) -> Result<u64
 }
 
 /// Reads the file on a thread of its own, because a disk may be away for long. It ends with whoever listens.
-fn read(path: PathBuf) -> Result<mpsc::Receiver<Told>> {
+fn read(path: PathBuf) -> Result<mpsc::Receiver<FileEvent>> {
     let (teller, told) = mpsc::channel(AHEAD);
     let body = move || {
         if let Err(error) = read_all(&path, &teller) {
-            let _ = teller.blocking_send(Told::Broken(error));
+            let _ = teller.blocking_send(FileEvent::Broken(error));
         }
     };
     std::thread::Builder::new()
@@ -93,7 +93,7 @@ fn read(path: PathBuf) -> Result<mpsc::Receiver<Told>> {
     Ok(told)
 }
 
-fn read_all(path: &Path, teller: &mpsc::Sender<Told>) -> Result<()> {
+fn read_all(path: &Path, teller: &mpsc::Sender<FileEvent>) -> Result<()> {
     let found = std::fs::metadata(path).map_err(|e| {
         Error::new(ErrorKind::Io, path.display().to_string(), "cannot be read; check the path").caused_by(e)
     })?;
@@ -109,9 +109,9 @@ fn read_all(path: &Path, teller: &mpsc::Sender<Told>) -> Result<()> {
         picture_time: demuxer.picture_time(),
         clock_jumps: demuxer.clock_jumps(),
     };
-    let mut listens = teller.blocking_send(Told::Opened(opened)).is_ok();
+    let mut listens = teller.blocking_send(FileEvent::Opened(opened)).is_ok();
     while let Some(unit) = demuxer.next_unit()?.filter(|_| listens) {
-        listens = teller.blocking_send(Told::Unit(unit)).is_ok();
+        listens = teller.blocking_send(FileEvent::Unit(unit)).is_ok();
     }
     Ok(())
 }
@@ -138,13 +138,13 @@ fn of_camera(error: Error, run: &Run<'_>, path: &Path) -> Error {
 
 /// Keeps time going forward when a file starts again.
 #[derive(Default)]
-struct Timeline {
+struct LoopTime {
     base: i64,
     end: i64,
     again: bool,
 }
 
-impl Timeline {
+impl LoopTime {
     /// Where on the time of all passes a picture is, in nanoseconds.
     fn place(&mut self, pts: i64, lasts: Duration) -> i64 {
         // A container's first time need not be zero: MPEG-TS starts above one second.
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn time_goes_forward_when_a_file_starts_again() {
-        let mut timeline = Timeline::default();
+        let mut timeline = LoopTime::default();
         let lasts = Duration::from_nanos(40);
         let first: Vec<i64> = [0, 120, 40, 80].iter().map(|t| timeline.place(*t, lasts)).collect();
         timeline.start_again();

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
+use super::gst_pipe::{Pipeline, element, init, kind_of};
+use super::gst_tail::Tail;
 use super::pacing::Pacing;
 use super::{Run, SourceConfig, StreamDescription, UriKind};
 use crate::base::{Error, ErrorKind, Result};

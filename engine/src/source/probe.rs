@@ -90,11 +90,11 @@ pub async fn probe(config: SourceConfig, duration: Duration, clock: &SharedClock
 
 struct Watcher {
     clock: SharedClock,
-    seen: Mutex<Seen>,
+    seen: Mutex<Measured>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Measured {
     description: StreamDescription,
     video: Option<VideoParameters>,
     profile: Option<String>,
@@ -118,7 +118,7 @@ impl Watcher {
         Watcher { clock, seen: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Measured> {
         self.seen.lock()
     }
 }
@@ -152,7 +152,7 @@ impl UnitSink for Watcher {
     }
 }
 
-impl Seen {
+impl Measured {
     fn measure(&self, address: String, started: Moment) -> ProbeReport {
         let units = &self.units;
         let (first, last) = (units.first(), units.last());

@@ -17,7 +17,7 @@ use retina::codec::{
 };
 use retina::rtcp::ReceivedCompoundPacket;
 
-use super::nal::Classifier;
+use super::classify::Classifier;
 use super::{Ended, History, Run, SourceConfig, StreamDescription, Transport, explain_status};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{

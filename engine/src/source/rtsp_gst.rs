@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::gst_pipe::{Pipeline, Tail, element, init, kind_of};
+use super::gst_pipe::{Pipeline, element, init, kind_of};
+use super::gst_tail::Tail;
 use super::{History, RtspClient, Run, SourceConfig, StreamDescription, Transport, UriKind, explain_status};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{Codec, SoundCodec};

@@ -76,12 +76,12 @@ impl From<AddressFault<'_>> for Error {
 #[derive(Clone, PartialEq, Eq)]
 pub struct CameraUri {
     kind: UriKind,
-    place: Place,
+    place: Target,
     login: Option<Login>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+enum Target {
     /// Never has user info.
     Url(Url),
     Path(PathBuf),
@@ -138,12 +138,12 @@ impl CameraUri {
                 url = plain;
             }
         }
-        Ok(CameraUri { kind, place: Place::Url(url), login })
+        Ok(CameraUri { kind, place: Target::Url(url), login })
     }
 
     /// A file on this machine.
     pub fn file(path: impl Into<PathBuf>) -> CameraUri {
-        CameraUri { kind: UriKind::File, place: Place::Path(path.into()), login: None }
+        CameraUri { kind: UriKind::File, place: Target::Path(path.into()), login: None }
     }
 
     /// What kind of source it is.
@@ -159,16 +159,16 @@ impl CameraUri {
     /// The address without user info; `None` for a file. Its query may hold secrets: never print it.
     pub fn url(&self) -> Option<&Url> {
         match &self.place {
-            Place::Url(url) => Some(url),
-            Place::Path(_) => None,
+            Target::Url(url) => Some(url),
+            Target::Path(_) => None,
         }
     }
 
     /// The path of a file.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Path(path) => Some(path),
-            Place::Url(_) => None,
+            Target::Path(path) => Some(path),
+            Target::Url(_) => None,
         }
     }
 
@@ -231,8 +231,8 @@ pub struct Redacted<'a>(&'a CameraUri);
 impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.place {
-            Place::Path(path) => write!(f, "{}", path.display()),
-            Place::Url(url) => f.write_str(&redact_url(url)),
+            Target::Path(path) => write!(f, "{}", path.display()),
+            Target::Url(url) => f.write_str(&redact_url(url)),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::classify::from_each_start;
 use super::fields::{Fields, Half};
-use super::nal::from_each_start;
 use super::{StreamDescription, UnitSink};
 use crate::media::{AccessUnit, Codec, SoundPacket, SoundParameters, VideoParameters};
 

@@ -11,12 +11,12 @@ use crate::media::{CameraId, FitSpec, FittedFrame, SourceRef};
 /// The newest picture of one camera for one spec.
 #[derive(Debug, Default)]
 pub struct Slot {
-    latest: Mutex<Option<Kept>>,
+    latest: Mutex<Option<SlotContent>>,
     version: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct SlotContent {
     frame: FittedFrame,
     generation: u64,
 }
@@ -34,11 +34,11 @@ impl Slot {
         self.version.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Option<SlotContent>> {
         self.latest.lock()
     }
 
-    fn replace(&self, kept: Option<Kept>) -> Option<Kept> {
+    fn replace(&self, kept: Option<SlotContent>) -> Option<SlotContent> {
         let mut latest = self.lock();
         let old = std::mem::replace(&mut *latest, kept);
         self.version.fetch_add(1, Ordering::Release);
@@ -130,7 +130,7 @@ impl FrameStore {
             return false;
         }
         self.bytes.store(total, Ordering::Relaxed);
-        let old = slot.replace(Some(Kept { frame: fitted, generation: source.generation }));
+        let old = slot.replace(Some(SlotContent { frame: fitted, generation: source.generation }));
         drop(cameras);
         // Freeing pixels takes longer than all of the above.
         drop(old);
@@ -198,8 +198,8 @@ impl FrameStore {
     }
 
     /// Empties slots, with the lock held; returns what was in them, to be freed without it.
-    fn empty(&self, slots: &[Arc<Slot>]) -> Vec<Kept> {
-        let kept: Vec<Kept> = slots.iter().filter_map(|slot| slot.replace(None)).collect();
+    fn empty(&self, slots: &[Arc<Slot>]) -> Vec<SlotContent> {
+        let kept: Vec<SlotContent> = slots.iter().filter_map(|slot| slot.replace(None)).collect();
         let freed: u64 = kept.iter().map(|k| size(&k.frame)).sum();
         self.bytes.fetch_sub(freed, Ordering::Relaxed);
         kept

@@ -7,7 +7,7 @@ use ffmpeg_next::codec::Id;
 
 use crate::media::Codec;
 use crate::source::Packing;
-use crate::source::nal::recovery_point;
+use crate::source::classify::recovery_point;
 
 /// Reads the units of one stream, in their order.
 pub(super) struct Refresh {

@@ -42,7 +42,7 @@ use latency::Latency;
 use liveness::LivenessLimits;
 use screen::{Cameras, Command, Screen, ScreenParts};
 use stream::expected_load;
-use wanted::{Wanted, wanted};
+use wanted::{CameraNeed, wanted};
 
 pub use reload::Reloaded;
 pub use report::{
@@ -127,7 +127,7 @@ impl Wall {
         let mut wanted = wanted(layout);
         let open = openings.into_iter().map(|(spec, offers)| {
             let camera = Camera::new(&self.rooms, &spec, offers, limits, policy.grant(&spec.id));
-            if let Some(Wanted { specs, pinned }) = wanted.remove(&spec.id) {
+            if let Some(CameraNeed { specs, pinned }) = wanted.remove(&spec.id) {
                 camera.set_wanted(specs, pinned);
             }
             (spec.id, Arc::new(camera))
@@ -164,7 +164,7 @@ impl Wall {
         self.rooms.store.retain(|id, spec| needed.contains(&(id.clone(), *spec)));
         let mut wanted = wanted(&layout);
         for (id, camera) in self.cameras().iter() {
-            let Wanted { specs, pinned } = wanted.remove(id).unwrap_or_default();
+            let CameraNeed { specs, pinned } = wanted.remove(id).unwrap_or_default();
             camera.set_wanted(specs, pinned);
         }
         for (screen, new) in self.screens.iter().zip(&layout.screens) {
@@ -183,7 +183,7 @@ impl Wall {
     pub fn admit(&self, scene: &Scene) -> Result<Admission> {
         let layout = laid_out(scene, &self.spec.overlay)?;
         let (now, cameras) = (self.clock.now(), self.cameras());
-        let wish = |(id, wanted): (CameraId, Wanted)| Some(cameras.get(&id)?.wish_for(now, &wanted));
+        let wish = |(id, wanted): (CameraId, CameraNeed)| Some(cameras.get(&id)?.wish_for(now, &wanted));
         let wishes: Vec<Wish> = wanted(&layout).into_iter().filter_map(wish).collect();
         let screens: Vec<ScreenWish> = std::iter::zip(&self.screens, &layout.screens)
             .map(|(screen, new)| screen.dial.wish_for(new, &cameras))

@@ -13,7 +13,7 @@ pub(super) const OLDEST_KEY_FRAME: Duration = Duration::from_secs(12);
 
 /// What is known of a camera's stream, beside what is decided.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct StreamTiming {
     /// The oldest picture that counts as live where every picture is decoded: as configured, more for a
     /// camera that sends so seldom.
     pub usual: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Known {
     pub decoded: Option<Moment>,
 }
 
-impl Known {
+impl StreamTiming {
     /// Whether a picture of this age is late for others, whose pictures may be as old as `limit`, and not for this
     /// camera: it sends so seldom, or its pictures wait that long on their way, as those of a playlist do.
     pub fn is_late_for_others(&self, age: Duration, limit: Duration) -> bool {
@@ -59,7 +59,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn allows(&self, since: Duration, known: &Known) -> Allowance {
+    fn allows(&self, since: Duration, known: &StreamTiming) -> Allowance {
         let key_frames = |age: Duration| known.usual.max((age + KEY_FRAME_SLACK).min(OLDEST_KEY_FRAME));
         let age = match self.refresh {
             // It is up to one interval old when its time comes. Where more is asked of the workers than
@@ -76,7 +76,7 @@ impl Asked {
 
 impl Pace {
     /// Another decision from now on; the same again changes nothing.
-    pub fn decide(&mut self, now: Moment, decision: &Decision, known: impl FnOnce() -> Known) {
+    pub fn decide(&mut self, now: Moment, decision: &Decision, known: impl FnOnce() -> StreamTiming) {
         let asked = Asked {
             effort: decision.effort,
             step: decision.step,
@@ -99,7 +99,7 @@ impl Pace {
 
     /// What holds now. A picture that was made by the decision before is judged by that until another
     /// one comes: a tile that is to be refreshed more often is not too old because of it.
-    pub fn allowance(&self, now: Moment, known: &Known) -> Allowance {
+    pub fn allowance(&self, now: Moment, known: &StreamTiming) -> Allowance {
         let Some(asked) = self.asked else { return Allowance { age: known.usual, slowed: false } };
         let allowed = asked.allows(now.since(self.since), known);
         let made_before = known.decoded.is_none_or(|at| at <= self.since);
@@ -121,8 +121,12 @@ mod tests {
     }
 
     /// Key frames come every 2 s, and a picture was decoded at `decoded`.
-    fn known(decoded: u64) -> Known {
-        Known { usual: Duration::from_secs(2), interval: Duration::from_secs(2), decoded: Some(at(decoded)) }
+    fn known(decoded: u64) -> StreamTiming {
+        StreamTiming {
+            usual: Duration::from_secs(2),
+            interval: Duration::from_secs(2),
+            decoded: Some(at(decoded)),
+        }
     }
 
     fn decision(effort: Effort, step: Step, refresh_ms: u64) -> Decision {
@@ -159,7 +163,7 @@ mod tests {
     fn a_picture_of_a_slow_camera_or_of_a_playlist_is_late_for_others_alone() {
         let limit = Duration::from_secs(2);
         let late = |usual_ms: u64, age_ms: u64| {
-            let known = Known { usual: Duration::from_millis(usual_ms), ..known(0) };
+            let known = StreamTiming { usual: Duration::from_millis(usual_ms), ..known(0) };
             known.is_late_for_others(Duration::from_millis(age_ms), limit)
         };
         // It waits for up to 6 s here.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::camera::Camera;
 use super::screen::Command;
-use super::wanted::{Wanted, wanted};
+use super::wanted::{CameraNeed, wanted};
 use super::{Wall, laid_out, liveness_limits, offers, same_screens};
 use crate::base::Result;
 use crate::config::{Changed, WallSpec, diff};
@@ -42,7 +42,7 @@ impl Wall {
         same_screens(&layout, &self.screens)?;
         let secrets = spec.secrets.as_deref().map(Secrets::load).transpose()?.unwrap_or_default();
         let old = self.cameras();
-        let mut wanted: HashMap<CameraId, Wanted> = wanted(&layout);
+        let mut wanted: HashMap<CameraId, CameraNeed> = wanted(&layout);
         let changes = diff(&self.spec.cameras, &spec.cameras);
         let mut reloaded = Reloaded { ignored, removed: changes.removed, ..Reloaded::default() };
         let described_anew: HashMap<&CameraId, &Changed> =
@@ -71,7 +71,7 @@ impl Wall {
                     let limits = liveness_limits(&self.spec.limits);
                     let grant = policy.grant(&id);
                     let camera = Camera::new(&self.rooms, described, offers, limits, grant);
-                    if let Some(Wanted { specs, pinned }) = wanted.remove(&id) {
+                    if let Some(CameraNeed { specs, pinned }) = wanted.remove(&id) {
                         camera.set_wanted(specs, pinned);
                     }
                     reloaded.added.push(id.clone());

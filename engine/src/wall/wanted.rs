@@ -7,7 +7,7 @@ use crate::scene::Layout;
 
 /// What a layout needs of one camera.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct CameraNeed {
     /// The sizes, each once.
     pub specs: Vec<FitSpec>,
     /// One of its tiles is pinned.
@@ -15,8 +15,8 @@ pub(super) struct Wanted {
 }
 
 /// What a layout needs of each camera.
-pub(super) fn wanted(layout: &Layout) -> HashMap<CameraId, Wanted> {
-    let mut wanted: HashMap<CameraId, Wanted> = HashMap::new();
+pub(super) fn wanted(layout: &Layout) -> HashMap<CameraId, CameraNeed> {
+    let mut wanted: HashMap<CameraId, CameraNeed> = HashMap::new();
     for tile in layout.screens.iter().flat_map(|s| &s.tiles) {
         if let Some(camera) = &tile.camera {
             let of_camera = wanted.entry(camera.clone()).or_default();

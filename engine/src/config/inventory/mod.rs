@@ -20,7 +20,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::camera::check_camera;
-use super::check::{Places, Taken, remember};
+use super::check::{Places, UsedIds, remember};
 use super::read::join;
 use super::report::{ConfigErrors, Place, Problem, Report};
 use super::wall::CameraSpec;
@@ -156,7 +156,7 @@ impl Inventory {
 #[derive(Default)]
 pub(super) struct Builder {
     inventory: Inventory,
-    taken: Taken,
+    taken: UsedIds,
     places: Places,
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::super::leaf::{Value, duration, numbers, refuse, word, words};
+use super::super::leaf::{Value, refuse, word, words};
+use super::super::measures::{duration, numbers};
 use super::super::read::{At, Key, Leaf, WireTable};
 use super::super::report::{Report, quoted};
 use super::spec::{Container, Existing};

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::super::check::value_or;
-use super::super::leaf::{PixelSize, Speed};
+use super::super::leaf::Speed;
+use super::super::measures::PixelSize;
 use super::super::read::At;
 use super::super::report::Report;
 use super::check::Order;

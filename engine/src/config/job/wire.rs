@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::super::leaf::{OneOrMore, PixelSize, Speed};
+use super::super::leaf::{OneOrMore, Speed};
+use super::super::measures::PixelSize;
 use super::super::read::{self, At, Leaf, WireTable, leaf, section, sections, unknown_key};
 use super::super::report::Report;
 use super::super::wire::{Key, Table, wire};

@@ -6,7 +6,7 @@ use ffmpeg_next as ff;
 
 use super::{AudioTrack, Container, Track, VideoTrack, package_ffi};
 use super::{add_stream, add_video, location, muxing, refused, write_header};
-use crate::base::names::Way;
+use crate::base::names::TextPath;
 use crate::base::{Error, ErrorKind, Result};
 
 /// A file in the making.
@@ -17,7 +17,7 @@ pub(super) struct FilePackage {
     video: Vec<Lane>,
     audio: Option<Lane>,
     /// The muxer opens the file again to put its index in front.
-    _way: Way,
+    _way: TextPath,
 }
 
 /// From a caller's track to a muxer's stream.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use ffmpeg_next as ff;
 
 use super::spec::Target;
-use crate::base::names::Way;
+use crate::base::names::TextPath;
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Ratio;
 use crate::source::demux::quiet;
@@ -220,8 +220,8 @@ fn muxing(subject: &str, error: ff::Error) -> Error {
 
 /// A name that libavformat opens as this file, whatever characters are in it; its wrapper takes UTF-8 only.
 /// Good as long as the way is held.
-fn location(subject: &str, path: &Path) -> Result<(PathBuf, Way)> {
-    match Way::to(path).map_err(|e| refused(subject, &e))? {
+fn location(subject: &str, path: &Path) -> Result<(PathBuf, TextPath)> {
+    match TextPath::to(path).map_err(|e| refused(subject, &e))? {
         Some(way) if !way.text().contains('\0') => Ok((PathBuf::from(format!("file:{}", way.text())), way)),
         _ => {
             let remedy = "its name is not UTF-8; choose another one";

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::testing::{Recorder, SDP_H264_BARE, Script, ScriptedCamera, clip};
-use super::*;
+use super::super::testing::{Recorder, SDP_H264_BARE, Script, ScriptedCamera, clip};
+use super::super::*;
 use crate::base::{Clock, Moment, SimClock, SystemClock};
 
 /// Ten minutes of a picture every two seconds.
@@ -337,8 +337,7 @@ fn rtsp_is_not_paced_by_its_clock() {
             let config =
                 SourceConfig { client, ..SourceConfig::new(CameraUri::parse(&camera.uri()).expect("valid")) };
             let recorder = Recorder::new();
-            let came =
-                super::source_tests::run_until(config, &recorder, PICTURES - 2, Duration::from_secs(30));
+            let came = super::servers::run_until(config, &recorder, PICTURES - 2, Duration::from_secs(30));
             assert!(came.is_ok(), "{came:?}");
             // Ten minutes of its clock in a second of ours.
             assert!(recorder.units() >= PICTURES - 2, "{client:?} at {clock}: {}", recorder.units());

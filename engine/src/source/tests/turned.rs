@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::FileDemuxer;
-use super::source_tests::{LIMIT, file_config, run_source};
+use super::super::FileDemuxer;
+use super::servers::{LIMIT, file_config, run_source};
 use crate::media::Orientation;
 
 /// The display matrix of each orientation: where (1, 0) and (0, 1) go.

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::testing::{
+use super::super::testing::{
     Auth, GstServer, Recorded, Recorder, SDP_H264_BARE, SDP_H265_BARE, Script, ScriptedCamera, clip, shared,
 };
-use super::*;
+use super::super::*;
 use crate::base::SystemClock;
 use crate::media::Codec;
 
@@ -67,7 +67,10 @@ fn check_live(recorded: &Recorded, codec: Codec) {
     assert!(keys.len() >= 2, "{} key frames", keys.len());
     for key in keys {
         assert!(key.data.starts_with(&[0, 0, 0, 1]), "Annex B");
-        assert!(nal::Classifier::new(codec).classify(&key.data).parameter_sets, "parameter sets in front");
+        assert!(
+            classify::Classifier::new(codec).classify(&key.data).parameter_sets,
+            "parameter sets in front"
+        );
     }
     // A busy machine may drop pictures at the server; time still goes forward.
     let steps: Vec<i64> = recorded.units.windows(2).map(|w| (w[1].pts.0 - w[0].pts.0) / 1000).collect();
@@ -143,7 +146,7 @@ fn parameter_sets_may_be_in_the_stream_only() {
         assert_eq!((known.width, known.height), (160, 120), "{codec}");
         assert!(!recorded.descriptions[0].parameter_sets_outside);
         assert!(recorded.units[0].random_access);
-        assert!(nal::Classifier::new(codec).classify(&recorded.units[0].data).parameter_sets);
+        assert!(classify::Classifier::new(codec).classify(&recorded.units[0].data).parameter_sets);
         // What the encoder wrote is what comes out: the slices of every unit, bit for bit.
         for (sent, got) in units.iter().zip(&recorded.units) {
             let slices = |data: &[u8]| -> Vec<Vec<u8>> {
@@ -258,7 +261,7 @@ fn leaving_says_goodbye() {
     let (result, _) = run_source(config(&camera.uri()), 5, LIMIT);
     assert!(result.is_ok());
     // The run's own runtime is gone by now; the TEARDOWN must have been sent before.
-    let told = super::testing::wait_until(Duration::from_secs(3), || {
+    let told = super::super::testing::wait_until(Duration::from_secs(3), || {
         camera.teardowns.load(std::sync::atomic::Ordering::SeqCst) == 1
     });
     assert!(told, "no TEARDOWN");
