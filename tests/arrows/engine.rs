@@ -20,7 +20,7 @@ const ARROWS: Arrows = &[
     ("output", &["base", "media", "encode"]),
     ("evidence", &["base"]),
     // Of `transcode` only the plain values of a job; see BARRED.
-    ("config", &["base", "media", "scene", "effort", "encode", "output", "source", "composite", "transcode"]),
+    ("config", &["base", "media", "scene", "effort", "encode", "source", "composite", "transcode"]),
     // The three that wire rooms together.
     (
         "wall",
@@ -40,8 +40,8 @@ const ARROWS: Arrows = &[
             "config",
         ],
     ),
-    ("job", &["base", "media", "source", "decode", "fit", "scene", "composite", "encode", "output"]),
-    ("transcode", &["base", "media", "source", "ingest", "composite", "encode", "evidence"]),
+    ("job", &["base", "media", "source", "decode", "fit", "scene", "composite", "output"]),
+    ("transcode", &["base", "media", "source", "ingest", "composite", "evidence"]),
     // Each room is run to measure what it costs.
     (
         "measure",
@@ -54,7 +54,6 @@ const ARROWS: Arrows = &[
             "effort",
             "store",
             "fit",
-            "scene",
             "composite",
             "encode",
             "output",
