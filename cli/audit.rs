@@ -15,6 +15,7 @@ use vitrail_control::{Problem, Utc};
 use vitrail_engine::evidence::PublicKey;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::print::print_json;
 use crate::terminal::{Terminal, shown, shown_path};
 
 /// Records that are read at a time.
@@ -225,9 +226,7 @@ fn check(check: &Check, json: bool, terminal: &Terminal) -> Result<ExitCode> {
     bar.finish_and_clear();
     let findings = outcome.map_err(error)?;
     if json {
-        let json = serde_json::to_string_pretty(&findings)
-            .map_err(|e| Error::new(ErrorKind::Internal, "findings", "are no JSON").caused_by(e))?;
-        println!("{json}");
+        print_json("findings", &findings)?;
     } else {
         print!("{}", text(&findings));
     }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::print::print_json;
 use clap::Args;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -109,9 +110,8 @@ const ELEMENTS: [(&str, &str, &str, bool); 21] = [
 pub fn run(args: &DoctorArgs, gpus: Vec<Gpu>) -> u8 {
     let findings = examine(gpus);
     if args.json {
-        match serde_json::to_string_pretty(&findings) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("vitrail doctor: {error}"),
+        if let Err(error) = print_json("findings", &findings) {
+            eprintln!("vitrail doctor: {error}");
         }
     } else {
         print(&findings);

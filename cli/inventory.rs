@@ -11,6 +11,7 @@ use vitrail_engine::config::{CameraSpec, Inventory, Problem, Query};
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::print::{print_json, print_text};
 use crate::terminal::shown_path;
 
 /// Check, list and convert inventories of cameras
@@ -83,7 +84,7 @@ fn check(files: &[PathBuf], limit: usize) -> Result<()> {
         *profiles.entry(name).or_default() += 1;
     }
     lines.extend(profiles.iter().map(|(name, count)| format!("{count:>8}  profile {name}")));
-    print(&lines.join("\n"))?;
+    print_text(&lines.join("\n"))?;
     refuse_bad_rows(files, &inventory, limit)
 }
 
@@ -120,11 +121,9 @@ fn list(files: &[PathBuf], query: &str, as_json: bool) -> Result<()> {
     let found = inventory.select(&query);
     if as_json {
         let all: Vec<Value> = found.iter().map(|camera| describe(camera)).collect();
-        let text = serde_json::to_string_pretty(&all)
-            .map_err(|e| Error::new(ErrorKind::Internal, "JSON", "cannot be written").caused_by(e))?;
-        print(&text)?;
+        print_json("inventory", &all)?;
     } else {
-        print(&table(&found))?;
+        print_text(&table(&found))?;
         eprintln!("{} of {} cameras", found.len(), inventory.len());
     }
     if inventory.rejected() > 0 {
@@ -144,16 +143,6 @@ fn convert(from: &Path, to: &Path) -> Result<()> {
     file.write_all(inventory.to_toml().as_bytes()).map_err(failed)?;
     println!("{} cameras in {}", inventory.len(), shown_path(to));
     Ok(())
-}
-
-/// A reader that has enough (`head`) is no fault.
-fn print(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Io, "standard output", "cannot be written").caused_by(e))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn table(cameras: &[&CameraSpec]) -> String {

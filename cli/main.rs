@@ -8,6 +8,7 @@ mod inventory;
 mod key;
 mod mosaic;
 mod parse;
+mod print;
 mod probe;
 mod quiet;
 mod registry;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use vitrail_engine::Result;
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::base::files::write_whole;
 use vitrail_engine::base::names::lossless;
@@ -17,9 +18,9 @@ use vitrail_engine::media::{Codec, FitMode, Ratio};
 use vitrail_engine::output::MovieFormat;
 use vitrail_engine::scene::LayoutWish;
 use vitrail_engine::source::CameraUri;
-use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::parse;
+use crate::print::{json_text, print_text};
 use crate::terminal::{self, Terminal, shown};
 
 /// What a shell expects of a program that Ctrl-C ended: 128 and the number of SIGINT.
@@ -177,13 +178,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
         eprintln!("vitrail: interrupted; {output} was not written");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let json = serde_json::to_string_pretty(&report)
-        .map_err(|e| Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e))?;
-    if args.json {
-        println!("{json}");
-    } else {
-        println!("{}", summary(&report));
-    }
+    let json = json_text("report", &report)?;
+    print_text(if args.json { json.clone() } else { summary(&report) }.as_str())?;
     if let Some(path) = &args.report {
         write_whole(path, json.as_bytes())?;
     }

@@ -13,6 +13,7 @@ use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::print::{print_json, print_text};
 use crate::terminal::shown_path;
 
 /// Rows of a page.
@@ -139,7 +140,7 @@ fn list(registry: &Registry, words: &str, as_json: bool) -> Result<()> {
         }
     }
     if as_json {
-        return print(&json_of(&found)?);
+        return print_json("cameras", &found);
     }
     let width = found.iter().map(|c| c.id.chars().count()).max().unwrap_or(2).clamp(2, 40);
     let mut lines = vec![format!("{:width$}  {:12}  {:40}  {}", "id", "zone", "name", "tags")];
@@ -147,7 +148,7 @@ fn list(registry: &Registry, words: &str, as_json: bool) -> Result<()> {
         let zone = camera.zone.as_deref().unwrap_or("-");
         lines.push(format!("{:width$}  {zone:12}  {:40}  {}", camera.id, camera.name, camera.tags.join(" ")));
     }
-    print(&lines.join("\n"))?;
+    print_text(&lines.join("\n"))?;
     eprintln!("{} of {} cameras", found.len(), registry.count().map_err(error)?);
     Ok(())
 }
@@ -164,9 +165,9 @@ fn import(registry: &Registry, file: &Path, options: ImportOptions, as_json: boo
         .map_err(unreadable)?;
     let report = registry.import(&Author::system(), &text, options).map_err(error)?;
     if as_json {
-        print(&json_of(&report)?)?;
+        print_json("report", &report)?;
     } else {
-        print(&in_words(&report))?;
+        print_text(&in_words(&report))?;
     }
     if report.left_out_count == 0 {
         return Ok(());
@@ -212,7 +213,7 @@ fn in_words(report: &ImportReport) -> String {
 
 fn export(registry: &Registry, file: Option<&Path>) -> Result<()> {
     let Some(file) = file else {
-        return print(registry.export(Format::Csv).map_err(error)?.trim_end());
+        return print_text(registry.export(Format::Csv).map_err(error)?.trim_end());
     };
     let text = registry.export(format(file)?).map_err(error)?;
     let failed = |e| Error::new(ErrorKind::Io, file.display().to_string(), "cannot be written").caused_by(e);
@@ -230,21 +231,6 @@ fn format(file: &Path) -> Result<Format> {
             let what = "is no inventory that a registry takes; its name ends in .csv, .geojson or .json";
             Err(Error::new(ErrorKind::Config, file.display().to_string(), what))
         }
-    }
-}
-
-fn json_of(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::new(ErrorKind::Internal, "JSON", "cannot be written").caused_by(e))
-}
-
-/// A reader that has enough (`head`) is no fault.
-fn print(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Io, "standard output", "cannot be written").caused_by(e))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use vitrail_engine::evidence::{
 };
 use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::print::print_json;
 use crate::terminal::{Terminal, shown};
 
 /// Check evidence: the signature of its manifest, and every file that it names
@@ -62,9 +63,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
     bar.finish_and_clear();
     let findings = outcome?;
     if args.json {
-        let json = serde_json::to_string_pretty(&findings)
-            .map_err(|e| Error::new(ErrorKind::Internal, "findings", "are no JSON").caused_by(e))?;
-        println!("{json}");
+        print_json("findings", &findings)?;
     } else {
         print!("{}", text(&findings));
     }

@@ -20,6 +20,7 @@ use vitrail_engine::{Error, ErrorKind, Result};
 
 use crate::inventory;
 use crate::parse;
+use crate::print::json_text;
 use crate::terminal::{self, Terminal};
 
 /// Show cameras on a wall of one or more screens.
@@ -143,9 +144,7 @@ pub fn run(args: Args, terminal: &Terminal) -> Result<()> {
 fn print_report(report: &WallReport, path: Option<&std::path::Path>) -> Result<()> {
     println!("{}", summary(report));
     let Some(path) = path else { return Ok(()) };
-    let failed = |e| Error::new(ErrorKind::Internal, "report", "cannot be written as JSON").caused_by(e);
-    let text = serde_json::to_string_pretty(report).map_err(failed)?;
-    write_whole(path, text.as_bytes())
+    write_whole(path, json_text("report", report)?.as_bytes())
 }
 
 /// Follows a wall file, inventory or secrets file that changed. What is wrong with it is said, and

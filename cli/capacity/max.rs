@@ -12,6 +12,7 @@ use super::simulated::Simulated;
 use super::trial::{Service, Trial, WallShape, trial};
 use super::{cameras, thousands};
 use crate::parse;
+use crate::print::print_json;
 use crate::terminal::Terminal;
 
 /// Doubles the number of simulated cameras until the wall breaks its service, then closes in.
@@ -171,10 +172,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<()> {
         trials,
     };
     if args.json {
-        let text = serde_json::to_string_pretty(&found).map_err(|e| {
-            Error::new(ErrorKind::Internal, "result", "cannot be written as JSON").caused_by(e)
-        })?;
-        println!("{text}");
+        print_json("result", &found)?;
     } else {
         print(&found, &cameras::name(&load), codecs);
     }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use vitrail_engine::Result;
 use vitrail_engine::effort::CostModel;
 use vitrail_engine::measure::{Measured, measure};
-use vitrail_engine::{Error, ErrorKind, Result};
 
+use crate::print::print_json;
 use crate::terminal::{Terminal, shown_path};
 
 /// Measures each room by running it, half a minute to a minute on one core.
@@ -37,10 +38,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<()> {
     let path = args.out.clone().unwrap_or_else(CostModel::default_path);
     measured.model.save(&path)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&measured).map_err(|e| {
-            Error::new(ErrorKind::Internal, "measurement", "cannot be written as JSON").caused_by(e)
-        })?;
-        println!("{text}");
+        print_json("measurement", &measured)?;
     } else {
         print(&measured);
         println!("\nkept in {}", shown_path(&path));

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use vitrail_engine::Result;
 use vitrail_engine::decode::Effort;
 use vitrail_engine::effort::CostModel;
 use vitrail_engine::effort::plan::{CameraGroup, MEMORY_ERROR, Plan, ScreenGroup, Wish, plan};
 use vitrail_engine::encode::element::faster;
 use vitrail_engine::media::Codec;
-use vitrail_engine::{Error, ErrorKind, Result};
 
 use super::{bits, cameras, thousands};
 use crate::parse;
+use crate::print::print_json;
 
 /// Predicts from the cost model of this machine (see `measure`), or of the reference machine.
 #[derive(clap::Args)]
@@ -115,9 +116,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = plan(&model, &wish)?;
     if args.json {
         let value = serde_json::json!({ "model": model, "wish": wish, "plan": plan });
-        let text = serde_json::to_string_pretty(&value)
-            .map_err(|e| Error::new(ErrorKind::Internal, "plan", "cannot be written as JSON").caused_by(e))?;
-        println!("{text}");
+        print_json("plan", &value)?;
     } else {
         print(&wish, &plan, &whence);
     }

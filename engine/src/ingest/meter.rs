@@ -112,7 +112,7 @@ impl Meter {
         self.current.store(0, Ordering::SeqCst);
     }
 
-    /// For good.
+    /// Takes no units any more, of no run.
     pub(super) fn close(&self) {
         let mut slow = self.lock();
         slow.closed = true;
