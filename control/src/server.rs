@@ -20,9 +20,8 @@ use tower::Layer;
 use vitrail_engine::base::Shutdown;
 use vitrail_engine::base::files::sync_parent;
 
-use crate::api::{Shared, blocking, router};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::api::{Shared, router};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// How often logins and looks are looked through for those whose time is over.
 const LOOK_THROUGH: Duration = Duration::from_millis(500);

@@ -8,10 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Control, List, Paging, Shared, blocking};
+use super::{Control, List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::rights::{self, Agreement, NewAgreement, Purpose, TermsChange, ZoneState, agreements};
-use crate::{Problem, Result};
 
 /// Which agreements are asked for.
 #[derive(Clone, Debug, Deserialize, IntoParams)]

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use rusqlite::params;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Shared, blocking};
-use crate::audit::Actor;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use super::Shared;
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// How long it is believed that the database could be written: who asks costs no disk.
 const BELIEVED: Duration = Duration::from_secs(5);
@@ -82,15 +79,7 @@ fn database(shared: &Shared) -> std::result::Result<(), String> {
     {
         return answer.clone();
     }
-    let answer = shared.db.change(&Actor::system(), |transaction, _| {
-        let at = shared.db.now();
-        transaction.execute(
-            "INSERT INTO ready (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-            params![at],
-        )?;
-        Ok(())
-    });
-    let answer = answer.map_err(|_| "cannot be written".to_owned());
+    let answer = shared.db.try_writing().map_err(|_| "cannot be written".to_owned());
     *written = Some((now, answer.clone()));
     answer
 }

@@ -8,10 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{List, Paging, Shared, blocking};
+use super::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::rights::{BASES, Closing, Incident, IncidentState, LegalBasis, NewIncident, incidents};
-use crate::{Problem, Result};
 
 /// Which incidents are asked for.
 #[derive(Clone, Debug, Deserialize, IntoParams)]

@@ -9,10 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::wall::{Changed, SeenVersion, changed};
-use super::{List, Shared, blocking};
+use super::{List, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::wall::saved::{self, SavedLayout};
-use crate::{Problem, Result};
 
 /// A name for what the wall shows now.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

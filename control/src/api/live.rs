@@ -12,12 +12,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use vitrail_engine::wall::StillWish;
 
-use super::{Shared, blocking};
+use super::Shared;
+use crate::base::{Problem, Result, blocking};
 use crate::live::{Conditions, Gaze, Ground, Sight};
 use crate::people::{Caller, Permission};
-use crate::{Problem, Result};
 
 /// Where the peer is, where the server was told.
 type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
@@ -220,6 +219,6 @@ async fn thumbnail(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let wish = StillWish { width: view.width.unwrap_or(THUMBNAIL), as_sent: !view.upright.unwrap_or(true) };
-    control.live()?.answer_thumbnail(&caller, &camera, wish, &Conditions::of(&headers)).await
+    let (width, upright) = (view.width.unwrap_or(THUMBNAIL), view.upright.unwrap_or(true));
+    control.live()?.answer_thumbnail(&caller, &camera, width, upright, &Conditions::of(&headers)).await
 }

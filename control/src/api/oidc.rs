@@ -9,9 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
+use super::caller::{Visitor, cookie};
 use super::login::session_cookie;
-use crate::people::{Visitor, Who, cookie, secret};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
+use crate::people::{Who, secret};
 
 /// The cookie of a sign-on under way. Lax, as the way back comes from the provider's page.
 const COOKIE: &str = "vitrail_sign_on";

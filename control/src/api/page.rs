@@ -5,8 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// What `web/` was built to.
 #[derive(RustEmbed)]

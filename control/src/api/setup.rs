@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Shared, blocking, login};
-use crate::people::{Password, Visitor, Who};
-use crate::{Problem, Result};
+use super::caller::Visitor;
+use super::{Shared, login};
+use crate::base::{Problem, Result, blocking};
+use crate::people::{Password, Who};
 
 /// Whether the first administrator is still to be made.
 #[derive(Serialize, ToSchema)]

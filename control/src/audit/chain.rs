@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use vitrail_engine::evidence::{PublicKey, SigningKeyFile};
 
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// A SHA-256 sum.
 pub type Hash = [u8; 32];

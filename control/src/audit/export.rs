@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::{self, Hash, START};
 use super::query::Query;
 use super::{Head, store};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, Utc};
 
 /// What the last line begins with, and the version of this form.
 pub(super) const FORMAT: &str = "vitrail-audit/1";
@@ -69,7 +69,7 @@ impl Export {
             Some(head) => head.seq,
             None => store::newest(connection)?.map_or(0, |(seq, _)| seq),
         };
-        let edge = |sql: &str, at: Option<crate::Utc>, otherwise: i64| -> Result<i64> {
+        let edge = |sql: &str, at: Option<Utc>, otherwise: i64| -> Result<i64> {
             let Some(at) = at else { return Ok(otherwise) };
             Ok(connection.query_row(sql, [at], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0))
         };

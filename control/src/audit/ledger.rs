@@ -17,7 +17,7 @@ use super::chain::{self, Hash, Head, START, Signer};
 use super::checkpoint::CheckpointFile;
 use super::health::{Health, LogTrouble, Trouble};
 use super::{Actor, Event, inspect, store};
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// A checkpoint at least every so many records.
 const EVERY: u32 = 1000;
@@ -319,9 +319,8 @@ fn key(path: &Path) -> Result<SigningKeyFile> {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let failed = |e: std::io::Error| {
-        Problem::new(crate::base::Kind::Unavailable, path.display().to_string(), e.to_string())
-    };
+    let failed =
+        |e: std::io::Error| Problem::new(Kind::Unavailable, path.display().to_string(), e.to_string());
     let file = File::options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

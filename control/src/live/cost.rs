@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// Pictures at once: a wall has at least two cores, and these threads step back.
 const AT_ONCE: usize = 2;
@@ -34,7 +33,7 @@ impl Desk {
     ) -> Result<T> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| busy())?;
-        crate::api::blocking(move || {
+        blocking(move || {
             let _kept = (place, turn);
             work()
         })

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Event};
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// Pictures that are asked for one by one are one look as long as no more time than this lies between them.
 /// The page asks for a thumbnail that it shows every 15 s.
@@ -221,7 +221,8 @@ mod tests {
     use vitrail_engine::base::SimClock;
 
     use super::*;
-    use crate::audit::Ledger;
+    use crate::audit::query::{Order, Query, list};
+    use crate::audit::{Ledger, Record};
 
     fn actor(account: &str) -> Actor {
         Actor { account: account.into(), name: account.into(), ..Actor::system() }
@@ -229,19 +230,12 @@ mod tests {
 
     /// Kind and subject of what is on record of looks, in order.
     fn records(db: &Database) -> Vec<String> {
-        let read = |c: &rusqlite::Connection| {
-            let mut query = c.prepare("SELECT body FROM audit WHERE kind LIKE 'preview.%' ORDER BY seq")?;
-            let rows = query.query_map([], |row| row.get::<_, String>(0))?;
-            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+        let looks = Query { kind: Some("preview.*".into()), ..Query::default() };
+        let (records, _) = db.read(|c| list(c, &looks, Order::OldestFirst, None, 1000)).expect("read");
+        let text = |Record { event, .. }: Record| {
+            format!("{} {}", event.kind, event.screen.or(event.camera).unwrap_or_default())
         };
-        let text = |body: &String| {
-            let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            let event = &body["event"];
-            let event = if event.is_null() { &body } else { event };
-            let of = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}{}", of("kind"), of("screen"), of("camera"))
-        };
-        db.read(read).expect("read").iter().map(text).collect()
+        records.into_iter().map(text).collect()
     }
 
     #[test]

@@ -24,10 +24,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use vitrail_engine::media::Codec;
 
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, blocking};
 use crate::people::Caller;
 use crate::rights::Refusal;
-use crate::{Problem, Result};
 
 pub use answers::Conditions;
 pub use feed::Feeding;
@@ -166,7 +165,7 @@ impl Live {
         let inlet = Inlet::new(self.sender.wake());
         let tap = {
             let (screens, of, sink) = (self.hooks.screens.clone(), screen.to_owned(), inlet.clone());
-            crate::api::blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
+            blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
         };
         if tap.params.codec != Codec::H264 {
             return Err(other_codec(screen, tap.params.codec));

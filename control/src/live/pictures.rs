@@ -11,7 +11,7 @@ use vitrail_engine::wall::at_width;
 
 use super::cost::Desk;
 use super::screens::Screens;
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, blocking};
 
 /// Good enough to read labels, at about a bit a pixel.
 pub(super) const QUALITY: u8 = 80;
@@ -85,7 +85,7 @@ impl Pictures {
 
     async fn canvas(&self, screen: &str) -> Result<Frame> {
         let (screens, screen) = (self.screens.clone(), screen.to_owned());
-        crate::api::blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
+        blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
     }
 
     /// Where this picture is or will be; older ones of the same screen and width are forgotten.

@@ -17,8 +17,7 @@ use vitrail_engine::base::cpu;
 use vitrail_engine::base::thread::Worker;
 
 use super::session::{Known, Session};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// New sessions that may wait for the thread.
 const JOINING: usize = 16;

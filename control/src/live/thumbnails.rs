@@ -15,8 +15,8 @@ use vitrail_engine::wall::StillWish;
 use super::cost::Desk;
 use super::pictures::{Jpeg, jpeg};
 use super::screens::Screens;
+use crate::base::{Problem, Result, blocking};
 use crate::rights::Refusal;
-use crate::{Problem, Result};
 
 /// How long a thumbnail is good enough; key frames come every second or two.
 const FRESH: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ impl Thumbnails {
         may_see: impl FnOnce(&str) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<()> {
         let of = camera.to_owned();
-        crate::api::blocking(move || Ok(may_see(&of)?)).await
+        blocking(move || Ok(may_see(&of)?)).await
     }
 
     fn round(&self, camera: &str) -> u64 {

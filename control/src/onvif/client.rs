@@ -12,9 +12,8 @@ use vitrail_engine::base::{Login, Moment, SharedClock};
 
 use super::soap;
 use super::xml::{Element, MAX_BYTES};
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::registry::Device;
-use crate::{Problem, Result, Utc};
 
 /// How long a device may take to take the connection.
 const CONNECT: Duration = Duration::from_secs(2);

@@ -10,8 +10,7 @@ use vitrail_engine::base::{Login, SimClock};
 use vitrail_simulator::onvif::{Config, Devices as Simulated};
 
 use super::*;
-use crate::Result;
-use crate::base::Kind;
+use crate::base::{Kind, Result};
 use crate::registry::Device;
 
 fn login(password: &str) -> Option<Login> {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Role;
 use crate::audit::Event;
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// Letters of a name at most.
 const LONGEST_NAME: usize = 64;

@@ -8,8 +8,7 @@ use serde_json::json;
 use super::secret::{self, Hash, Secret};
 use super::{Account, Password, People, account, session, token};
 use crate::audit::{Actor, Event};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// Letters of a name that was typed, at most; more is no name.
 const LONGEST_NAME: usize = 256;
@@ -51,7 +50,7 @@ impl People {
         self.take_try(key, &name, who).await?;
         let people = self.clone();
         let asked = name.clone();
-        let found = crate::api::blocking(move || people.db.read(|c| account::by_name(c, &asked))).await?;
+        let found = blocking(move || people.db.read(|c| account::by_name(c, &asked))).await?;
         let (account, stored) = match found {
             Some((account, stored)) => (Some(account), stored),
             None => (None, None),
@@ -84,7 +83,7 @@ impl People {
         who: Who,
     ) -> Result<LoggedIn> {
         let people = self.clone();
-        crate::api::blocking(move || {
+        blocking(move || {
             let now = people.db.now();
             let address = who.address.map(|address| address.to_string());
             let before = who.session.map(|hash| people.find_session(&hash)).transpose()?.flatten();
@@ -200,7 +199,7 @@ impl People {
         let subject = account.map(|account| account.id);
         let people = self.clone();
         let event = Event { subject, details, reason: Some(reason.into()), ..Event::new("login.refused") };
-        crate::api::blocking(move || people.db.record(&actor, event)).await
+        blocking(move || people.db.record(&actor, event)).await
     }
 }
 

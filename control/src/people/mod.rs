@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 pub use account::{Account, AccountChange, Language, NewAccount};
-pub use caller::{COOKIE, CSRF, Caller, Visitor, address, cookie};
+pub use caller::Caller;
 pub use login::{LoggedIn, Who};
 pub use password::{Password, SHORTEST};
 pub use role::{Permission, Role};
@@ -25,7 +25,7 @@ pub use secret::Secret;
 pub use session::{Lifetimes, Live, Login};
 pub use token::{MadeToken, NewToken, Token};
 
-use crate::Result;
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::db::Database;
 use secret::Hash;
 
@@ -129,7 +129,7 @@ impl People {
     /// Reads a login and enters it among the live ones, so that its end cannot fall between both.
     fn find(
         &self,
-        read: impl Fn() -> Result<Option<(String, Account, Option<Vec<Permission>>, crate::Utc)>>,
+        read: impl Fn() -> Result<Option<(String, Account, Option<Vec<Permission>>, Utc)>>,
     ) -> Result<Option<Found>> {
         for _ in 0..READS {
             let endings = self.live.endings();
@@ -142,6 +142,6 @@ impl People {
             return Ok(Some(Found { login: Login { id, account, ended: entered.ended }, permissions }));
         }
         let busy = "many logins end right now; try again";
-        Err(crate::Problem::new(crate::base::Kind::Unavailable, "login", busy).retry_after(1))
+        Err(Problem::new(Kind::Unavailable, "login", busy).retry_after(1))
     }
 }

@@ -25,8 +25,7 @@ use vitrail_engine::base::{Moment, SharedClock};
 use super::secret::{self, Hash, Secret};
 use super::{Account, AccountChange, LoggedIn, NewAccount, People, Role, Who, account, login};
 use crate::audit::Actor;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// How long somebody may take at the provider.
 const FLOW: Duration = Duration::from_secs(600);
@@ -355,7 +354,7 @@ impl People {
         let known = match found {
             Ok(person) => {
                 let people = self.clone();
-                crate::api::blocking(move || Ok(people.known(person))).await?
+                blocking(move || Ok(people.known(person))).await?
             }
             Err(refused) => Err(refused),
         };

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// A password, or a secret on its way out: gone from memory after use, and shown by no `{:?}`.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{self, Account};
 use super::secret::{self, Hash, Secret};
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// How stale the last use of a session or token may be in the database: a write per minute and
 /// person, not one per request.

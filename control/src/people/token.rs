@@ -12,7 +12,7 @@ use super::account::{self, Account};
 use super::secret::{self, Hash, Secret};
 use super::{Permission, Role};
 use crate::audit::Event;
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// With this begins every token, so that scanners for leaked secrets can find one; then comes its
 /// id, so that its owner knows which one to end.

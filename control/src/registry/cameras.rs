@@ -16,8 +16,7 @@ use super::row;
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, zones};
 use crate::audit::Event;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// Words of a query that count.
 const MAX_WORDS: usize = 8;
@@ -338,7 +337,7 @@ impl Step<'_> {
         transaction: &Transaction<'_>,
         names: &Names,
         key: &super::vault::Key,
-        now: crate::Utc,
+        now: Utc,
         events: &mut Vec<Event>,
     ) -> Result<()> {
         let Step { before, wanted, plan } = self;

@@ -17,7 +17,7 @@ use super::row::{self, RowProblem};
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, geojson, zones};
 use crate::audit::Event;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// The largest inventory that is taken, in bytes: some 100,000 cameras.
 pub const MAX_IMPORT: usize = 32 << 20;
@@ -112,7 +112,7 @@ impl Registry {
     pub fn import(&self, by: &Author, text: &str, options: ImportOptions) -> Result<ImportReport> {
         if text.len() > MAX_IMPORT {
             let detail = format!("has {} bytes, of at most {MAX_IMPORT}", text.len());
-            return Err(Problem::new(crate::base::Kind::TooLarge, "inventory", detail));
+            return Err(Problem::new(Kind::TooLarge, "inventory", detail));
         }
         let rows = read(text, options.format)?;
         if options.dry_run {

@@ -34,8 +34,8 @@ pub use row::RowProblem;
 pub use vault::{Key, KeySource};
 pub use zones::{NewSite, NewZone, Site, SiteChange, Zone, ZoneChange};
 
-use crate::Result;
 use crate::audit::Event;
+use crate::base::Result;
 use crate::db::Database;
 
 /// The registry of a database, with the key to its credentials.

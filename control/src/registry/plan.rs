@@ -246,7 +246,7 @@ mod tests {
     use vitrail_engine::base::Login;
 
     use super::*;
-    use crate::Utc;
+    use crate::base::Utc;
     use crate::registry::row;
 
     fn spec(main: &str, sub: Option<&str>) -> CameraSpec {

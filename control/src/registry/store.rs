@@ -11,7 +11,7 @@ use vitrail_engine::source::{RtspClient, Transport};
 use super::address::Secret;
 use super::fold::fold;
 use super::vault::{Key, wrong_key};
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// A camera as it is stored; its addresses are without what is secret in them.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,9 +7,8 @@ use vitrail_engine::base::{Login, SimClock};
 use vitrail_engine::config::WallSpec;
 
 use super::*;
-use crate::Problem;
 use crate::audit::{Actor, Ledger, Record};
-use crate::base::Kind;
+use crate::base::{Kind, Problem};
 use crate::people::Role;
 
 pub(super) struct Room {

@@ -16,8 +16,7 @@ use sha2::{Digest, Sha256};
 use vitrail_engine::base::files::sync_parent;
 use zeroize::Zeroizing;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// Bytes of a key.
 const KEY: usize = 32;

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Terms;
-use crate::base::Kind;
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// Where an agreement stands. Whether a signed one is in force is a question of its dates, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -13,9 +13,9 @@ use super::agreements::unreadable;
 use super::basis::OTHER;
 use super::terms::{known_purpose, name, prose};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
 use crate::people::Language;
-use crate::{Problem, Result, Utc};
 
 /// Seconds between the warning and the end, where nobody says otherwise.
 pub const GRACE_S: u64 = 30;

@@ -31,8 +31,8 @@ pub use room::{OnChange, Policy};
 pub use snapshot::{AccountFacts, AgreementFacts, IncidentFacts, Rights, next_change};
 pub use terms::{NewAgreement, Purpose, Terms, TermsChange, add_purpose, purposes};
 
+use crate::base::{Result, Utc};
 pub use crate::people::Language;
-use crate::{Result, Utc};
 
 /// The next id of a kind in the year of `now`: `A-2026-0001`. Numbers of changes that failed are given
 /// again, so that there is no gap.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::base::{Problem, Utc};
 use crate::people::Language;
-use crate::{Problem, Utc};
 
 /// The reasons, as words. In this order they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

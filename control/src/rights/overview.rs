@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Agreement, State, agreements};
-use crate::{Result, Utc};
+use crate::base::{Result, Utc};
 
 /// Agreements of one zone that are looked through; more than a zone has.
 const ALL: usize = 10_000;

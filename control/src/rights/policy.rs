@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::objection::{Because, Code};
 use super::{AgreementFacts, IncidentFacts, Refusal, Rights, State};
-use crate::Utc;
+use crate::base::Utc;
 use crate::people::{Permission, Role};
 
 /// What is to be done with a camera's pictures.

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use super::load::load;
 use super::{Action, Asker, Permit, Refusal, Rights, Seen, Showing, Showings, decide, due, next_change};
 use crate::audit::Record;
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// The kinds of records after which the rights are read again.
 const OURS: [&str; 4] = ["agreement.", "incident.", "account.", "zone."];

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::Utc;
+use crate::base::Utc;
 use crate::people::Role;
 
 use super::State;

@@ -1,7 +1,7 @@
 //! Refusals in the three languages of the crisis room. Tiles say them, so they are short.
 
 use super::objection::{Because, Code};
-use crate::Utc;
+use crate::base::Utc;
 use crate::people::Language;
 
 /// A refusal in words. What is not known is left out, never invented.

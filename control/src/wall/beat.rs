@@ -8,7 +8,8 @@ use vitrail_engine::base::mailbox::Empty;
 
 use super::Conductor;
 use crate::audit::Actor;
-use crate::{Utc, rights};
+use crate::base::Utc;
+use crate::rights;
 
 /// How often the conductor looks by itself whether something ends or begins.
 const BEAT: Duration = Duration::from_millis(200);

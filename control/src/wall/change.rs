@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::layout::{Arrangement, Fit, Layout, Region, Tile};
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -129,11 +129,7 @@ pub fn apply(layout: &Layout, changes: &[Change], author: &Author<'_>) -> Result
 
 /// After a conflict the caller sees what is there now.
 fn with_layout(problem: Problem, layout: &Layout) -> Problem {
-    if problem.kind == crate::base::Kind::Conflict {
-        problem.more(json!({ "layout": layout }))
-    } else {
-        problem
-    }
+    if problem.kind == Kind::Conflict { problem.more(json!({ "layout": layout })) } else { problem }
 }
 
 fn one(layout: &mut Layout, change: &Change, author: &Author<'_>) -> Result<()> {

@@ -7,7 +7,7 @@ use vitrail_engine::media::FitMode;
 use vitrail_engine::media::Region as Part;
 use vitrail_engine::scene::{LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// Columns and rows of a grid, at most: the engine takes no more tiles in one region.
 const MAX_SIDE: u32 = 32;

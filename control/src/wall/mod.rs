@@ -11,6 +11,7 @@ pub mod level;
 pub mod now;
 pub mod saved;
 mod settle;
+mod snapshot;
 pub mod state;
 pub mod tours;
 
@@ -18,21 +19,20 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use vitrail_engine::base::thread::Worker;
 use vitrail_engine::base::{Mailbox, Overflow};
 use vitrail_engine::config::{CameraSpec, WallSpec};
 use vitrail_engine::effort::Admission;
-use vitrail_engine::media::{CameraId, Frame, ScreenId};
+use vitrail_engine::media::CameraId;
 use vitrail_engine::output::OutputSpec;
-use vitrail_engine::wall::{StillWish, Wall, WallReport};
+use vitrail_engine::wall::{Wall, WallReport};
 
 use crate::audit::{Actor, Event};
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::db::Database;
 use crate::people::Language;
 use crate::rights::{self, Refusal, Showing};
-use crate::{Problem, Result, Utc};
 
 pub use alarms::{Alarm, Alarms, Rule};
 pub use bus::{Bus, News};
@@ -43,8 +43,6 @@ pub use level::Edition;
 pub use state::WallState;
 pub use tours::{Tour, Tours};
 
-/// How long a snapshot waits for pictures that are made after it was asked for.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Layouts that can be undone.
 const UNDO: usize = 100;
 
@@ -228,7 +226,7 @@ impl Conductor {
 
     fn engine<T>(&self, f: impl FnOnce(&mut Wall) -> T) -> Result<T> {
         let mut engine = self.engine.lock();
-        let stopped = || Problem::new(crate::base::Kind::Unavailable, "wall", "has ended");
+        let stopped = || Problem::new(Kind::Unavailable, "wall", "has ended");
         engine.as_mut().map(f).ok_or_else(stopped)
     }
 
@@ -262,29 +260,6 @@ impl Conductor {
     /// The tours of the wall.
     pub fn tours(&self) -> &Tours {
         &self.tours
-    }
-
-    /// Waits until a screen has composed so many more pictures.
-    ///
-    /// # Errors
-    /// NotFound where there is no such screen; Unavailable where it takes longer than two seconds.
-    pub fn await_pictures(&self, screen: &str, more: u64) -> Result<()> {
-        let composed = || -> Result<u64> {
-            let reports = self.with_wall(Wall::screen_reports)?;
-            let report = reports.into_iter().find(|report| report.id == screen);
-            report.map(|report| report.frames).ok_or_else(|| Problem::not_found(format!("screen {screen}")))
-        };
-        let (wanted, end) = (composed()? + more, Instant::now() + PATIENCE);
-        while composed()? < wanted {
-            if Instant::now() > end {
-                let detail = "composes no pictures at the moment; try again";
-                return Err(Problem::new(crate::base::Kind::Unavailable, format!("screen {screen}"), detail)
-                    .code("no-picture")
-                    .retry_after(2));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
     }
 
     /// What it was started with.
@@ -503,26 +478,6 @@ impl Conductor {
         }
         desk.showings.clear();
         report
-    }
-}
-
-impl crate::live::Screens for Conductor {
-    fn tap(
-        &self,
-        screen: &str,
-        sink: Arc<dyn vitrail_engine::encode::EncodedSink>,
-    ) -> Option<vitrail_engine::output::Tap> {
-        self.with_wall(|wall| wall.tap(&ScreenId::from(screen), sink)).ok().flatten()
-    }
-
-    fn canvas(&self, screen: &str) -> Option<Frame> {
-        self.with_wall(|wall| wall.canvas(&ScreenId::from(screen))).ok().flatten()
-    }
-
-    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
-        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), wish))?;
-        // Without the wall's lock.
-        Ok(decode()?)
     }
 }
 

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::layout::{Layout, Region};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// Versions of a wall's layout that are kept.
 const KEPT: u64 = 500;

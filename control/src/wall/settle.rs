@@ -13,8 +13,8 @@ use super::gate::{Gate, Wanted};
 use super::layout::{Layout, Region};
 use super::{Conductor, Desk, by_id, saved, seen};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result};
 use crate::rights::{Permit, Refusal, Showing};
-use crate::{Problem, Result};
 
 /// On what a showing stands: another of any of these is another showing, with a record of its own.
 #[derive(Clone, PartialEq)]

@@ -11,7 +11,7 @@ use super::layout::Tile;
 use super::level::{level, px_per_m};
 use super::now::{CameraState, Losses, Machine};
 use super::{Alarm, Conductor};
-use crate::Result;
+use crate::base::Result;
 use crate::rights::Refusal;
 use crate::wall::tours::TourState;
 

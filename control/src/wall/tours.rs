@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::saved::new_id;
 use super::{Change, Conductor};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// A tour as it is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

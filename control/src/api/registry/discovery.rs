@@ -14,11 +14,11 @@ use utoipa_axum::routes;
 use vitrail_engine::base::Login;
 
 use super::object;
-use crate::api::{Shared, blocking};
+use crate::api::Shared;
 use crate::audit::Event;
+use crate::base::{Problem, Result, blocking};
 use crate::onvif::{Discovery, Found, Streams, address_of, discover};
 use crate::people::{Caller, Permission};
-use crate::{Problem, Result};
 
 /// The port of WS-Discovery.
 const PORT: u16 = 3702;

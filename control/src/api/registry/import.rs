@@ -11,12 +11,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{Shared, blocking};
+use crate::api::Shared;
 use crate::audit::Event;
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, Format, ImportOptions, ImportReport, MAX_IMPORT};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {

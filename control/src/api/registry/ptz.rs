@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Shared;
 use crate::api::layers::nothing;
-use crate::api::{Shared, blocking};
 use crate::audit::Event;
+use crate::base::{Problem, Result, blocking};
 use crate::onvif::{Move, Preset, Turn};
 use crate::people::{Caller, Permission};
 use crate::registry::{Camera, Device};
 use crate::rights::{Action, Asker, Permit, Refusal, Seen};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -210,9 +210,10 @@ mod tests {
     use vitrail_simulator::onvif::{Config, Devices};
 
     use super::*;
-    use crate::Utc;
     use crate::api::Control;
+    use crate::audit::query::{Order, Query, list};
     use crate::audit::{Actor, Ledger};
+    use crate::base::Utc;
     use crate::db::Database;
     use crate::people::Role;
     use crate::registry::{Author, KeySource, Registry};
@@ -241,12 +242,10 @@ mod tests {
     }
 
     fn kinds(shared: &Shared) -> Vec<String> {
-        let read = |c: &rusqlite::Connection| {
-            let mut statement = c.prepare("SELECT kind FROM audit WHERE camera = 'a' ORDER BY seq")?;
-            let kinds = statement.query_map([], |row| row.get(0))?;
-            Ok(kinds.collect::<rusqlite::Result<_>>()?)
-        };
-        shared.db.read(read).expect("records")
+        let of_camera = Query { camera: Some("a".into()), ..Query::default() };
+        let read = |c: &_| list(c, &of_camera, Order::OldestFirst, None, 1000);
+        let (records, _) = shared.db.read(read).expect("records");
+        records.into_iter().map(|record| record.event.kind).collect()
     }
 
     #[test]

@@ -10,10 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::layers::nothing;
-use crate::api::{List, Paging, Shared, blocking};
+use crate::api::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, NewSite, NewZone, Site, SiteChange, Zone, ZoneChange};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {

@@ -13,7 +13,7 @@ use super::{compare_file, conclude, unreadable};
 use crate::audit::chain::{self, Hash, START};
 use crate::audit::checkpoint::Line as FileLine;
 use crate::audit::export::{EndLine, FORMAT, RecordLine};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// Longest line with a record: a body of 64 KiB, escaped.
 const MOST_LINE: usize = 1 << 20;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Utc;
+use crate::base::Utc;
 
 /// Faults that are listed; all are counted.
 const MOST_LISTED: usize = 100;

@@ -24,9 +24,8 @@ pub(super) use walk::Walk;
 use super::chain::START;
 use super::checkpoint::{self, Line};
 use super::{Head, store};
-use crate::base::Kind;
-use crate::db::FORM;
-use crate::{Problem, Result};
+use crate::base::database::{BUSY_MS, FORM};
+use crate::base::{Kind, Problem, Result};
 use walk::{Signed, Walked};
 
 /// What a database begins with.
@@ -165,7 +164,7 @@ pub fn open(path: &Path) -> Result<Connection> {
         return Err(Problem::invalid(path.display().to_string(), "is no database of a controller"));
     }
     let connection = open_quietly(path).map_err(|e| unreadable(path, &e))?;
-    connection.pragma_update(None, "busy_timeout", crate::db::BUSY_MS)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
     let form: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|e| unreadable(path, &e))?;

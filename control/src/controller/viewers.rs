@@ -1,0 +1,67 @@
+//! What the wall and live pictures know of each other: where pictures come from, who watches, and who may see what.
+
+use std::sync::{Arc, Weak};
+
+use vitrail_engine::encode::EncodedSink;
+use vitrail_engine::media::Frame;
+use vitrail_engine::output::Tap;
+use vitrail_engine::wall::StillWish;
+
+use crate::api::Control;
+use crate::base::Result;
+use crate::live::{Ground, Live, Looks, MaySee, Screens, Sight};
+use crate::people::Permission;
+use crate::rights::{Action, Asker, Refusal, Seen};
+use crate::wall::{Audience, Conductor};
+
+impl Screens for Conductor {
+    fn tap(&self, screen: &str, sink: Arc<dyn EncodedSink>) -> Option<Tap> {
+        Conductor::tap(self, screen, sink)
+    }
+
+    fn canvas(&self, screen: &str) -> Option<Frame> {
+        Conductor::canvas(self, screen)
+    }
+
+    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
+        Conductor::still(self, camera, wish)
+    }
+}
+
+/// Those who watch in browsers, as the conductor sees them.
+pub(super) struct Browsers(pub Weak<Live>);
+
+impl Audience for Browsers {
+    fn forget(&self, camera: &str) {
+        if let Some(live) = self.0.upgrade() {
+            live.forget(camera);
+        }
+    }
+
+    fn viewers(&self, screen: &str) -> u32 {
+        self.0.upgrade().map_or(0, |live| u32::try_from(live.viewers(screen)).unwrap_or(u32::MAX))
+    }
+}
+
+/// A thumbnail is a showing to the one who asks for it: under the incident of the wall.
+pub(super) fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc<Looks>) -> MaySee {
+    let (rights, conductor, looks) = (control.rights.clone(), conductor.clone(), looks.clone());
+    Arc::new(move |caller, camera| {
+        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
+        let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
+        let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
+        debug_assert!(caller.may(Permission::ViewWall));
+        let incident = conductor.layout().incident;
+        let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
+        let ground = Ground {
+            zone: seen.zone.clone(),
+            incident: Some(permit.incident.clone()),
+            agreement: Some(permit.agreement.clone()),
+            basis: Some(permit.basis.clone()),
+        };
+        looks.glance(&caller.actor, Sight::Camera(camera.to_owned()), ground).map_err(|problem| {
+            tracing::error!("camera {camera} is shown to nobody new: {problem}");
+            Refusal::log()
+        })
+    })
+}
