@@ -2,11 +2,11 @@
 //! by somebody who drops the triggers first.
 #![allow(clippy::unwrap_used)]
 
-mod audit_common;
+mod support;
 
-use audit_common::{Log, anna, copy, event, faults, trusted};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
+use support::audit_log::{Log, anna, copy, event, faults, trusted};
 use vitrail_control::audit::chain;
 use vitrail_control::audit::verify::{Check, Fault, Verdict, verify};
 use vitrail_control::audit::{Ledger, Query, Record};

@@ -1,12 +1,11 @@
 //! Agreements, incidents and purposes as a program uses them: through the whole router, with tokens of real accounts.
-#![allow(missing_docs)]
 
 mod support;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{As, Bench};
+use support::{As, TestController};
 use vitrail_control::audit::Actor;
 use vitrail_control::people::{NewToken, Role};
 use vitrail_control::rights::{Showing, Showings};
@@ -16,7 +15,7 @@ const BEGIN_S: u64 = 1_795_539_600 - 86_400;
 
 /// A controller in 2026 with two zones, and somebody of each role, who ask with tokens.
 struct Server {
-    bench: Bench,
+    controller: TestController,
     anna: As,
     zoe: As,
     otto: As,
@@ -25,21 +24,21 @@ struct Server {
 
 impl Server {
     async fn new() -> Server {
-        let bench = Bench::new();
-        bench.clock.advance(Duration::from_secs(BEGIN_S));
-        bench.zone("north");
-        bench.zone("south");
-        let anna = token(&bench, "anna", Role::Administrator).await;
-        let zoe = token(&bench, "zoe", Role::ZoneAuthority).await;
-        let otto = token(&bench, "otto", Role::Operator).await;
-        let sara = token(&bench, "sara", Role::Supervisor).await;
-        Server { bench, anna, zoe, otto, sara }
+        let controller = TestController::new();
+        controller.clock.advance(Duration::from_secs(BEGIN_S));
+        controller.zone("north");
+        controller.zone("south");
+        let anna = token(&controller, "anna", Role::Administrator).await;
+        let zoe = token(&controller, "zoe", Role::ZoneAuthority).await;
+        let otto = token(&controller, "otto", Role::Operator).await;
+        let sara = token(&controller, "sara", Role::Supervisor).await;
+        Server { controller, anna, zoe, otto, sara }
     }
 
     /// Sends a request; gives back the status and the body.
     async fn send(&self, by: &As, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = Some(body).filter(|body| !body.is_null());
-        let answer = self.bench.ask(method, &format!("/api/v1{path}"), by, body).await;
+        let answer = self.controller.ask(method, &format!("/api/v1{path}"), by, body).await;
         let status = answer.status.as_u16();
         if status >= 400 {
             answer.code();
@@ -49,7 +48,7 @@ impl Server {
 
     /// A draft for a zone, from now on for a day.
     fn draft(&self, zone: &str) -> Value {
-        let now = self.bench.shared.db.now();
+        let now = self.controller.shared.db.now();
         json!({
             "zone": zone,
             "title": "Regional crisis room",
@@ -63,11 +62,11 @@ impl Server {
 }
 
 /// An account of this role, and a token of it.
-async fn token(bench: &Bench, name: &str, role: Role) -> As {
-    let account = bench.account(name, role).await;
+async fn token(controller: &TestController, name: &str, role: Role) -> As {
+    let account = controller.account(name, role).await;
     let by = Actor { account: account.clone(), name: name.into(), ..Actor::system() };
     let new = NewToken { name: "test".into(), expires_at: None, permissions: None };
-    let made = bench.shared.people.add_token(&account, role, &new, &by).expect("a token");
+    let made = controller.shared.people.add_token(&account, role, &new, &by).expect("a token");
     As::Token(made.secret.to_string())
 }
 
@@ -171,7 +170,7 @@ async fn an_incident_is_opened_and_closed_over_http() {
         }
     }
     let s = Server::new().await;
-    s.bench.shared.rights.ask_for_showings(Box::new(Wall));
+    s.controller.shared.rights.ask_for_showings(Box::new(Wall));
     let (otto, sara, anna) = (&s.otto, &s.sara, &s.anna);
     let (_, bases) = s.send(otto, "GET", "/legal-bases", Value::Null).await;
     assert!(bases.as_array().is_some_and(|all| all.iter().any(|basis| basis["word"] == "lfp-22")));
@@ -180,7 +179,10 @@ async fn an_incident_is_opened_and_closed_over_http() {
     assert_eq!((status, &opened["id"], &opened["state"]), (201, &json!("I-2026-0001"), &json!("open")));
     let (status, closing) = s.send(otto, "POST", "/incidents/I-2026-0001/close", json!({})).await;
     assert_eq!((status, &closing["incident"]["state"]), (200, &json!("closing")));
-    assert_eq!(closing["incident"]["ends_at"], json!(s.bench.shared.db.now().plus(Duration::from_secs(30))));
+    assert_eq!(
+        closing["incident"]["ends_at"],
+        json!(s.controller.shared.db.now().plus(Duration::from_secs(30)))
+    );
     assert_eq!(closing["ends"][0]["camera"], "cam-1");
     let (status, kept) = s.send(sara, "POST", "/incidents/I-2026-0001/keep", Value::Null).await;
     assert_eq!((status, &kept["state"]), (200, &json!("open")));

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, header};
 
 use super::Shared;
 use crate::base::{Kind, Problem, Result, blocking};
-use crate::people::{Caller, Who, secret};
+use crate::people::{Caller, LoginOrigin, secret};
 
 /// The cookie of a session.
 pub const COOKIE: &str = "vitrail_session";
@@ -74,9 +74,9 @@ impl FromRequestParts<Shared> for Visitor {
     }
 }
 
-impl From<Visitor> for Who {
-    fn from(visitor: Visitor) -> Who {
-        Who { address: visitor.address, session: visitor.session }
+impl From<Visitor> for LoginOrigin {
+    fn from(visitor: Visitor) -> LoginOrigin {
+        LoginOrigin { address: visitor.address, session: visitor.session }
     }
 }
 

@@ -18,7 +18,8 @@ const BELIEVED: Duration = Duration::from_secs(5);
 
 /// Is well.
 #[derive(Serialize, ToSchema)]
-struct Well {
+#[schema(as = Well)]
+struct Healthy {
     /// `ok`.
     status: &'static str,
 }
@@ -31,10 +32,10 @@ struct Well {
     tag = "monitoring",
     extensions(("x-permission" = json!(null))),
     security(()),
-    responses((status = 200, description = "It is up", body = Well)),
+    responses((status = 200, description = "It is up", body = Healthy)),
 )]
-async fn healthz() -> Json<Well> {
-    Json(Well { status: "ok" })
+async fn healthz() -> Json<Healthy> {
+    Json(Healthy { status: "ok" })
 }
 
 /// The controller can do its work: the database and the log can be written, the wall runs.
@@ -46,11 +47,11 @@ async fn healthz() -> Json<Well> {
     extensions(("x-permission" = json!(null))),
     security(()),
     responses(
-        (status = 200, description = "It can", body = Well),
+        (status = 200, description = "It can", body = Healthy),
         (status = 503, description = "It cannot: `more` says what is wrong", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn readyz(State(shared): State<Shared>) -> Result<Json<Well>> {
+async fn readyz(State(shared): State<Shared>) -> Result<Json<Healthy>> {
     let wrong = blocking(move || {
         let mut wrong = serde_json::Map::new();
         let checks = shared.monitor.checks();
@@ -63,7 +64,7 @@ async fn readyz(State(shared): State<Shared>) -> Result<Json<Well>> {
     })
     .await?;
     if wrong.is_empty() {
-        return Ok(Json(Well { status: "ok" }));
+        return Ok(Json(Healthy { status: "ok" }));
     }
     let names: Vec<&str> = wrong.keys().map(String::as_str).collect();
     let text = format!("not ready: {}", names.join(", "));

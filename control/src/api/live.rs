@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::Shared;
 use crate::base::{Problem, Result, blocking};
-use crate::live::{Conditions, Gaze, Ground, Sight};
+use crate::live::{Conditions, LookBasis, LookTarget, OpenLook};
 use crate::people::{Caller, Permission};
 
 /// Where the peer is, where the server was told.
@@ -76,7 +76,7 @@ fn peer(peer: Peer) -> Option<std::net::IpAddr> {
 }
 
 /// The room's screens are for the unit that sits there, and who else looks at them is on record.
-async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaze>> {
+async fn open_look(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<OpenLook>> {
     let (control, caller, screen) = (control.clone(), caller.clone(), screen.to_owned());
     blocking(move || {
         let conductor = control.wall()?;
@@ -88,8 +88,8 @@ async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaz
         if !room.wall.scene.screens.iter().any(|known| known.id.as_str() == screen) {
             return Err(Problem::not_found(format!("screen {screen}")));
         }
-        let ground = Ground { incident: conductor.layout().incident, ..Ground::default() };
-        control.looks()?.gaze(&caller.actor, Sight::Screen(screen), ground)
+        let basis = LookBasis { incident: conductor.layout().incident, ..LookBasis::default() };
+        control.looks()?.open_look(&caller.actor, LookTarget::Screen(screen), basis)
     })
     .await
 }
@@ -122,8 +122,8 @@ async fn watch(
     offer: Bytes,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let gaze = gaze(&control, &caller, &screen).await?;
-    let watcher = control.live()?.watcher(&caller, peer(from), gaze);
+    let look = open_look(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, peer(from), look);
     control.live()?.answer_offer(&watcher, &screen, &headers, &offer).await
 }
 
@@ -168,7 +168,7 @@ async fn picture(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let _gaze = gaze(&control, &caller, &screen).await?;
+    let _look = open_look(&control, &caller, &screen).await?;
     control.live()?.answer_picture(&screen, size.width.unwrap_or(WIDTH), &Conditions::of(&headers)).await
 }
 
@@ -191,8 +191,8 @@ async fn stream(
     Query(pace): Query<Pace>,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let gaze = gaze(&control, &caller, &screen).await?;
-    let watcher = control.live()?.watcher(&caller, None, gaze);
+    let look = open_look(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, None, look);
     let (width, fps) = (pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS));
     control.live()?.answer_stream(&watcher, &screen, width, fps).await
 }

@@ -127,7 +127,7 @@ async fn log_out(State(shared): State<Shared>, caller: Caller) -> Result<Respons
     operation_id = "get_me",
     tag = "people",
     extensions(("x-permission" = json!("myself"))),
-    responses((status = 200, description = "Who one is, and what one may do", body = Me)),
+    responses((status = 200, description = "LoginOrigin one is, and what one may do", body = Me)),
 )]
 async fn get_me(State(shared): State<Shared>, caller: Caller, headers: HeaderMap) -> Result<Json<Me>> {
     caller.require(Permission::Myself)?;

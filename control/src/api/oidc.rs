@@ -12,7 +12,7 @@ use super::Shared;
 use super::caller::{Visitor, cookie};
 use super::login::session_cookie;
 use crate::base::{Problem, Result};
-use crate::people::{Who, secret};
+use crate::people::{LoginOrigin, secret};
 
 /// The cookie of a sign-on under way. Lax, as the way back comes from the provider's page.
 const COOKIE: &str = "vitrail_sign_on";
@@ -84,7 +84,7 @@ async fn end_sign_on(
     Query(answer): Query<Answer>,
 ) -> Result<Response> {
     let flow = cookie(&headers, COOKIE).map(secret::hash);
-    let who: Who = visitor.into();
+    let who: LoginOrigin = visitor.into();
     let state = answer.state.unwrap_or_default();
     let begun = match shared.people.end_sign_on(flow, answer.code, &state, who).await {
         Ok(begun) => begun,

@@ -9,7 +9,7 @@ use vitrail_engine::wall::StillWish;
 
 use crate::api::Control;
 use crate::base::Result;
-use crate::live::{Ground, Live, Looks, MaySee, Screens, Sight};
+use crate::live::{Live, LookBasis, LookTarget, Looks, MaySee, Screens};
 use crate::people::Permission;
 use crate::rights::{Action, Asker, Refusal, Seen};
 use crate::wall::{Audience, Conductor};
@@ -53,13 +53,13 @@ pub(super) fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc
         debug_assert!(caller.may(Permission::ViewWall));
         let incident = conductor.layout().incident;
         let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
-        let ground = Ground {
+        let basis = LookBasis {
             zone: seen.zone.clone(),
             incident: Some(permit.incident.clone()),
             agreement: Some(permit.agreement.clone()),
             basis: Some(permit.basis.clone()),
         };
-        looks.glance(&caller.actor, Sight::Camera(camera.to_owned()), ground).map_err(|problem| {
+        looks.look_once(&caller.actor, LookTarget::Camera(camera.to_owned()), basis).map_err(|problem| {
             tracing::error!("camera {camera} is shown to nobody new: {problem}");
             Refusal::log()
         })

@@ -108,7 +108,7 @@ impl Live {
             login: watcher.ended.clone(),
             stopping: self.stopping.clone(),
             _seat: self.streams.clone().try_acquire_owned().map_err(|_| too_many())?,
-            _gaze: watcher.gaze.clone(),
+            _look: watcher.look.clone(),
         });
         let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
         Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store".to_owned())], body)

@@ -2,7 +2,6 @@
 //! not go. What is seen here is what is on the wall: nothing is decoded or composed anew.
 
 mod answers;
-mod cost;
 mod feed;
 mod looks;
 mod pictures;
@@ -15,6 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
+mod work_queue;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::rights::Refusal;
 
 pub use answers::Conditions;
 pub use feed::Feeding;
-pub use looks::{Gaze, Ground, Looks, Sight};
+pub use looks::{LookBasis, LookTarget, Looks, OpenLook};
 pub use pictures::{Jpeg, Pictures};
 pub use screens::Screens;
 pub use sender::{LiveReport, ViewerReport};
@@ -87,7 +87,7 @@ pub struct Watcher {
     /// From where, where known: it decides which address of this machine is told.
     pub peer: Option<IpAddr>,
     /// Its record, which ends after it.
-    pub gaze: Option<Arc<Gaze>>,
+    pub look: Option<Arc<OpenLook>>,
 }
 
 /// A session that began.
@@ -147,8 +147,8 @@ impl Live {
     }
 
     /// Who watches, for a caller whose login was checked.
-    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>, gaze: Arc<Gaze>) -> Watcher {
-        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer, gaze: Some(gaze) }
+    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>, look: Arc<OpenLook>) -> Watcher {
+        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer, look: Some(look) }
     }
 
     /// Begins a session: the answer to a browser's offer to watch a screen.

@@ -9,8 +9,8 @@ use vitrail_engine::composite::snapshot;
 use vitrail_engine::media::Frame;
 use vitrail_engine::wall::at_width;
 
-use super::cost::Desk;
 use super::screens::Screens;
+use super::work_queue::WorkQueue;
 use crate::base::{Problem, Result, blocking};
 
 /// Good enough to read labels, at about a bit a pixel.
@@ -43,14 +43,14 @@ type Cell = Arc<OnceCell<Jpeg>>;
 /// The newest pictures of all screens.
 pub struct Pictures {
     screens: Arc<dyn Screens>,
-    desk: Desk,
+    queue: WorkQueue,
     kept: Mutex<Vec<(Key, Cell)>>,
 }
 
 impl Pictures {
     /// Pictures of these screens.
     pub(super) fn new(screens: Arc<dyn Screens>) -> Pictures {
-        Pictures { screens, desk: Desk::new(), kept: Mutex::default() }
+        Pictures { screens, queue: WorkQueue::new(), kept: Mutex::default() }
     }
 
     /// The entity tag of what [`Pictures::newest`] would give now, without making it.
@@ -78,7 +78,7 @@ impl Pictures {
                 let bytes = jpeg(&at_width(&canvas, key.width, &[]))?;
                 Ok(Jpeg { bytes, tag: tag(&key) })
             };
-            self.desk.run(compress).await
+            self.queue.run(compress).await
         };
         self.cell(wanted).get_or_try_init(make).await.cloned()
     }

@@ -76,7 +76,7 @@ pub(super) struct Session {
     /// When it must be driven at the latest.
     due: Instant,
     _seat: OwnedSemaphorePermit,
-    _gaze: Option<Arc<super::Gaze>>,
+    _look: Option<Arc<super::OpenLook>>,
 }
 
 /// What the rest of the room sees of a session.
@@ -121,7 +121,7 @@ impl Session {
             outbox: Outbox::new(now),
             due: now,
             _seat: seat,
-            _gaze: watcher.gaze.clone(),
+            _look: watcher.look.clone(),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub stopping: CancellationToken,
     /// Held until the stream ends.
     pub _seat: OwnedSemaphorePermit,
-    pub _gaze: Option<Arc<super::Gaze>>,
+    pub _look: Option<Arc<super::OpenLook>>,
 }
 
 /// From pictures a second.

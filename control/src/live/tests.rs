@@ -71,7 +71,7 @@ fn setup() -> (Arc<Fake>, Arc<Live>) {
 }
 
 fn watcher() -> Watcher {
-    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None }
+    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, look: None }
 }
 
 fn caller() -> Caller {

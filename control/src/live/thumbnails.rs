@@ -12,9 +12,9 @@ use tokio::sync::OnceCell;
 use vitrail_engine::media::Frame;
 use vitrail_engine::wall::StillWish;
 
-use super::cost::Desk;
 use super::pictures::{Jpeg, jpeg};
 use super::screens::Screens;
+use super::work_queue::WorkQueue;
 use crate::base::{Problem, Result, blocking};
 use crate::rights::Refusal;
 
@@ -43,14 +43,14 @@ struct Cache {
 /// The newest thumbnails of all cameras.
 pub struct Thumbnails {
     screens: Arc<dyn Screens>,
-    desk: Desk,
+    queue: WorkQueue,
     cache: Mutex<Cache>,
 }
 
 impl Thumbnails {
     /// Thumbnails of these cameras.
     pub(super) fn new(screens: Arc<dyn Screens>) -> Thumbnails {
-        Thumbnails { screens, desk: Desk::new(), cache: Mutex::default() }
+        Thumbnails { screens, queue: WorkQueue::new(), cache: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -75,7 +75,7 @@ impl Thumbnails {
         let (cell, round) = self.cell(camera, wish);
         let (thumbnails, of) = (self.clone(), camera.to_owned());
         let make = || async {
-            self.desk
+            self.queue
                 .run(move || thumbnails.screens.still(&of, wish)?.map(|frame| encode(&frame)).transpose())
                 .await
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChange, Language, MadeToken, NewAccount, NewToken, Password, People, Role, Token, Who,
-    account, login, password, secret, token,
+    Account, AccountChange, Language, LoginOrigin, MadeToken, NewAccount, NewToken, Password, People, Role,
+    Token, account, login, password, secret, token,
 };
 use crate::audit::Actor;
 use crate::base::{Problem, Result, blocking};
@@ -136,7 +136,7 @@ impl People {
         session: &str,
         old: Password,
         new: Password,
-        who: Who,
+        who: LoginOrigin,
         actor: Actor,
     ) -> Result<()> {
         let seq = account::number(id)?;

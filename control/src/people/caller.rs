@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Found, Permission, Role};
+use super::{FoundLogin, Permission, Role};
 use crate::audit::Actor;
 use crate::base::{Problem, Result};
 
@@ -68,8 +68,8 @@ impl Caller {
     }
 
     /// Whose login was found, calling from `address`.
-    pub(crate) fn of(found: Found, address: Option<IpAddr>) -> Caller {
-        let Found { login, permissions } = found;
+    pub(crate) fn of(found: FoundLogin, address: Option<IpAddr>) -> Caller {
+        let FoundLogin { login, permissions } = found;
         let session = login.id.starts_with("s-").then(|| login.id.clone());
         let via = match session {
             Some(_) => format!("session {}", login.id),

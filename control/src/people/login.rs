@@ -15,7 +15,7 @@ const LONGEST_NAME: usize = 256;
 
 /// From where somebody logs in.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Who {
+pub struct LoginOrigin {
     /// Network address.
     pub address: Option<IpAddr>,
     /// The session that the browser had before: the new login ends it.
@@ -43,7 +43,7 @@ impl People {
         self: &std::sync::Arc<Self>,
         name: &str,
         password: Password,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<LoggedIn> {
         let name: String = name.chars().take(LONGEST_NAME).collect();
         let key = secret::hash(&account::key(&name));
@@ -80,7 +80,7 @@ impl People {
         account: Account,
         stored: Option<String>,
         how: &'static str,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<LoggedIn> {
         let people = self.clone();
         blocking(move || {
@@ -160,7 +160,12 @@ impl People {
     }
 
     /// Takes a try of whoever wants to log in; the first one that is turned away goes on record.
-    pub(super) async fn take_try(self: &std::sync::Arc<Self>, key: Hash, name: &str, who: Who) -> Result<()> {
+    pub(super) async fn take_try(
+        self: &std::sync::Arc<Self>,
+        key: Hash,
+        name: &str,
+        who: LoginOrigin,
+    ) -> Result<()> {
         let Err(too_often) = self.limits.take(key, who.address) else { return Ok(()) };
         if too_often.first {
             self.refuse(None, name, "too-often", who).await?;
@@ -178,7 +183,7 @@ impl People {
         account: Option<Account>,
         name: &str,
         reason: &str,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<()> {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let actor = Actor {
@@ -209,7 +214,7 @@ pub(super) fn wrong() -> Problem {
         .code("wrong-login")
 }
 
-fn actor(account: &Account, how: &str, who: Who) -> Actor {
+fn actor(account: &Account, how: &str, who: LoginOrigin) -> Actor {
     Actor {
         account: account.id.clone(),
         name: account.name.clone(),

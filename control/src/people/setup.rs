@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::secret::{self, Secret};
-use super::{Account, NewAccount, Password, People, Role, Who, account, password};
+use super::{Account, LoginOrigin, NewAccount, Password, People, Role, account, password};
 use crate::audit::{Actor, Event};
 use crate::base::{Kind, Problem, Result, blocking};
 
@@ -40,7 +40,7 @@ impl People {
         token: &str,
         name: &str,
         word: Password,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<Account> {
         let key = secret::hash(TRIES);
         self.take_try(key, TRIES, who).await?;

@@ -12,7 +12,7 @@ use vitrail_engine::config::WallSpec;
 use super::address;
 use super::author::Author;
 use super::cameras::{Step, remove};
-use super::plan::{Plan, SecretStep, Wanted, plan};
+use super::plan::{Plan, SecretStep, WantedCamera, plan};
 use super::row::{self, RowProblem};
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, geojson, zones};
@@ -91,7 +91,7 @@ pub struct ImportReport {
 /// A camera of the text that has to be written.
 struct Entry {
     before: Option<usize>,
-    wanted: Wanted,
+    wanted: WantedCamera,
     plan: Plan,
 }
 
@@ -149,7 +149,7 @@ impl Registry {
         let mut rows = Rows::default();
         for camera in wall.inventory.cameras() {
             match row::tidy(camera.clone()) {
-                Ok(spec) => rows.wanted.push(Wanted::part(spec, None)),
+                Ok(spec) => rows.wanted.push(WantedCamera::part(spec, None)),
                 Err((field, why)) => {
                     tracing::warn!(camera = %camera.id, field, why, "left out of the registry")
                 }
@@ -295,7 +295,7 @@ fn note(report: &mut ImportReport, id: &str, is_there: bool, plan: &Plan) {
 /// The rows of a text, parted from their secrets.
 #[derive(Default)]
 struct Rows {
-    wanted: Vec<Wanted>,
+    wanted: Vec<WantedCamera>,
     problems: Vec<RowProblem>,
     left_out: usize,
 }
@@ -303,7 +303,7 @@ struct Rows {
 fn read(text: &str, format: Format) -> Result<Rows> {
     if format == Format::Csv {
         let rows = row::read_csv(text)?;
-        let wanted = rows.cameras.into_iter().map(|spec| Wanted::part(spec, None)).collect();
+        let wanted = rows.cameras.into_iter().map(|spec| WantedCamera::part(spec, None)).collect();
         return Ok(Rows { wanted, problems: rows.problems, left_out: rows.left_out });
     }
     let mut problems = Vec::new();
@@ -345,7 +345,7 @@ fn read(text: &str, format: Format) -> Result<Rows> {
     }));
     let wanted = rows.cameras.into_iter().map(|spec| {
         let onvif = onvif.remove(spec.id.as_str());
-        Wanted::part(spec, onvif)
+        WantedCamera::part(spec, onvif)
     });
     Ok(Rows { wanted: wanted.collect(), problems, left_out: left_out + rows.left_out })
 }

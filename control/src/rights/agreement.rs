@@ -15,7 +15,7 @@ pub enum State {
     Draft,
     /// Signed for the zone: grants what it says, while it is valid.
     Signed,
-    /// Halted by the zone until it resumes it.
+    /// SuspendedAgreement by the zone until it resumes it.
     Suspended,
     /// Ended by the zone, for good.
     Revoked,

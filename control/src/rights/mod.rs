@@ -25,7 +25,7 @@ pub use basis::{BASES, LegalBasis};
 pub use due::due;
 pub use incidents::{Closing, Incident, IncidentState, NewIncident, Showing, Showings};
 pub use objection::{About, Because, Code, Refusal};
-pub use overview::{Halted, Standing, ZoneState, zone_states};
+pub use overview::{SuspendedAgreement, ZoneStanding, ZoneState, zone_states};
 pub use policy::{Action, Asker, Permit, Seen, decide, decide_standby};
 pub use room::{OnChange, Policy};
 pub use snapshot::{AccountFacts, AgreementFacts, IncidentFacts, Rights, next_change};

@@ -110,7 +110,7 @@ pub fn decide(
 /// `no-incident` where none is open, else the reason under the incident that came closest.
 pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Result<Permit, Refusal> {
     readable(rights)?;
-    let mut best: Option<(Standing, Result<Permit, Refusal>)> = None;
+    let mut best: Option<(AnswerRank, Result<Permit, Refusal>)> = None;
     let mut until = Utc::NEVER;
     for incident in rights.incidents().filter(|incident| now < incident.ends_at) {
         until = until.min(incident.ends_at);
@@ -118,19 +118,19 @@ pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Res
         if let Err(refusal) = &answer {
             until = until.min(refusal.until);
         }
-        let standing = match &answer {
+        let rank = match &answer {
             Ok(permit) => {
-                Standing { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) }
+                AnswerRank { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) }
             }
-            Err(refusal) => Standing {
+            Err(refusal) => AnswerRank {
                 permits: false,
                 until: Utc::NEVER,
                 reason: Code::parse(&refusal.code),
                 id: Reverse(&incident.id),
             },
         };
-        if best.as_ref().is_none_or(|(other, _)| standing > *other) {
-            best = Some((standing, answer));
+        if best.as_ref().is_none_or(|(other, _)| rank > *other) {
+            best = Some((rank, answer));
         }
     }
     let answer = best.map_or_else(|| Err(Because::of(Code::NoIncident).into()), |(_, answer)| answer);
@@ -140,7 +140,7 @@ pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Res
 /// How good an answer is: a permit above a refusal, a longer one above a shorter one, a refusal that
 /// came further above one that did not; the older incident where all else is equal.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Standing<'a> {
+struct AnswerRank<'a> {
     permits: bool,
     until: Utc,
     reason: Option<Code>,

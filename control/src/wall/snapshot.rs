@@ -134,7 +134,7 @@ impl Conductor {
     /// The version of the layout, and the cameras of a screen that are not dark.
     fn lit_cameras(&self, screen: &str) -> (u64, BTreeSet<String>) {
         let layout = self.layout();
-        let on_it = layout.showings().into_iter().filter(|(s, _)| s == screen).map(|(_, camera)| camera);
+        let on_it = layout.showings().into_iter().filter(|on| on.screen == screen).map(|on| on.camera);
         let lit = on_it.filter(|camera| self.gate.permit(camera).is_some()).collect();
         (layout.version, lit)
     }

@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// How an inventory is taken.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct How {
+struct ImportQuery {
     /// How it is written.
     #[param(inline)]
     format: Format,
@@ -49,7 +49,7 @@ struct How {
     operation_id = "import_registry",
     tag = "registry",
     extensions(("x-permission" = json!("write-registry"))),
-    params(How),
+    params(ImportQuery),
     request_body(content(
         (String = "text/csv"),
         (serde_json::Value = "application/geo+json"),
@@ -63,7 +63,7 @@ struct How {
 async fn import(
     State(shared): State<Shared>,
     caller: Caller,
-    Query(how): Query<How>,
+    Query(how): Query<ImportQuery>,
     body: Bytes,
 ) -> Result<Json<ImportReport>> {
     caller.require(Permission::WriteRegistry)?;

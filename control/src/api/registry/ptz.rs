@@ -27,7 +27,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// How a camera is to move: one of `move`, `stop` and `preset`.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct How {
+#[schema(as = How)]
+struct MoveRequest {
     /// `[pan, tilt, zoom]`, each -1 to 1 as part of its speed. It stops by itself after 5 s: send it again
     /// to go on.
     #[serde(rename = "move")]
@@ -39,18 +40,18 @@ struct How {
     preset: Option<String>,
 }
 
-impl How {
+impl MoveRequest {
     fn read(self) -> Result<Move> {
         match self {
-            How { turn: Some(parts), stop: None | Some(false), preset: None } => {
+            MoveRequest { turn: Some(parts), stop: None | Some(false), preset: None } => {
                 if parts.iter().all(|part| (-1.0..=1.0).contains(part)) {
                     Ok(Move::Turn(parts))
                 } else {
                     Err(Problem::invalid("move", "must be [pan, tilt, zoom], each -1 to 1"))
                 }
             }
-            How { turn: None, stop: Some(true), preset: None } => Ok(Move::Stop),
-            How { turn: None, stop: None | Some(false), preset: Some(token) } => {
+            MoveRequest { turn: None, stop: Some(true), preset: None } => Ok(Move::Stop),
+            MoveRequest { turn: None, stop: None | Some(false), preset: Some(token) } => {
                 let length = token.chars().count();
                 if (1..=200).contains(&length) && !token.contains(char::is_control) {
                     Ok(Move::Preset(token))
@@ -65,7 +66,8 @@ impl How {
 
 /// What is known of a camera that can be moved.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct Looking {
+#[schema(as = Looking)]
+struct PtzState {
     /// Places that it remembers.
     presets: Vec<Preset>,
     /// Where it looks; null where it does not say.
@@ -82,19 +84,23 @@ struct Looking {
     extensions(("x-permission" = json!("move-camera"))),
     params(("id" = String, Path, description = "Camera")),
     responses(
-        (status = 200, description = "Presets and position", body = Looking),
+        (status = 200, description = "Presets and position", body = PtzState),
         (status = 403, description = "The right to see it is missing: `code` says why", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such camera", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It cannot be moved, or refuses: `code` says why", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "It does not answer", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn look(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<Looking>> {
+async fn look(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<PtzState>> {
     caller.require(Permission::MoveCamera)?;
     let (device, _, _) = permitted(&shared, &caller, &id, policy(&shared, &caller)).await?;
     let client = shared.devices.of_camera(&id, device, shared.db.clock()).await?;
     let presets = client.presets().await?;
-    Ok(Json(Looking { presets, position: client.position().await.unwrap_or_default() }))
+    Ok(Json(PtzState { presets, position: client.position().await.unwrap_or_default() }))
 }
 
 /// Move a camera, by its ONVIF device. Needs the right to see it now, and goes on record.
@@ -105,7 +111,7 @@ async fn look(State(shared): State<Shared>, caller: Caller, Path(id): Path<Strin
     tag = "registry",
     extensions(("x-permission" = json!("move-camera"))),
     params(("id" = String, Path, description = "Camera")),
-    request_body = How,
+    request_body = MoveRequest,
     responses(
         (status = 204, description = "The camera was told"),
         (status = 403, description = "The right to see it is missing: `code` says why", body = Problem, content_type = "application/problem+json"),
@@ -119,7 +125,7 @@ async fn turn(
     State(shared): State<Shared>,
     caller: Caller,
     Path(id): Path<String>,
-    Json(how): Json<How>,
+    Json(how): Json<MoveRequest>,
 ) -> Result<Response> {
     caller.require(Permission::MoveCamera)?;
     let how = how.read()?;
@@ -293,7 +299,9 @@ mod tests {
     #[test]
     fn one_way_of_moving_is_said() {
         let read = |value: Value| {
-            serde_json::from_value::<How>(value).map_err(|_| ()).and_then(|how| how.read().map_err(|_| ()))
+            serde_json::from_value::<MoveRequest>(value)
+                .map_err(|_| ())
+                .and_then(|how| how.read().map_err(|_| ()))
         };
         assert_eq!(read(json!({ "move": [1, -0.5, 0] })), Ok(Move::Turn([1.0, -0.5, 0.0])));
         assert_eq!(read(json!({ "stop": true })), Ok(Move::Stop));
