@@ -57,7 +57,7 @@ impl FromRequestParts<Shared> for Caller {
 /// Whoever calls a route that needs no login.
 #[derive(Clone, Debug)]
 pub struct Visitor {
-    /// From where.
+    /// The network address from which the request comes, where it is known.
     pub address: Option<IpAddr>,
     /// Hash of the session cookie that came along, whether it stands or not.
     pub session: Option<secret::Hash>,

@@ -29,7 +29,7 @@ struct Close {
     #[serde(default = "usual_grace")]
     #[schema(minimum = 0, maximum = 600, default = 30)]
     grace_s: u64,
-    /// Why.
+    /// Why it is closed, in the words of whoever does it.
     #[serde(default)]
     reason: Option<String>,
 }

@@ -31,9 +31,9 @@ pub struct LoginRequest {
 pub struct Me {
     /// Account id.
     pub account: String,
-    /// Name.
+    /// The name by which one logs in.
     pub name: String,
-    /// Role.
+    /// The role of the account.
     pub role: Role,
     /// The zones for which a zone authority speaks.
     pub zones: Vec<String>,

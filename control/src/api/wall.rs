@@ -50,7 +50,7 @@ pub struct RefusedTile {
     pub tile: String,
     /// The camera.
     pub camera: String,
-    /// Why.
+    /// Why it may not be shown.
     pub refusal: Refusal,
 }
 

@@ -4,7 +4,7 @@
 mod monitoring;
 mod viewers;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use vitrail_engine::base::thread::Worker;
@@ -14,7 +14,7 @@ use vitrail_engine::wall::WallReport;
 
 use crate::api::{Control, Shared};
 use crate::audit::Ledger;
-use crate::base::{Problem, Result};
+use crate::base::{Problem, Result, beside};
 use crate::db::Database;
 use crate::live::{Hooks, Live, LiveConfig, Looks};
 use crate::people::{Language, Settings as PeopleSettings};
@@ -194,12 +194,6 @@ fn key_source(spec: &ControlSpec) -> Result<KeySource> {
 
 fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
-}
-
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 fn language(wall: &WallSpec) -> Language {

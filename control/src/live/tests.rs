@@ -18,7 +18,7 @@ use vitrail_engine::wall::StillWish;
 use super::*;
 use crate::audit::Actor;
 use crate::people::Role;
-use crate::rights::{Because, Code};
+use crate::rights::{Code, RefusalReason};
 
 /// One screen called `left`, and cameras.
 #[derive(Default)]
@@ -58,7 +58,7 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal::from(Because::of(Code::Revoked));
+    let refusal = Refusal::from(RefusalReason::of(Code::Revoked));
     let hooks =
         Hooks {
             screens: fake.clone(),

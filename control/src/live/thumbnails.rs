@@ -15,7 +15,7 @@ use vitrail_engine::wall::StillWish;
 use super::pictures::{Jpeg, jpeg};
 use super::screens::Screens;
 use super::work_queue::WorkQueue;
-use crate::base::{Problem, Result, blocking};
+use crate::base::{Problem, Result, blocking, hex};
 use crate::rights::Refusal;
 
 /// How long a thumbnail is good enough; key frames come every second or two.
@@ -138,7 +138,7 @@ impl Thumbnails {
 /// The tag is of the bytes: the same key frame gives the same JPEG.
 fn encode(frame: &Frame) -> Result<Jpeg> {
     let bytes: Bytes = jpeg(frame)?;
-    let tag = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = hex(&Sha256::digest(&bytes)[..8]);
     Ok(Jpeg { bytes, tag })
 }
 

@@ -14,9 +14,9 @@ use crate::base::{Problem, Result};
 pub struct Caller {
     /// Account id.
     pub account: String,
-    /// Name.
+    /// The name of the account.
     pub name: String,
-    /// Role.
+    /// The role of the account, as it is now.
     pub role: Role,
     /// The zones to which the role is limited; empty: none in particular.
     pub zones: Vec<String>,

@@ -17,7 +17,7 @@ use super::row::{self, RowProblem};
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, geojson, zones};
 use crate::audit::Event;
-use crate::base::{Kind, Problem, Result};
+use crate::base::{Kind, Problem, Result, hex};
 
 /// The largest inventory that is taken, in bytes: some 100,000 cameras.
 pub const MAX_IMPORT: usize = 32 << 20;
@@ -49,7 +49,7 @@ pub struct ImportOptions {
 /// A camera that an import changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ImportChange {
-    /// Its id.
+    /// The camera that is added, changed or removed.
     pub id: String,
     /// The names of its fields that change.
     pub fields: Vec<String>,
@@ -122,8 +122,7 @@ impl Registry {
                 Ok(prepared.report)
             });
         }
-        let sum = Sha256::digest(text.as_bytes());
-        let sum: String = sum.iter().map(|b| format!("{b:02x}")).collect();
+        let sum = hex(&Sha256::digest(text.as_bytes()));
         self.db.change(&by.actor, |transaction, events| {
             let prepared = self.prepare(transaction, by, rows, options)?;
             let report = &prepared.report;

@@ -96,7 +96,7 @@ pub struct Incident {
     pub opened_by: String,
     /// What that account was called then.
     pub opened_name: String,
-    /// When.
+    /// When it was opened.
     pub opened_at: Utc,
     /// Open, closing, closed. One whose end has come is closed, whether or not that was written down yet.
     pub state: IncidentState,

@@ -24,7 +24,7 @@ pub use agreement::{Agreement, State, Step, StepTaken};
 pub use basis::{BASES, LegalBasis};
 pub use due::due;
 pub use incidents::{Closing, Incident, IncidentState, NewIncident, Showing, Showings};
-pub use objection::{About, Because, Code, Refusal};
+pub use objection::{About, Code, Refusal, RefusalReason};
 pub use overview::{SuspendedAgreement, ZoneStanding, ZoneState, zone_states};
 pub use policy::{Action, Asker, Permit, Seen, decide, decide_standby};
 pub use room::{OnChange, Policy};

@@ -68,7 +68,7 @@ pub struct SuspendedAgreement {
     pub agreement: String,
     /// Since when.
     pub since: Utc,
-    /// Why.
+    /// The reason that the zone gave.
     pub why: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::objection::{Because, Code};
+use super::objection::{Code, RefusalReason};
 use super::{AgreementFacts, IncidentFacts, Refusal, Rights, State};
 use crate::base::Utc;
 use crate::people::{Permission, Role};
@@ -51,7 +51,7 @@ impl Action {
 pub struct Asker {
     /// Account id.
     pub account: String,
-    /// Role.
+    /// The role in which they ask.
     pub role: Role,
     /// The unit for which they work.
     pub unit: String,
@@ -98,7 +98,7 @@ pub fn decide(
 ) -> Result<Permit, Refusal> {
     readable(rights)?;
     may_act(rights, asker, seen, action)?;
-    let incident = incident.ok_or(Because::of(Code::NoIncident))?;
+    let incident = incident.ok_or(RefusalReason::of(Code::NoIncident))?;
     let incident = open_incident(rights, incident, now)?;
     permitted(rights, incident, &asker.unit, seen, action, now)
 }
@@ -133,7 +133,7 @@ pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Res
             best = Some((rank, answer));
         }
     }
-    let answer = best.map_or_else(|| Err(Because::of(Code::NoIncident).into()), |(_, answer)| answer);
+    let answer = best.map_or_else(|| Err(RefusalReason::of(Code::NoIncident).into()), |(_, answer)| answer);
     answer.map_err(|refusal| Refusal { until, ..refusal })
 }
 
@@ -147,30 +147,39 @@ struct AnswerRank<'a> {
     id: Reverse<&'a String>,
 }
 
-fn readable(rights: &Rights) -> Result<(), Because<'static>> {
-    if rights.is_unreadable() { Err(Because::of(Code::Unreadable)) } else { Ok(()) }
+fn readable(rights: &Rights) -> Result<(), RefusalReason<'static>> {
+    if rights.is_unreadable() { Err(RefusalReason::of(Code::Unreadable)) } else { Ok(()) }
 }
 
 /// The account and its role, as they are now and as the asker says.
-fn may_act<'a>(rights: &Rights, asker: &'a Asker, seen: &'a Seen, action: Action) -> Result<(), Because<'a>> {
+fn may_act<'a>(
+    rights: &Rights,
+    asker: &'a Asker,
+    seen: &'a Seen,
+    action: Action,
+) -> Result<(), RefusalReason<'a>> {
     let account = rights.account(&asker.account).filter(|account| account.enabled);
-    let account = account.ok_or(Because::of(Code::Account))?;
+    let account = account.ok_or(RefusalReason::of(Code::Account))?;
     for role in [account.role, asker.role] {
         if !role.allows(action.permission()) {
-            return Err(Because { asked: Some(role.as_str()), ..Because::of(Code::Role) });
+            return Err(RefusalReason { asked: Some(role.as_str()), ..RefusalReason::of(Code::Role) });
         }
     }
     match seen.zone.as_deref() {
         Some(zone) if !account.zones.is_empty() && !account.zones.iter().any(|z| z == zone) => {
-            Err(Because { zone: Some(zone), ..Because::of(Code::Role) })
+            Err(RefusalReason { zone: Some(zone), ..RefusalReason::of(Code::Role) })
         }
         _ => Ok(()),
     }
 }
 
-fn open_incident<'a>(rights: &'a Rights, id: &'a str, now: Utc) -> Result<&'a IncidentFacts, Because<'a>> {
+fn open_incident<'a>(
+    rights: &'a Rights,
+    id: &'a str,
+    now: Utc,
+) -> Result<&'a IncidentFacts, RefusalReason<'a>> {
     let open = rights.incident(id).filter(|incident| now < incident.ends_at);
-    open.ok_or(Because { incident: Some(id), ..Because::of(Code::IncidentClosed) })
+    open.ok_or(RefusalReason { incident: Some(id), ..RefusalReason::of(Code::IncidentClosed) })
 }
 
 /// What the zone has agreed to.
@@ -182,8 +191,11 @@ fn permitted(
     action: Action,
     now: Utc,
 ) -> Result<Permit, Refusal> {
-    let refused =
-        Because { incident: Some(&incident.id), until: incident.ends_at, ..Because::of(Code::NoZone) };
+    let refused = RefusalReason {
+        incident: Some(&incident.id),
+        until: incident.ends_at,
+        ..RefusalReason::of(Code::NoZone)
+    };
     let zone = seen.zone.as_deref().ok_or(refused)?;
     let asked = Asked { purpose: &incident.purpose, unit, seen, action };
     let mut permit: Option<&AgreementFacts> = None;
@@ -208,10 +220,10 @@ fn permitted(
             until: agreement.to.min(incident.ends_at),
         });
     }
-    let refused = Because { zone: Some(zone), until, ..refused };
+    let refused = RefusalReason { zone: Some(zone), until, ..refused };
     Err(match closest {
-        None => Because { code: Code::NoAgreement, ..refused },
-        Some((code, agreement)) => Because {
+        None => RefusalReason { code: Code::NoAgreement, ..refused },
+        Some((code, agreement)) => RefusalReason {
             code,
             agreement: Some(&agreement.id),
             at: date_that_matters(code, agreement),

@@ -43,7 +43,7 @@ pub struct Alarm {
     pub by: String,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
-    /// When.
+    /// When it was acknowledged.
     pub acknowledged_at: Option<Utc>,
     /// What its rules did, or why they could not.
     pub called: Vec<String>,
@@ -74,7 +74,7 @@ pub struct NewRule {
 /// A rule with its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// What it says.
     #[serde(flatten)]

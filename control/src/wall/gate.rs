@@ -135,7 +135,7 @@ impl Gate {
 
     fn judge_in(&self, state: &State, requests: &ShowRequests, camera: &str) -> Result<Permit, Refusal> {
         if state.forgotten.contains_key(camera) {
-            return Err(rights::Because::of(rights::Code::Unreadable).into());
+            return Err(rights::RefusalReason::of(rights::Code::Unreadable).into());
         }
         let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
         let seen = state.cameras.get(camera).cloned().unwrap_or_else(unknown);
@@ -145,7 +145,7 @@ impl Gate {
         };
         // Without an incident nobody sees anything, whoever put it there.
         if requests.incident.is_none() && !rights.is_unreadable() {
-            return Err(rights::Because::of(rights::Code::NoIncident).into());
+            return Err(rights::RefusalReason::of(rights::Code::NoIncident).into());
         }
         let mut refusal = None;
         for account in askers {
@@ -155,7 +155,7 @@ impl Gate {
             }
         }
         // Nobody asked: nobody may.
-        Err(refusal.unwrap_or_else(|| rights::Because::of(rights::Code::Account).into()))
+        Err(refusal.unwrap_or_else(|| rights::RefusalReason::of(rights::Code::Account).into()))
     }
 
     /// The same for what is asked for now; what a tile shows must be on record besides.
@@ -190,7 +190,7 @@ impl Gate {
                 permit = Some(Permit { until, ..next });
             }
         }
-        permit.ok_or_else(|| rights::Because::of(rights::Code::Account).into())
+        permit.ok_or_else(|| rights::RefusalReason::of(rights::Code::Account).into())
     }
 
     /// Judges everything that is open anew and withdraws what may not be any more, at once.

@@ -15,13 +15,13 @@ const KEPT: u64 = 500;
 /// A layout that somebody saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SavedLayout {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Account that saved it.
     pub owner: String,
-    /// When.
+    /// When it was saved last.
     pub at: Utc,
     /// Its regions.
     pub regions: Vec<Region>,

@@ -15,7 +15,7 @@ use vitrail_engine::wall::{StillWish, Wall};
 
 use super::Conductor;
 use crate::audit::Event;
-use crate::base::{Kind, Problem, Result};
+use crate::base::{Kind, Problem, Result, hex};
 use crate::people::Caller;
 use crate::rights::{Action, Asker, Refusal, Seen};
 
@@ -152,7 +152,7 @@ impl Conductor {
             Err(refusal_of(&refused))
         })?;
         let png = snapshot::to_png(taken.frame)?;
-        let sum: String = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = hex(&Sha256::digest(&png));
         if events.is_empty() {
             events.push(Event {
                 screen: Some(taken.screen.to_owned()),

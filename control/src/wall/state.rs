@@ -21,7 +21,7 @@ use crate::rights::Refusal;
 /// A whole wall, now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WallState {
-    /// Its id.
+    /// The wall, by the id in its file.
     pub wall: String,
     /// The unit for which it shows.
     pub unit: String,
@@ -51,7 +51,7 @@ pub struct WallState {
 /// A screen, now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ScreenState {
-    /// Its id.
+    /// The screen, by the id in the wall file.
     pub id: String,
     /// Left edge on the plane of the wall, in pixels.
     pub x: u32,
@@ -89,7 +89,7 @@ pub struct ScreenState {
 /// A tile, or the part of a span that lies on this screen.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TileState {
-    /// Its id.
+    /// The tile, by its id in the layout.
     pub id: String,
     /// `[x, y, width, height]` on the screen, in pixels.
     pub rect: [u32; 4],

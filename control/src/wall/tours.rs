@@ -32,7 +32,7 @@ pub struct NewTour {
 /// A tour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tour {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// Account that made it.
     pub owner: String,
@@ -44,7 +44,7 @@ pub struct Tour {
 /// How a tour stands.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TourState {
-    /// Which.
+    /// The tour.
     pub id: String,
     /// Its name.
     pub name: String,
