@@ -11,7 +11,7 @@ use crate::api::Control;
 use crate::base::Result;
 use crate::live::{Live, LookBasis, LookTarget, Looks, MaySee, Screens};
 use crate::people::Permission;
-use crate::rights::{Action, Asker, Refusal, Seen};
+use crate::rights::{Action, Asker, CameraFacts, Refusal};
 use crate::wall::{Audience, Conductor};
 
 impl Screens for Conductor {
@@ -47,14 +47,13 @@ impl Audience for Browsers {
 pub(super) fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc<Looks>) -> MaySee {
     let (rights, conductor, looks) = (control.rights.clone(), conductor.clone(), looks.clone());
     Arc::new(move |caller, camera| {
-        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
-        let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
-        let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
+        let asker = Asker::of(caller);
+        let facts = conductor.gate().facts(camera).unwrap_or_else(|| CameraFacts::unknown(camera));
         debug_assert!(caller.may(Permission::ViewWall));
         let incident = conductor.layout().incident;
-        let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
+        let permit = rights.decide(&asker, incident.as_deref(), &facts, Action::Live)?;
         let basis = LookBasis {
-            zone: seen.zone.clone(),
+            zone: facts.zone.clone(),
             incident: Some(permit.incident.clone()),
             agreement: Some(permit.agreement.clone()),
             basis: Some(permit.basis.clone()),

@@ -37,7 +37,7 @@ pub use sender::{LiveReport, ViewerReport};
 pub use thumbnails::Thumbnails;
 
 use feed::Inlet;
-use sdp::{Credentials, Negotiated};
+use sdp::Credentials;
 use sender::Sender;
 use session::Session;
 
@@ -181,8 +181,8 @@ impl Live {
         let negotiated = tokio::task::spawn_blocking(negotiate)
             .await
             .unwrap_or_else(|_| Err(sdp::unreadable("it cannot be made sense of")))?;
-        let Negotiated { rtc, mid, payload_type, answer, address } = negotiated;
-        let session = Session::new(rtc, mid, payload_type, address, inlet, tap, watcher, screen, seat);
+        let answer = negotiated.answer.clone();
+        let session = Session::new(negotiated, inlet, tap, watcher, screen, seat);
         let id = session.id().to_owned();
         self.sender.add(session)?;
         Ok(Opened { session: id, answer })

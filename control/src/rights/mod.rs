@@ -26,7 +26,7 @@ pub use due::due;
 pub use incidents::{Closing, Incident, IncidentState, NewIncident, Showing, Showings};
 pub use objection::{About, Code, Refusal, RefusalReason};
 pub use overview::{SuspendedAgreement, ZoneStanding, ZoneState, zone_states};
-pub use policy::{Action, Asker, Permit, Seen, decide, decide_standby};
+pub use policy::{Action, Asker, CameraFacts, Permit, decide, decide_standby};
 pub use room::{OnChange, Policy};
 pub use snapshot::{AccountFacts, AgreementFacts, IncidentFacts, Rights, next_change};
 pub use terms::{NewAgreement, Purpose, Terms, TermsChange, add_purpose, purposes};

@@ -9,7 +9,7 @@ use vitrail_engine::media::CameraId;
 use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
 
 use crate::people::Language;
-use crate::rights::{self, Action, Asker, Permit, Refusal, Seen, decide_standby};
+use crate::rights::{self, Action, Asker, CameraFacts, Permit, Refusal, decide_standby};
 
 /// What is to be shown, and who asks for it: the cameras that are in tiles, each with those who put it there, and
 /// the incident under which they did.
@@ -35,7 +35,7 @@ pub struct Gate {
 
 #[derive(Default)]
 struct State {
-    cameras: HashMap<String, Seen>,
+    cameras: HashMap<String, CameraFacts>,
     /// Counts what was forgotten.
     epoch: u64,
     /// Cameras of which nothing is known until they are told anew, and since when that is so.
@@ -85,11 +85,11 @@ impl Gate {
 
     /// The cameras that there are, with what rights depend on, as they were read at `epoch` or later: what
     /// was forgotten after that stays so.
-    pub fn set_cameras(&self, epoch: u64, cameras: impl IntoIterator<Item = Seen>) {
+    pub fn set_cameras(&self, epoch: u64, cameras: impl IntoIterator<Item = CameraFacts>) {
         let mut state = self.lock();
         state.forgotten.retain(|_, since| *since > epoch);
-        let cameras = cameras.into_iter().filter(|seen| !state.forgotten.contains_key(&seen.camera));
-        state.cameras = cameras.map(|seen| (seen.camera.clone(), seen)).collect();
+        let cameras = cameras.into_iter().filter(|facts| !state.forgotten.contains_key(&facts.camera));
+        state.cameras = cameras.map(|facts| (facts.camera.clone(), facts)).collect();
         drop(state);
         self.enforce();
     }
@@ -137,11 +137,10 @@ impl Gate {
         if state.forgotten.contains_key(camera) {
             return Err(rights::RefusalReason::of(rights::Code::Unreadable).into());
         }
-        let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
-        let seen = state.cameras.get(camera).cloned().unwrap_or_else(unknown);
+        let facts = state.cameras.get(camera).cloned().unwrap_or_else(|| CameraFacts::unknown(camera));
         let rights = self.policy.rights();
         let Some(askers) = requests.askers.get(camera) else {
-            return decide_standby(&rights, &self.unit, &seen, self.policy.now());
+            return decide_standby(&rights, &self.unit, &facts, self.policy.now());
         };
         // Without an incident nobody sees anything, whoever put it there.
         if requests.incident.is_none() && !rights.is_unreadable() {
@@ -149,7 +148,7 @@ impl Gate {
         }
         let mut refusal = None;
         for account in askers {
-            match self.decide(&rights, account, requests.incident.as_deref(), &seen) {
+            match self.decide(&rights, account, requests.incident.as_deref(), &facts) {
                 Ok(permit) => return Ok(permit),
                 Err(reason) => refusal = refusal.or(Some(reason)),
             }
@@ -172,11 +171,11 @@ impl Gate {
         rights: &rights::Rights,
         account: &str,
         incident: Option<&str>,
-        seen: &Seen,
+        facts: &CameraFacts,
     ) -> Result<Permit, Refusal> {
-        let facts = rights.account(account);
-        let role = facts.map_or(crate::people::Role::Auditor, |facts| facts.role);
-        let unit = facts.map_or_else(String::new, |facts| facts.unit.clone());
+        let known = rights.account(account);
+        let role = known.map_or(crate::people::Role::Auditor, |facts| facts.role);
+        let unit = known.map_or_else(String::new, |known| known.unit.clone());
         let asker = Asker { account: account.to_owned(), role, unit };
         let now = self.policy.now();
         // Whoever asks may see it, and so may those in the room.
@@ -185,7 +184,7 @@ impl Gate {
         let mut permit: Option<Permit> = None;
         for asker in [Some(asker), room].into_iter().flatten() {
             for action in actions.into_iter().flatten() {
-                let next = rights::decide(rights, &asker, incident, seen, action, now)?;
+                let next = rights::decide(rights, &asker, incident, facts, action, now)?;
                 let until = permit.as_ref().map_or(next.until, |permit| permit.until.min(next.until));
                 permit = Some(Permit { until, ..next });
             }
@@ -231,7 +230,7 @@ impl Gate {
     }
 
     /// What is known of a camera's rights: its zone and tags.
-    pub fn seen(&self, camera: &str) -> Option<Seen> {
+    pub fn facts(&self, camera: &str) -> Option<CameraFacts> {
         self.lock().cameras.get(camera).cloned()
     }
 }

@@ -123,7 +123,7 @@ impl Conductor {
         let records = keeps_pictures(&settings.wall)?;
         let gate = Gate::new(policy.clone(), settings.unit.clone(), records, settings.language);
         let cameras = by_id(specs()?);
-        gate.set_cameras(0, cameras.values().map(|spec| seen(spec)));
+        gate.set_cameras(0, cameras.values().map(|spec| facts_of(spec)));
         let id = settings.wall.id.to_string();
         let kept = saved::newest(&db, &id)?.filter(|layout| fits(layout, &settings.wall));
         let layout = kept.unwrap_or_else(|| Layout::of_scene(&settings.wall.scene, db.now()));
@@ -331,8 +331,8 @@ fn by_id(specs: Vec<CameraSpec>) -> HashMap<String, Arc<CameraSpec>> {
     specs.into_iter().map(|spec| (spec.id.to_string(), Arc::new(spec))).collect()
 }
 
-fn seen(spec: &CameraSpec) -> rights::Seen {
-    rights::Seen { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
+fn facts_of(spec: &CameraSpec) -> rights::CameraFacts {
+    rights::CameraFacts { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
 }
 
 /// Whether other pixels of a camera, or none, may be seen after this.

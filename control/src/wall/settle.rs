@@ -11,7 +11,7 @@ use vitrail_engine::scene::{self, Scene};
 
 use super::gate::{Gate, ShowRequests};
 use super::layout::{Layout, OnScreen, Region};
-use super::{Conductor, Intent, by_id, saved, seen};
+use super::{Conductor, Intent, by_id, facts_of, saved};
 use crate::audit::{Actor, Event};
 use crate::base::{Problem, Result};
 use crate::rights::{Permit, Refusal, Showing};
@@ -69,7 +69,7 @@ impl Conductor {
         events.extend(self.records_of(intent, &judged, &requests, &layout));
         let news = changed || !events.is_empty();
         if news {
-            let written = self.keep_with_layout(by, changed.then_some(&layout), events);
+            let written = self.write_down(by, changed.then_some(&layout), events);
             if let Err(problem) = &written {
                 self.note_log_trouble(intent, problem);
                 if !changed {
@@ -104,7 +104,7 @@ impl Conductor {
             .collect();
         let allowed = layout.showings().into_iter().filter_map(|on| {
             let permit = permits.get(&on.camera)?.as_ref().ok()?;
-            let zone = self.gate.seen(&on.camera).and_then(|seen| seen.zone);
+            let zone = self.gate.facts(&on.camera).and_then(|facts| facts.zone);
             Some((on, ShowingBasis::of(permit, zone)))
         });
         let refused = permits.iter().filter_map(|(camera, permit)| {
@@ -145,7 +145,7 @@ impl Conductor {
     }
 
     /// One transaction: the layout, where it is another one, and its records.
-    fn keep_with_layout(&self, by: &Actor, layout: Option<&Layout>, events: Vec<Event>) -> Result<()> {
+    fn write_down(&self, by: &Actor, layout: Option<&Layout>, events: Vec<Event>) -> Result<()> {
         let id = self.settings.wall.id.to_string();
         self.db.change(by, |transaction, into| {
             if let Some(layout) = layout {
@@ -212,7 +212,7 @@ impl Conductor {
         let scene = without_unknown(scene, &intent.cameras);
         // The wall has the new masks before the gate lets anything through again.
         self.reload(&mut intent, scene)?;
-        self.gate.set_cameras(epoch, intent.cameras.values().map(|spec| seen(spec)));
+        self.gate.set_cameras(epoch, intent.cameras.values().map(|spec| facts_of(spec)));
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Conductor {
             screen: screen.clone(),
             tile: tile_of(screen, camera),
             camera: camera.clone(),
-            zone: self.gate.seen(camera).and_then(|seen| seen.zone),
+            zone: self.gate.facts(camera).and_then(|facts| facts.zone),
         };
         intent.showings.keys().map(showing).collect()
     }
@@ -321,7 +321,7 @@ fn about(kind: &str, on: &OnScreen, basis: &ShowingBasis) -> Event {
 fn refusal(refused: &RefusedCamera, gate: &Gate, layout: &Layout) -> Event {
     Event {
         camera: Some(refused.camera.clone()),
-        zone: gate.seen(&refused.camera).and_then(|seen| seen.zone),
+        zone: gate.facts(&refused.camera).and_then(|facts| facts.zone),
         incident: layout.incident.clone(),
         reason: Some(refused.code.clone()),
         ..Event::new("showing.refused")

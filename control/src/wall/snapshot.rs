@@ -17,7 +17,7 @@ use super::Conductor;
 use crate::audit::Event;
 use crate::base::{Kind, Problem, Result, hex};
 use crate::people::Caller;
-use crate::rights::{Action, Asker, Refusal, Seen};
+use crate::rights::{Action, Asker, CameraFacts, Refusal};
 
 /// How long a snapshot waits for pictures that are made after it was asked for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ struct Taken<'a> {
 
 /// A camera that may not leave, and why.
 struct Refused {
-    seen: Seen,
+    facts: CameraFacts,
     refusal: Refusal,
 }
 
@@ -174,16 +174,15 @@ impl Conductor {
         reason: &str,
         taken: &Taken<'_>,
     ) -> Result<Vec<Event>, Vec<Refused>> {
-        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
+        let asker = Asker::of(caller);
         let (mut events, mut refused) = (Vec::new(), Vec::new());
         for camera in taken.cameras {
-            let unknown = || Seen { camera: camera.clone(), zone: None, tags: Vec::new() };
-            let seen = self.gate.seen(camera).unwrap_or_else(unknown);
-            match self.policy.decide(&asker, incident, &seen, Action::Export) {
+            let facts = self.gate.facts(camera).unwrap_or_else(|| CameraFacts::unknown(camera));
+            match self.policy.decide(&asker, incident, &facts, Action::Export) {
                 Ok(permit) => events.push(Event {
                     camera: Some(camera.clone()),
                     screen: Some(taken.screen.to_owned()),
-                    zone: seen.zone,
+                    zone: facts.zone,
                     incident: Some(permit.incident),
                     agreement: Some(permit.agreement),
                     basis: Some(permit.basis),
@@ -191,7 +190,7 @@ impl Conductor {
                     subject: taken.tile.map(str::to_owned),
                     ..Event::new("snapshot.taken")
                 }),
-                Err(refusal) => refused.push(Refused { seen, refusal }),
+                Err(refusal) => refused.push(Refused { facts, refusal }),
             }
         }
         if refused.is_empty() { Ok(events) } else { Err(refused) }
@@ -207,9 +206,9 @@ impl Conductor {
 
 fn not_taken(refused: &Refused, incident: Option<&str>, taken: &Taken<'_>) -> Event {
     Event {
-        camera: Some(refused.seen.camera.clone()),
+        camera: Some(refused.facts.camera.clone()),
         screen: Some(taken.screen.to_owned()),
-        zone: refused.seen.zone.clone(),
+        zone: refused.facts.zone.clone(),
         incident: incident.map(str::to_owned),
         reason: Some(refused.refusal.code.clone()),
         subject: taken.tile.map(str::to_owned),
@@ -223,7 +222,7 @@ fn refusal_of(refused: &[Refused]) -> Problem {
         refused.first().map(|r| (r.refusal.text.clone(), r.refusal.code.clone())).unwrap_or_default();
     let all: Vec<Value> = refused
         .iter()
-        .map(|r| json!({ "camera": r.seen.camera, "zone": r.seen.zone, "refusal": r.refusal }))
+        .map(|r| json!({ "camera": r.facts.camera, "zone": r.facts.zone, "refusal": r.refusal }))
         .collect();
     Problem::refused("snapshot", text).code(code).more(json!({ "refused": all }))
 }

@@ -17,7 +17,7 @@ use crate::base::{Problem, Result, blocking};
 use crate::onvif::{Move, Preset, Turn};
 use crate::people::{Caller, Permission};
 use crate::registry::{Camera, Device};
-use crate::rights::{Action, Asker, Permit, Refusal, Seen};
+use crate::rights::{Action, Asker, CameraFacts, Permit, Refusal};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -139,7 +139,7 @@ async fn turn_where(
     caller: &Caller,
     id: &str,
     how: &Move,
-    permit: impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static,
+    permit: impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + 'static,
 ) -> Result<()> {
     let (device, camera, permit) = permitted(shared, caller, id, permit).await?;
     let event = event(camera, permit, how);
@@ -150,13 +150,16 @@ async fn turn_where(
 }
 
 /// Whether the one who calls may see a camera now, under the incident of the wall.
-fn policy(shared: &Shared, caller: &Caller) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + use<> {
+fn policy(
+    shared: &Shared,
+    caller: &Caller,
+) -> impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + use<> {
     let (shared, caller) = (shared.clone(), caller.clone());
-    move |seen| {
-        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
+    move |facts| {
+        let asker = Asker::of(&caller);
         // Where no wall runs there is no incident under which it would be.
         let incident = shared.wall().ok().and_then(|wall| wall.layout().incident);
-        shared.rights.decide(&asker, incident.as_deref(), seen, Action::Live)
+        shared.rights.decide(&asker, incident.as_deref(), facts, Action::Live)
     }
 }
 
@@ -165,14 +168,14 @@ async fn permitted(
     shared: &Shared,
     caller: &Caller,
     id: &str,
-    permit: impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static,
+    permit: impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + 'static,
 ) -> Result<(Device, Camera, Permit)> {
     let (shared, actor, id) = (shared.clone(), caller.actor.clone(), id.to_owned());
     blocking(move || {
         let registry = shared.registry()?;
         let camera = registry.camera(&id)?;
-        let seen = Seen { camera: id.clone(), zone: camera.zone.clone(), tags: camera.tags.clone() };
-        match permit(&seen) {
+        let facts = CameraFacts { camera: id.clone(), zone: camera.zone.clone(), tags: camera.tags.clone() };
+        match permit(&facts) {
             Ok(permit) => Ok((registry.device(&id)?, camera, permit)),
             Err(refusal) => {
                 let details = json!({ "code": refusal.code });
@@ -284,11 +287,11 @@ mod tests {
         assert_eq!(devices.position(1).expect("there").pan, 0.0);
         assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.move-refused"));
 
-        let seen = |seen: &Seen| {
-            assert_eq!((seen.camera.as_str(), seen.tags.as_slice()), ("a", ["t".to_owned()].as_slice()));
+        let permitted = |facts: &CameraFacts| {
+            assert_eq!((facts.camera.as_str(), facts.tags.as_slice()), ("a", ["t".to_owned()].as_slice()));
             Ok(permit())
         };
-        runtime.block_on(turn_where(&shared, &caller(), "a", &how, seen)).expect("moved");
+        runtime.block_on(turn_where(&shared, &caller(), "a", &how, permitted)).expect("moved");
         clock.advance(Duration::from_secs(1));
         assert_eq!(devices.position(1).expect("there").pan, 0.5);
         assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.moved"));

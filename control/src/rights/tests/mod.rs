@@ -143,8 +143,8 @@ fn operator() -> Asker {
     Asker { account: "u-4".into(), role: Role::Operator, unit: "crisis-centre".into() }
 }
 
-fn camera() -> Seen {
-    Seen { camera: "cam-1".into(), zone: Some("north".into()), tags: vec!["tunnel".into()] }
+fn camera() -> CameraFacts {
+    CameraFacts { camera: "cam-1".into(), zone: Some("north".into()), tags: vec!["tunnel".into()] }
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> (u16, String) {
