@@ -6,7 +6,6 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::eventually;
-use common::noise::Noise;
 use vitrail_engine::base::{Moment, SharedClock, SystemClock};
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::decode::Effort;
@@ -15,6 +14,7 @@ use vitrail_engine::scene::{Placement, Scene};
 use vitrail_engine::source::Authority;
 use vitrail_engine::wall::{CameraReport, Wall};
 use vitrail_simulator::code::{Code, Region, read};
+use vitrail_simulator::noise::Noise;
 use vitrail_simulator::{Config, Profile, Simulator};
 
 const START: Duration = Duration::from_secs(30);

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common::eventually;
 use common::machine::is_busy;
-use common::noise::Noise;
 use vitrail_engine::base::SystemClock;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::media::Ratio;
@@ -16,6 +15,7 @@ use vitrail_engine::source::Authority;
 use vitrail_engine::wall::{CameraReport, Wall};
 use vitrail_simulator::code::Region;
 use vitrail_simulator::faults::Refusal;
+use vitrail_simulator::noise::Noise;
 use vitrail_simulator::{Config, Fault, Login, Profile, Simulator, code};
 
 const PATIENCE: Duration = Duration::from_secs(40);

@@ -8,12 +8,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::machine::is_busy;
-use common::noise::Noise;
 use common::watch::{Watch, until_all_right};
 use common::{Program, eventually, ffprobe_duration, free_port, run};
 use vitrail_engine::base::{SharedClock, SystemClock};
 use vitrail_engine::source::Transport;
 use vitrail_simulator::gst_server::GstServer;
+use vitrail_simulator::noise::Noise;
 use vitrail_simulator::viewer::Viewer;
 use vitrail_simulator::{Config, Fault, Login, Profile, Simulator};
 

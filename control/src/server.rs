@@ -20,12 +20,11 @@ use tower::Layer;
 use vitrail_engine::base::Shutdown;
 use vitrail_engine::base::files::sync_parent;
 
-use crate::api::{Shared, blocking, router};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::api::{Shared, router};
+use crate::base::{Kind, Problem, Result, beside, blocking};
 
-/// How often logins and looks are looked through for those whose time is over.
-const LOOK_THROUGH: Duration = Duration::from_millis(500);
+/// How often logins and looks whose time is over are ended.
+const TEND_EVERY: Duration = Duration::from_millis(500);
 /// How long a generated certificate is valid. Browsers of Apple take no more than 825 days.
 const VALID: Duration = Duration::from_secs(820 * 24 * 3600);
 /// How long before its end a generated certificate is made anew, at a start.
@@ -146,8 +145,8 @@ impl Listening {
             watched.cancelled().await;
             stop.graceful_shutdown(Some(limits.stop));
         });
-        let keeper = tokio::spawn(look_through(shared.clone(), shutdown.clone()));
-        let looks_keeper = tokio::spawn(tend_looks(shared.clone(), shutdown));
+        let logins = tokio::spawn(tend_logins(shared.clone(), shutdown.clone()));
+        let looks = tokio::spawn(tend_looks(shared.clone(), shutdown));
         let connection =
             Connection { router: router(shared), turns: Arc::new(Semaphore::new(limits.connections)) };
         let make = tower::service_fn(move |peer: SocketAddr| std::future::ready(connection.accept(peer)));
@@ -173,15 +172,15 @@ impl Listening {
             }
         };
         stopper.abort();
-        keeper.abort();
-        looks_keeper.abort();
+        logins.abort();
+        looks.abort();
         served.map_err(|e| Problem::new(Kind::Unavailable, "server", e.to_string()))
     }
 }
 
 /// Ends logins whose time is over, while the server runs.
-async fn look_through(shared: Shared, shutdown: Shutdown) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_THROUGH)).await.is_some() {
+async fn tend_logins(shared: Shared, shutdown: Shutdown) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(TEND_EVERY)).await.is_some() {
         let people = shared.people.clone();
         if let Err(problem) = blocking(move || people.end_timed_out()).await {
             tracing::warn!("logins are not looked through: {problem}");
@@ -191,7 +190,7 @@ async fn look_through(shared: Shared, shutdown: Shutdown) {
 
 /// Puts on record whose looks have ended, while the server runs.
 async fn tend_looks(shared: Shared, shutdown: Shutdown) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_THROUGH)).await.is_some() {
+    while shutdown.run_until_cancelled(tokio::time::sleep(TEND_EVERY)).await.is_some() {
         let shared = shared.clone();
         let tend = move || {
             let Ok(looks) = shared.looks() else { return Ok(()) };
@@ -251,12 +250,7 @@ fn fingerprint(pem: &[u8]) -> Option<String> {
 
 /// The certificate kept beside the database, made where there is none or its end is near.
 fn generated(config: &Config, database: &Path) -> Result<Pem> {
-    let beside = |suffix: &str| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        PathBuf::from(path)
-    };
-    let (certificate, key) = (beside(".tls.crt"), beside(".tls.key"));
+    let (certificate, key) = (beside(database, ".tls.crt"), beside(database, ".tls.key"));
     if !fresh(&certificate) || !key.exists() {
         make_certificate(config, &certificate, &key)?;
     }
@@ -308,9 +302,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Writes a file whole: under another name first.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
+    let draft = beside(path, ".new");
     let written = std::fs::remove_file(&draft)
         .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
         .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft))

@@ -6,15 +6,15 @@
 //! moment, with each sector since the last fsync of its file kept or lost.
 #![allow(clippy::unwrap_used)]
 
-mod audit_common;
+mod support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use audit_common::{anna, event};
 use rusqlite::Connection;
+use support::audit_log::{anna, event};
 use vitrail_control::audit::Ledger;
 use vitrail_control::audit::verify::{Check, Verdict, verify};
 use vitrail_control::db::Database;

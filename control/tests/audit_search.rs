@@ -1,9 +1,9 @@
 //! Searching the log, as the API and `vitrail audit show` do.
 #![allow(clippy::unwrap_used)]
 
-mod audit_common;
+mod support;
 
-use audit_common::{Log, anna};
+use support::audit_log::{Log, anna};
 use vitrail_control::audit::query::{Order, list};
 use vitrail_control::audit::{Actor, Event, Query};
 use vitrail_control::{Utc, audit};

@@ -2,14 +2,15 @@
 //! by somebody who drops the triggers first.
 #![allow(clippy::unwrap_used)]
 
-mod audit_common;
+mod support;
 
-use audit_common::{Log, anna, copy, event, faults, trusted};
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
+use support::audit_log::{Log, anna, copy, event, faults, trusted};
 use vitrail_control::audit::chain;
 use vitrail_control::audit::verify::{Check, Fault, Verdict, verify};
 use vitrail_control::audit::{Ledger, Query, Record};
+use vitrail_control::base::unhex;
 
 /// Records of a log with 40 events: 1 opens it, 42 closes it. Checkpoints at 1, 11, 21, 31, 41, 42.
 const EVENTS: usize = 40;
@@ -362,10 +363,10 @@ fn somebody_else_can_verify_it_from_the_page_alone() {
     let lines: Vec<serde_json::Value> =
         log.export().iter().map(|l| serde_json::from_str(l).unwrap()).collect();
     let (end, records) = lines.split_last().unwrap();
-    let bytes = |v: &serde_json::Value| chain::unhex::<32>(v.as_str().unwrap()).unwrap();
+    let bytes = |v: &serde_json::Value| unhex::<32>(v.as_str().unwrap()).unwrap();
     let mut hash = bytes(&end["previous"]);
     for record in records {
-        let salt = chain::unhex::<16>(record["salt"].as_str().unwrap()).unwrap();
+        let salt = unhex::<16>(record["salt"].as_str().unwrap()).unwrap();
         let digest = Sha256::digest([&salt, record["body"].as_str().unwrap().as_bytes()].concat());
         hash = Sha256::digest([&hash[..], &digest[..]].concat()).into();
         assert_eq!(hash, bytes(&record["hash"]));

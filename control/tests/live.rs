@@ -2,12 +2,7 @@
 //! that decodes them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "live/client.rs"]
-mod client;
-#[path = "../../tests/common/noise.rs"]
-mod noise;
-#[path = "live/stage.rs"]
-mod stage;
+mod support;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -18,9 +13,9 @@ use vitrail_engine::encode::nal;
 use vitrail_engine::media::Codec;
 use vitrail_engine::media::annex_b::nal_units;
 
-use client::{Client, Eyes, Look, Viewing};
-use noise::Noise;
-use stage::{Stage, Wish};
+use support::stage::{Stage, Wish};
+use support::viewer::{Client, Eyes, Look, Viewing};
+use vitrail_simulator::noise::Noise;
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -2,10 +2,7 @@
 //! back. Needs the Debian packages `chromium` and `nodejs`, and `npm ci` in web/.
 #![allow(missing_docs, clippy::unwrap_used, dead_code)]
 
-#[path = "live/client.rs"]
-mod client;
-#[path = "live/stage.rs"]
-mod stage;
+mod support;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,7 +24,7 @@ use vitrail_control::live::{Conditions, Live, Watcher};
 use vitrail_engine::base::SystemClock;
 use vitrail_simulator::code;
 
-use stage::{Stage, Wish};
+use support::stage::{Stage, Wish};
 
 /// The room's answers, for one person whose login never ends.
 async fn offer(
@@ -36,7 +33,7 @@ async fn offer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response> {
-    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None };
+    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, look: None };
     live.answer_offer(&watcher, &screen, &headers, &body).await
 }
 
@@ -48,7 +45,7 @@ async fn end(
 }
 
 async fn stream(State(live): State<Arc<Live>>, Segments(screen): Segments<String>) -> Result<Response> {
-    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None };
+    let watcher = Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, look: None };
     live.answer_stream(&watcher, &screen, 640, 5.0).await
 }
 

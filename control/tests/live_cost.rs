@@ -1,10 +1,7 @@
 //! What viewers over WebRTC cost: CPU of the sender's thread for 1, 4 and 16 of them, at 1080p25.
 #![allow(missing_docs, clippy::unwrap_used, dead_code)]
 
-#[path = "live/client.rs"]
-mod client;
-#[path = "live/stage.rs"]
-mod stage;
+mod support;
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use vitrail_control::live::LiveReport;
 use vitrail_engine::encode::Rate;
 
-use stage::{Stage, Wish};
+use support::stage::{Stage, Wish};
 
 const TIME: Duration = Duration::from_secs(20);
 

@@ -7,7 +7,7 @@ mod support;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
-use support::{As, Bench, request};
+use support::{As, TestController, request};
 use tower::ServiceExt;
 use vitrail_control::api::openapi::{document, operations};
 use vitrail_control::people::{Permission, Role};
@@ -158,7 +158,7 @@ enum Verdict {
     Refused(String),
 }
 
-async fn ask(bench: &Bench, method: &str, path: &str, by: &As) -> Verdict {
+async fn ask(controller: &TestController, method: &str, path: &str, by: &As) -> Verdict {
     let body = (method != "GET" && method != "HEAD").then(|| json!({}));
     let path: String = path
         .split('/')
@@ -166,7 +166,7 @@ async fn ask(bench: &Bench, method: &str, path: &str, by: &As) -> Verdict {
         .collect::<Vec<_>>()
         .join("/");
     let request: Request<Body> = request(method, &path, by, body);
-    let response = bench.router.clone().oneshot(request).await.unwrap();
+    let response = controller.router.clone().oneshot(request).await.unwrap();
     let status = response.status();
     assert!(
         status != StatusCode::INTERNAL_SERVER_ERROR && status != StatusCode::METHOD_NOT_ALLOWED,
@@ -218,16 +218,16 @@ fn every_route_is_in_the_table_and_names_the_permission_that_the_table_means() {
 
 #[tokio::test]
 async fn every_route_lets_in_whom_the_table_lets_in_and_nobody_else() {
-    let bench = Bench::new();
-    let admin = bench.person("root", Role::Administrator).await;
+    let controller = TestController::new();
+    let admin = controller.person("root", Role::Administrator).await;
     let mut people = Vec::new();
     for (letter, role) in ROLES {
         let name = format!("{letter}-person");
-        let id = bench.account(&name, role).await;
-        let session = bench.log_in(&name).await;
+        let id = controller.account(&name, role).await;
+        let session = controller.log_in(&name).await;
         let token = async |permissions: Value| {
             let body = Some(json!({ "name": "t", "permissions": permissions }));
-            let made = bench.ask("POST", "/api/v1/tokens", &session, body).await.json();
+            let made = controller.ask("POST", "/api/v1/tokens", &session, body).await.json();
             As::Token(made["secret"].as_str().unwrap().to_owned())
         };
         people.push((letter, id, session.clone(), token(Value::Null).await, token(json!([])).await));
@@ -246,38 +246,41 @@ async fn every_route_lets_in_whom_the_table_lets_in_and_nobody_else() {
         let public = letters == "-";
         let nobody = if public { Verdict::In } else { Verdict::NotLoggedIn };
         let (m, p) = (method.as_str(), path.as_str());
-        expect("nobody", m, p, ask(&bench, m, p, &As::Nobody).await, nobody);
+        expect("nobody", m, p, ask(&controller, m, p, &As::Nobody).await, nobody);
         if m == "GET" && !public {
-            expect("nobody", "HEAD", p, ask(&bench, "HEAD", p, &As::Nobody).await, Verdict::NotLoggedIn);
+            expect("nobody", "HEAD", p, ask(&controller, "HEAD", p, &As::Nobody).await, Verdict::NotLoggedIn);
         }
         if public {
             continue;
         }
         let forged = As::Token("vitrail_0_forged".into());
-        expect("a forged token", m, p, ask(&bench, m, p, &forged).await, Verdict::NotLoggedIn);
+        expect("a forged token", m, p, ask(&controller, m, p, &forged).await, Verdict::NotLoggedIn);
         for (letter, _, session, token, narrow) in &people {
             let wanted = || if letters.contains(*letter) { Verdict::In } else { refused("role") };
             let what = |how: &str| format!("{letter} with {how}");
             if let (As::Session { cookie, .. }, true) = (session, m != "GET") {
                 let bare = As::Session { cookie: cookie.clone(), csrf: None };
-                expect(&what("no X-CSRF"), m, p, ask(&bench, m, p, &bare).await, refused("csrf"));
+                expect(&what("no X-CSRF"), m, p, ask(&controller, m, p, &bare).await, refused("csrf"));
             }
-            expect(&what("a token"), m, p, ask(&bench, m, p, token).await, wanted());
+            expect(&what("a token"), m, p, ask(&controller, m, p, token).await, wanted());
             let none = if letters.contains(*letter) { refused("token") } else { refused("role") };
-            expect(&what("a token for nothing"), m, p, ask(&bench, m, p, narrow).await, none);
-            expect(&what("a session"), m, p, ask(&bench, m, p, session).await, wanted());
+            expect(&what("a token for nothing"), m, p, ask(&controller, m, p, narrow).await, none);
+            expect(&what("a session"), m, p, ask(&controller, m, p, session).await, wanted());
         }
     }
     for (letter, id, _, token, _) in &people {
-        let session = bench.log_in(&format!("{letter}-person")).await;
+        let session = controller.log_in(&format!("{letter}-person")).await;
         let path = format!("/api/v1/accounts/{id}");
-        assert_eq!(bench.ask("PATCH", &path, &admin, Some(json!({ "enabled": false }))).await.status, 200);
+        assert_eq!(
+            controller.ask("PATCH", &path, &admin, Some(json!({ "enabled": false }))).await.status,
+            200
+        );
         for (method, path, _) in routes() {
             if who(&method, &path) == Some("-") {
                 continue;
             }
             for by in [&session, token] {
-                let got = ask(&bench, &method, &path, by).await;
+                let got = ask(&controller, &method, &path, by).await;
                 expect("a disabled account", &method, &path, got, Verdict::NotLoggedIn);
             }
         }

@@ -15,7 +15,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{Answer, As, Bench};
+use support::{Answer, As, TestController};
 use vitrail_control::people::oidc::Settings as Oidc;
 use vitrail_control::people::{Role, Settings};
 
@@ -132,8 +132,8 @@ fn mapped() -> Value {
 }
 
 /// A browser that goes to the provider: where it was sent, and its cookie.
-async fn go(bench: &Bench) -> (String, String) {
-    let answer = bench.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await;
+async fn go(controller: &TestController) -> (String, String) {
+    let answer = controller.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await;
     assert_eq!(answer.status, 303, "{answer:?}");
     let cookie = answer.header("set-cookie");
     for part in ["vitrail_sign_on=", "; HttpOnly", "; SameSite=Lax", "; Path=/api/v1/oidc"] {
@@ -143,17 +143,17 @@ async fn go(bench: &Bench) -> (String, String) {
 }
 
 /// The browser comes back.
-async fn back(bench: &Bench, cookie: &str, query: &str) -> Answer {
+async fn back(controller: &TestController, cookie: &str, query: &str) -> Answer {
     let request =
         axum::http::Request::builder().uri(format!("/api/v1/oidc/callback?{query}")).header("cookie", cookie);
-    bench.send(request.body(axum::body::Body::empty()).unwrap()).await
+    controller.send(request.body(axum::body::Body::empty()).unwrap()).await
 }
 
 /// The whole way.
-async fn sign_on(bench: &Bench, provider: &Provider) -> Answer {
-    let (url, cookie) = go(bench).await;
+async fn sign_on(controller: &TestController, provider: &Provider) -> Answer {
+    let (url, cookie) = go(controller).await;
     let (code, state) = provider.log_in(&url);
-    back(bench, &cookie, &format!("code={code}&state={state}")).await
+    back(controller, &cookie, &format!("code={code}&state={state}")).await
 }
 
 fn session(answer: &Answer) -> As {
@@ -166,25 +166,25 @@ fn session(answer: &Answer) -> As {
 #[tokio::test]
 async fn whom_the_provider_names_is_logged_in_with_the_role_that_its_claims_give() {
     let provider = Provider::start().await;
-    let bench = Bench::with(settings(&provider, mapped()));
-    let first = sign_on(&bench, &provider).await;
-    let me = bench.ask("GET", "/api/v1/me", &session(&first), None).await.json();
+    let controller = TestController::with(settings(&provider, mapped()));
+    let first = sign_on(&controller, &provider).await;
+    let me = controller.ask("GET", "/api/v1/me", &session(&first), None).await.json();
     assert_eq!((&me["name"], &me["role"], &me["unit"]), (&json!("anna"), &json!("operator"), &json!("hq")));
     *provider.twist.lock() = Some(Arc::new(|_, claims| claims["groups"] = json!(["boss"])));
-    let second = sign_on(&bench, &provider).await;
-    let now = bench.ask("GET", "/api/v1/me", &session(&second), None).await.json();
+    let second = sign_on(&controller, &provider).await;
+    let now = controller.ask("GET", "/api/v1/me", &session(&second), None).await.json();
     assert_eq!(
         (&now["account"], &now["role"]),
         (&me["account"], &json!("supervisor")),
         "as the provider says now"
     );
-    let before = bench.ask("GET", "/api/v1/me", &session(&first), None).await;
+    let before = controller.ask("GET", "/api/v1/me", &session(&first), None).await;
     assert_eq!(before.status, 401, "another role ends the logins before");
     *provider.twist.lock() = Some(Arc::new(|_, claims| claims["groups"] = json!(["gone"])));
-    assert_eq!(sign_on(&bench, &provider).await.code(), (403, "oidc-role".into()));
+    assert_eq!(sign_on(&controller, &provider).await.code(), (403, "oidc-role".into()));
     let how = |record: &Value| record["event"]["details"]["how"].clone();
-    assert_eq!(bench.records("login.succeeded").iter().map(how).collect::<Vec<_>>(), ["oidc", "oidc"]);
-    assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-role");
+    assert_eq!(controller.records("login.succeeded").iter().map(how).collect::<Vec<_>>(), ["oidc", "oidc"]);
+    assert_eq!(controller.records("login.refused")[0]["event"]["reason"], "oidc-role");
 }
 
 #[tokio::test]
@@ -206,50 +206,53 @@ async fn answers_that_do_not_hold_let_nobody_in() {
         ("by a shared secret", Arc::new(|header, _| header["alg"] = json!("HS256"))),
     ];
     for (what, twist) in twists {
-        let bench = Bench::with(settings(&provider, mapped()));
+        let controller = TestController::with(settings(&provider, mapped()));
         *provider.twist.lock() = Some(twist);
-        let refused = sign_on(&bench, &provider).await;
+        let refused = sign_on(&controller, &provider).await;
         assert_eq!(refused.code(), (401, "sign-on".into()), "{what}");
         assert!(refused.headers.get("set-cookie").is_none(), "{what}");
-        assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-token", "{what}");
+        assert_eq!(controller.records("login.refused")[0]["event"]["reason"], "oidc-token", "{what}");
         *provider.twist.lock() = None;
-        session(&sign_on(&bench, &provider).await);
+        session(&sign_on(&controller, &provider).await);
     }
-    let bench = Bench::with(settings(&provider, mapped()));
+    let controller = TestController::with(settings(&provider, mapped()));
     *provider.forged.lock() = true;
-    assert_eq!(sign_on(&bench, &provider).await.code(), (401, "sign-on".into()), "another key");
+    assert_eq!(sign_on(&controller, &provider).await.code(), (401, "sign-on".into()), "another key");
 }
 
 #[tokio::test]
 async fn a_way_back_belongs_to_one_browser_and_one_sign_on() {
     let provider = Provider::start().await;
-    let bench = Bench::with(settings(&provider, mapped()));
+    let controller = TestController::with(settings(&provider, mapped()));
     let refused = (401, "sign-on".to_owned());
-    let (url, cookie) = go(&bench).await;
+    let (url, cookie) = go(&controller).await;
     let (code, state) = provider.log_in(&url);
     let right = format!("code={code}&state={state}");
-    assert_eq!(back(&bench, "a=b", &right).await.code(), refused, "another browser");
+    assert_eq!(back(&controller, "a=b", &right).await.code(), refused, "another browser");
     let person = axum::http::Request::builder().uri(format!("/api/v1/oidc/callback?{right}"));
     let person = person.header("cookie", "a=b").header("accept", "text/html,*/*;q=0.8");
-    let led = bench.send(person.body(axum::body::Body::empty()).unwrap()).await;
+    let led = controller.send(person.body(axum::body::Body::empty()).unwrap()).await;
     assert_eq!((led.status.as_u16(), led.header("location")), (303, "/#/sign-on/sign-on"), "to the page");
     assert!(led.headers.get("set-cookie").is_none());
-    let (_, others) = go(&bench).await;
-    assert_eq!(back(&bench, &others, &right).await.code(), refused, "another sign-on's state");
-    assert_eq!(bench.records("login.refused")[0]["event"]["reason"], "oidc-state");
-    session(&back(&bench, &cookie, &right).await);
-    assert_eq!(back(&bench, &cookie, &right).await.code(), refused, "once");
-    let (url, cookie) = go(&bench).await;
+    let (_, others) = go(&controller).await;
+    assert_eq!(back(&controller, &others, &right).await.code(), refused, "another sign-on's state");
+    assert_eq!(controller.records("login.refused")[0]["event"]["reason"], "oidc-state");
+    session(&back(&controller, &cookie, &right).await);
+    assert_eq!(back(&controller, &cookie, &right).await.code(), refused, "once");
+    let (url, cookie) = go(&controller).await;
     let (_, state) = provider.log_in(&url);
-    assert_eq!(back(&bench, &cookie, &format!("code=invented&state={state}")).await.code(), refused);
-    let (url, cookie) = go(&bench).await;
+    assert_eq!(back(&controller, &cookie, &format!("code=invented&state={state}")).await.code(), refused);
+    let (url, cookie) = go(&controller).await;
     let (_, state) = provider.log_in(&url);
-    assert_eq!(back(&bench, &cookie, &format!("error=access_denied&state={state}")).await.code(), refused);
-    let (url, cookie) = go(&bench).await;
-    let (code, state) = provider.log_in(&url);
-    bench.clock.advance(Duration::from_secs(600));
     assert_eq!(
-        back(&bench, &cookie, &format!("code={code}&state={state}")).await.code(),
+        back(&controller, &cookie, &format!("error=access_denied&state={state}")).await.code(),
+        refused
+    );
+    let (url, cookie) = go(&controller).await;
+    let (code, state) = provider.log_in(&url);
+    controller.clock.advance(Duration::from_secs(600));
+    assert_eq!(
+        back(&controller, &cookie, &format!("code={code}&state={state}")).await.code(),
         refused,
         "too late"
     );
@@ -258,42 +261,45 @@ async fn a_way_back_belongs_to_one_browser_and_one_sign_on() {
 #[tokio::test]
 async fn without_provisioning_an_administrator_adds_the_account_first() {
     let provider = Provider::start().await;
-    let bench = Bench::with(settings(&provider, json!({})));
-    assert_eq!(sign_on(&bench, &provider).await.code(), (403, "oidc-unknown".into()));
-    let admin = bench.person("root", Role::Administrator).await;
+    let controller = TestController::with(settings(&provider, json!({})));
+    assert_eq!(sign_on(&controller, &provider).await.code(), (403, "oidc-unknown".into()));
+    let admin = controller.person("root", Role::Administrator).await;
     // Of the same name, and not the same person: nobody is taken for another by name.
-    bench.account("anna", Role::Supervisor).await;
-    assert_eq!(sign_on(&bench, &provider).await.code(), (403, "oidc-unknown".into()));
+    controller.account("anna", Role::Supervisor).await;
+    assert_eq!(sign_on(&controller, &provider).await.code(), (403, "oidc-unknown".into()));
     let new = json!({ "name": "anna.oidc", "role": "auditor", "subject": "subject-1" });
-    let added = bench.ask("POST", "/api/v1/accounts", &admin, Some(new)).await;
+    let added = controller.ask("POST", "/api/v1/accounts", &admin, Some(new)).await;
     assert_eq!((added.status.as_u16(), &added.json()["local"]), (201, &json!(false)));
-    let me = bench.ask("GET", "/api/v1/me", &session(&sign_on(&bench, &provider).await), None).await.json();
+    let me = controller
+        .ask("GET", "/api/v1/me", &session(&sign_on(&controller, &provider).await), None)
+        .await
+        .json();
     assert_eq!((&me["name"], &me["role"]), (&json!("anna.oidc"), &json!("auditor")));
     let by_password = Some(json!({ "name": "anna.oidc", "password": support::PASSWORD }));
     assert_eq!(
-        bench.ask("POST", "/api/v1/login", &As::Nobody, by_password).await.status,
+        controller.ask("POST", "/api/v1/login", &As::Nobody, by_password).await.status,
         401,
         "has no password"
     );
     let path = format!("/api/v1/accounts/{}", added.json()["id"].as_str().unwrap());
-    assert_eq!(bench.ask("PATCH", &path, &admin, Some(json!({ "enabled": false }))).await.status, 200);
-    assert_eq!(sign_on(&bench, &provider).await.code(), (401, "wrong-login".into()), "disabled");
+    assert_eq!(controller.ask("PATCH", &path, &admin, Some(json!({ "enabled": false }))).await.status, 200);
+    assert_eq!(sign_on(&controller, &provider).await.code(), (401, "wrong-login".into()), "disabled");
 }
 
 #[tokio::test]
 async fn without_a_provider_there_is_no_sign_on() {
-    let bench = Bench::new();
+    let controller = TestController::new();
     assert_eq!(
-        bench.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await.code(),
+        controller.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await.code(),
         (404, "no-oidc".into())
     );
-    assert_eq!(back(&bench, "a=b", "code=c&state=s").await.code(), (404, "no-oidc".into()));
-    assert_eq!(bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json()["sign_on"], false);
+    assert_eq!(back(&controller, "a=b", "code=c&state=s").await.code(), (404, "no-oidc".into()));
+    assert_eq!(controller.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json()["sign_on"], false);
     let oidc =
         json!({ "issuer": "http://127.0.0.1:9", "client_id": "vitrail", "redirect": "http://x.example/" });
     let settings = Settings { oidc: Some(serde_json::from_value(oidc).unwrap()), ..Settings::default() };
-    let bench = Bench::with(settings);
-    assert_eq!(bench.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json()["sign_on"], true);
-    let silent = bench.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await;
+    let controller = TestController::with(settings);
+    assert_eq!(controller.ask("GET", "/api/v1/setup", &As::Nobody, None).await.json()["sign_on"], true);
+    let silent = controller.ask("GET", "/api/v1/oidc/start", &As::Nobody, None).await;
     assert_eq!(silent.code(), (503, "oidc-provider".into()));
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{As, Bench};
+use support::{As, TestController};
 
 fn document() -> Value {
     serde_json::from_str(&vitrail_control::api::openapi::document().to_json().unwrap()).unwrap()
@@ -134,8 +134,8 @@ fn no_part_of_an_object_forbids_the_others() {
 
 #[tokio::test]
 async fn it_is_served_as_it_is() {
-    let bench = Bench::new();
-    let answer = bench.ask("GET", "/api/v1/openapi.json", &As::Nobody, None).await;
+    let controller = TestController::new();
+    let answer = controller.ask("GET", "/api/v1/openapi.json", &As::Nobody, None).await;
     assert_eq!(answer.json(), document());
     assert_eq!(answer.header("content-type"), "application/json");
 }

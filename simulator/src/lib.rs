@@ -21,6 +21,7 @@ pub mod footage;
 pub mod gst_server;
 mod inventory;
 mod limits;
+pub mod noise;
 pub mod onvif;
 pub mod picture;
 mod rtsp;

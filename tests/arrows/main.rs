@@ -2,6 +2,7 @@
 //! the tests and not a review.
 #![allow(clippy::unwrap_used)]
 
+mod control;
 mod engine;
 mod reading;
 
@@ -28,7 +29,7 @@ struct House {
     barred: Arrows,
 }
 
-const HOUSES: [House; 1] = [engine::HOUSE];
+const HOUSES: [House; 2] = [engine::HOUSE, control::HOUSE];
 
 #[test]
 fn every_room_imports_only_what_it_may() {
@@ -257,8 +258,35 @@ fn the_checker_finds_wrong_arrows() {
         ("evidence/mod.rs", "use crate::output::Partial;", "evidence must not name output"),
         ("job/report.rs", "use crate::wall::ProcessReport;", "job must not name wall"),
     ];
+    all_are_faults(&engine::HOUSE, red);
+}
+
+#[test]
+fn the_checker_finds_wrong_arrows_of_the_controller() {
+    let red: &[(&str, &str, &str)] = &[
+        ("people/login.rs", "use crate::api::Shared;", "people must not name api"),
+        ("live/mod.rs", "fn f(shared: crate::api::Shared) {}", "live must not name api"),
+        ("wall/mod.rs", "impl crate::live::Screens for Conductor {}", "wall must not name live"),
+        ("audit/verify/mod.rs", "use crate::{base::Result, db::Database};", "audit must not name db"),
+        ("rights/tests/api.rs", "use crate::api::{Control, router};", "rights must not name api"),
+        ("db/mod.rs", "use super::people::Account;", "db must not name people"),
+        ("api/mod.rs", "use crate::server::Listening;", "api must not name server"),
+        ("wall/settle.rs", "use crate::controller::Controller;", "wall must not name controller"),
+        ("registry/zones.rs", "use crate::Problem;", "must not name crate::Problem"),
+        ("registry/zones.rs", "use axum::Json;", "must not name axum"),
+        ("rights/terms.rs", "use axum::{Json, extract::State};", "must not name axum"),
+        ("rights/policy.rs", "fn f() { std::fs::read(\"x\"); }", "must not name std::fs"),
+        ("rights/policy.rs", "use rusqlite::Connection;", "must not name rusqlite"),
+        ("api/live.rs", "use vitrail_engine::wall::StillWish;", "must not name vitrail_engine::wall"),
+        ("server.rs", "use rusqlite::params;", "must not name rusqlite"),
+    ];
+    all_are_faults(&control::HOUSE, red);
+}
+
+/// Each source has this fault and no other.
+fn all_are_faults(house: &House, red: &[(&str, &str, &str)]) {
     for (inside, text, fault) in red {
-        assert_eq!(engine::HOUSE.faults(inside, text), [*fault], "{inside}: {text}");
+        assert_eq!(house.faults(inside, text), [*fault], "{}/{inside}: {text}", house.src);
     }
 }
 

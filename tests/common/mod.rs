@@ -10,7 +10,6 @@ use vitrail_simulator::Config;
 
 pub mod controlled;
 pub mod machine;
-pub mod noise;
 pub mod scale;
 pub mod stalled;
 pub mod watch;

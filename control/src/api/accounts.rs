@@ -10,9 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::layers::nothing;
-use super::{List, Paging, Shared, blocking};
+use super::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Account, AccountChange, Caller, NewAccount, Permission, account};
-use crate::{Problem, Result};
 
 /// All accounts, in the order in which they were added.
 #[utoipa::path(

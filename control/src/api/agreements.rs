@@ -8,15 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Control, List, Paging, Shared, blocking};
+use super::{Control, List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::rights::{self, Agreement, NewAgreement, Purpose, TermsChange, ZoneState, agreements};
-use crate::{Problem, Result};
 
 /// Which agreements are asked for.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Wanted {
+struct AgreementFilter {
     /// Only those of this zone.
     zone: Option<String>,
     /// Only those in this state.
@@ -70,20 +70,20 @@ async fn zone_states(State(shared): State<Shared>, caller: Caller) -> Result<Jso
     operation_id = "list_agreements",
     tag = "rights",
     extensions(("x-permission" = json!("read-agreement"))),
-    params(Wanted, Paging),
+    params(AgreementFilter, Paging),
     responses((status = 200, description = "Agreements", body = List<Agreement>)),
 )]
 async fn list_agreements(
     State(shared): State<Shared>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    Query(filter): Query<AgreementFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<Agreement>>> {
     caller.require(Permission::ReadAgreement)?;
     let limit = paging.limit()?;
     let items = blocking(move || {
         let now = shared.db.now();
-        let Wanted { zone, state } = wanted;
+        let AgreementFilter { zone, state } = filter;
         shared
             .db
             .read(|c| agreements::list(c, zone.as_deref(), state, paging.after.as_deref(), limit + 1, now))

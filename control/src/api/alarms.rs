@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{List, Shared, blocking};
+use super::{List, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::wall::alarms::{Alarm, NewAlarm, NewRule, Rule};
-use crate::{Problem, Result};
 
 /// Alarms in an answer, at most.
 const LATEST: usize = 200;

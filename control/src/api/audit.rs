@@ -12,13 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{List, Paging, Shared, blocking};
+use super::{List, Paging, Shared};
 use crate::audit::query::{self, Order};
 use crate::audit::verify::Findings;
 use crate::audit::{self, Event, Export, Record};
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, Utc, blocking};
 use crate::people::{Caller, Permission, Role};
-use crate::{Problem, Result, Utc};
 
 /// One verification at a time: it reads all of the log.
 static VERIFYING: Semaphore = Semaphore::const_new(1);

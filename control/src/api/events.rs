@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
-use crate::Result;
+use crate::base::Result;
 use crate::people::{Caller, Permission};
 
 /// How often a quiet stream says that it lives.

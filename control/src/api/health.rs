@@ -4,24 +4,22 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use rusqlite::params;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Shared, blocking};
-use crate::audit::Actor;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use super::Shared;
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// How long it is believed that the database could be written: who asks costs no disk.
 const BELIEVED: Duration = Duration::from_secs(5);
 
 /// Is well.
 #[derive(Serialize, ToSchema)]
-struct Well {
+#[schema(as = Well)]
+struct Healthy {
     /// `ok`.
     status: &'static str,
 }
@@ -34,10 +32,10 @@ struct Well {
     tag = "monitoring",
     extensions(("x-permission" = json!(null))),
     security(()),
-    responses((status = 200, description = "It is up", body = Well)),
+    responses((status = 200, description = "It is up", body = Healthy)),
 )]
-async fn healthz() -> Json<Well> {
-    Json(Well { status: "ok" })
+async fn healthz() -> Json<Healthy> {
+    Json(Healthy { status: "ok" })
 }
 
 /// The controller can do its work: the database and the log can be written, the wall runs.
@@ -49,11 +47,11 @@ async fn healthz() -> Json<Well> {
     extensions(("x-permission" = json!(null))),
     security(()),
     responses(
-        (status = 200, description = "It can", body = Well),
+        (status = 200, description = "It can", body = Healthy),
         (status = 503, description = "It cannot: `more` says what is wrong", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn readyz(State(shared): State<Shared>) -> Result<Json<Well>> {
+async fn readyz(State(shared): State<Shared>) -> Result<Json<Healthy>> {
     let wrong = blocking(move || {
         let mut wrong = serde_json::Map::new();
         let checks = shared.monitor.checks();
@@ -66,7 +64,7 @@ async fn readyz(State(shared): State<Shared>) -> Result<Json<Well>> {
     })
     .await?;
     if wrong.is_empty() {
-        return Ok(Json(Well { status: "ok" }));
+        return Ok(Json(Healthy { status: "ok" }));
     }
     let names: Vec<&str> = wrong.keys().map(String::as_str).collect();
     let text = format!("not ready: {}", names.join(", "));
@@ -82,15 +80,7 @@ fn database(shared: &Shared) -> std::result::Result<(), String> {
     {
         return answer.clone();
     }
-    let answer = shared.db.change(&Actor::system(), |transaction, _| {
-        let at = shared.db.now();
-        transaction.execute(
-            "INSERT INTO ready (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-            params![at],
-        )?;
-        Ok(())
-    });
-    let answer = answer.map_err(|_| "cannot be written".to_owned());
+    let answer = shared.db.try_writing().map_err(|_| "cannot be written".to_owned());
     *written = Some((now, answer.clone()));
     answer
 }

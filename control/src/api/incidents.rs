@@ -8,15 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{List, Paging, Shared, blocking};
+use super::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::rights::{BASES, Closing, Incident, IncidentState, LegalBasis, NewIncident, incidents};
-use crate::{Problem, Result};
 
 /// Which incidents are asked for.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Wanted {
+struct IncidentFilter {
     /// Only those in this state.
     state: Option<IncidentState>,
 }
@@ -29,7 +29,7 @@ struct Close {
     #[serde(default = "usual_grace")]
     #[schema(minimum = 0, maximum = 600, default = 30)]
     grace_s: u64,
-    /// Why.
+    /// Why it is closed, in the words of whoever does it.
     #[serde(default)]
     reason: Option<String>,
 }
@@ -45,20 +45,20 @@ fn usual_grace() -> u64 {
     operation_id = "list_incidents",
     tag = "rights",
     extensions(("x-permission" = json!("incident"))),
-    params(Wanted, Paging),
+    params(IncidentFilter, Paging),
     responses((status = 200, description = "Incidents", body = List<Incident>)),
 )]
 async fn list_incidents(
     State(shared): State<Shared>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    Query(filter): Query<IncidentFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<Incident>>> {
     caller.require(Permission::Incident)?;
     let limit = paging.limit()?;
     let items = blocking(move || {
         let now = shared.db.now();
-        shared.db.read(|c| incidents::list(c, wanted.state, paging.after.as_deref(), limit + 1, now))
+        shared.db.read(|c| incidents::list(c, filter.state, paging.after.as_deref(), limit + 1, now))
     })
     .await?;
     Ok(Json(List::of(items, limit, |incident| &incident.id)))

@@ -19,8 +19,7 @@ use tower_http::compression::CompressionLayer;
 use utoipa::openapi::OpenApi;
 
 use super::Shared;
-use crate::Problem;
-use crate::base::Kind;
+use crate::base::{Kind, Problem};
 use crate::people::{Caller, Permission};
 
 /// Bytes of a body where its route says nothing else.

@@ -9,15 +9,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::wall::{Changed, SeenVersion, changed};
-use super::{List, Shared, blocking};
+use super::{List, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::wall::saved::{self, SavedLayout};
-use crate::{Problem, Result};
 
 /// A name for what the wall shows now.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Name {
+#[schema(as = Name)]
+pub struct LayoutName {
     /// 1 to 100 characters.
     pub name: String,
 }
@@ -35,7 +36,7 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<List<
 /// Save what the wall shows now under a name.
 #[utoipa::path(post, path = "/layouts", operation_id = "save_layout", tag = "wall",
     extensions(("x-permission" = json!("operate-wall"))),
-    request_body = Name,
+    request_body = LayoutName,
     responses(
         (status = 201, description = "Saved", body = SavedLayout),
         (status = 422, description = "The name is wrong", body = Problem, content_type = "application/problem+json"),
@@ -43,7 +44,7 @@ async fn list(State(shared): State<Shared>, caller: Caller) -> Result<Json<List<
 async fn save(
     State(shared): State<Shared>,
     caller: Caller,
-    Json(name): Json<Name>,
+    Json(name): Json<LayoutName>,
 ) -> Result<(StatusCode, Json<SavedLayout>)> {
     caller.require(Permission::OperateWall)?;
     let save = move || {
@@ -58,7 +59,7 @@ async fn save(
 #[utoipa::path(put, path = "/layouts/{id}", operation_id = "save_layout_over", tag = "wall",
     extensions(("x-permission" = json!("operate-wall"))),
     params(("id" = String, Path, description = "Layout")),
-    request_body = Name,
+    request_body = LayoutName,
     responses(
         (status = 200, description = "Saved", body = SavedLayout),
         (status = 403, description = "Another one's", body = Problem, content_type = "application/problem+json"),
@@ -69,7 +70,7 @@ async fn save_over(
     State(shared): State<Shared>,
     caller: Caller,
     Path(id): Path<String>,
-    Json(name): Json<Name>,
+    Json(name): Json<LayoutName>,
 ) -> Result<Json<SavedLayout>> {
     caller.require(Permission::OperateWall)?;
     let save = move || {

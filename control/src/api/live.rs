@@ -12,12 +12,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use vitrail_engine::wall::StillWish;
 
-use super::{Shared, blocking};
-use crate::live::{Conditions, Gaze, Ground, Sight};
+use super::Shared;
+use crate::base::{Problem, Result, blocking};
+use crate::live::{Conditions, LookBasis, LookTarget, OpenLook};
 use crate::people::{Caller, Permission};
-use crate::{Problem, Result};
 
 /// Where the peer is, where the server was told.
 type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
@@ -77,7 +76,7 @@ fn peer(peer: Peer) -> Option<std::net::IpAddr> {
 }
 
 /// The room's screens are for the unit that sits there, and who else looks at them is on record.
-async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaze>> {
+async fn open_look(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<OpenLook>> {
     let (control, caller, screen) = (control.clone(), caller.clone(), screen.to_owned());
     blocking(move || {
         let conductor = control.wall()?;
@@ -89,8 +88,8 @@ async fn gaze(control: &Shared, caller: &Caller, screen: &str) -> Result<Arc<Gaz
         if !room.wall.scene.screens.iter().any(|known| known.id.as_str() == screen) {
             return Err(Problem::not_found(format!("screen {screen}")));
         }
-        let ground = Ground { incident: conductor.layout().incident, ..Ground::default() };
-        control.looks()?.gaze(&caller.actor, Sight::Screen(screen), ground)
+        let basis = LookBasis { incident: conductor.layout().incident, ..LookBasis::default() };
+        control.looks()?.open_look(&caller.actor, LookTarget::Screen(screen), basis)
     })
     .await
 }
@@ -123,8 +122,8 @@ async fn watch(
     offer: Bytes,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let gaze = gaze(&control, &caller, &screen).await?;
-    let watcher = control.live()?.watcher(&caller, peer(from), gaze);
+    let look = open_look(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, peer(from), look);
     control.live()?.answer_offer(&watcher, &screen, &headers, &offer).await
 }
 
@@ -169,7 +168,7 @@ async fn picture(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let _gaze = gaze(&control, &caller, &screen).await?;
+    let _look = open_look(&control, &caller, &screen).await?;
     control.live()?.answer_picture(&screen, size.width.unwrap_or(WIDTH), &Conditions::of(&headers)).await
 }
 
@@ -192,8 +191,8 @@ async fn stream(
     Query(pace): Query<Pace>,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let gaze = gaze(&control, &caller, &screen).await?;
-    let watcher = control.live()?.watcher(&caller, None, gaze);
+    let look = open_look(&control, &caller, &screen).await?;
+    let watcher = control.live()?.watcher(&caller, None, look);
     let (width, fps) = (pace.width.unwrap_or(WIDTH), pace.fps.unwrap_or(FPS));
     control.live()?.answer_stream(&watcher, &screen, width, fps).await
 }
@@ -220,6 +219,6 @@ async fn thumbnail(
     headers: HeaderMap,
 ) -> Result<Response> {
     caller.require(Permission::ViewWall)?;
-    let wish = StillWish { width: view.width.unwrap_or(THUMBNAIL), as_sent: !view.upright.unwrap_or(true) };
-    control.live()?.answer_thumbnail(&caller, &camera, wish, &Conditions::of(&headers)).await
+    let (width, upright) = (view.width.unwrap_or(THUMBNAIL), view.upright.unwrap_or(true));
+    control.live()?.answer_thumbnail(&caller, &camera, width, upright, &Conditions::of(&headers)).await
 }

@@ -9,12 +9,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Shared;
+use super::caller::{COOKIE, Visitor, cookie};
 use super::layers::nothing;
-use super::{Shared, blocking};
-use crate::people::{
-    Account, COOKIE, Caller, Language, LoggedIn, Password, Permission, Role, Visitor, Who, cookie, secret,
-};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, blocking};
+use crate::people::{Account, Caller, Language, LoggedIn, Password, Permission, Role, secret};
 
 /// A name and its password.
 #[derive(Deserialize, ToSchema)]
@@ -32,9 +31,9 @@ pub struct LoginRequest {
 pub struct Me {
     /// Account id.
     pub account: String,
-    /// Name.
+    /// The name by which one logs in.
     pub name: String,
-    /// Role.
+    /// The role of the account.
     pub role: Role,
     /// The zones for which a zone authority speaks.
     pub zones: Vec<String>,
@@ -76,12 +75,6 @@ pub(super) fn session_cookie(shared: &Shared, secret: &str, more: &str) -> Resul
     let secure = if shared.people.settings().secure { "; Secure" } else { "" };
     HeaderValue::from_str(&format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
         .map_err(|e| Problem::internal("cookie", e.to_string()))
-}
-
-impl From<Visitor> for Who {
-    fn from(visitor: Visitor) -> Who {
-        Who { address: visitor.address, session: visitor.session }
-    }
 }
 
 /// Log in. The cookie `vitrail_session` is set; changes need the answer's `csrf` as `X-CSRF`.
@@ -134,7 +127,7 @@ async fn log_out(State(shared): State<Shared>, caller: Caller) -> Result<Respons
     operation_id = "get_me",
     tag = "people",
     extensions(("x-permission" = json!("myself"))),
-    responses((status = 200, description = "Who one is, and what one may do", body = Me)),
+    responses((status = 200, description = "LoginOrigin one is, and what one may do", body = Me)),
 )]
 async fn get_me(State(shared): State<Shared>, caller: Caller, headers: HeaderMap) -> Result<Json<Me>> {
     caller.require(Permission::Myself)?;

@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use vitrail_engine::base::{Moment, SharedClock};
 
-use super::{Shared, blocking};
+use super::Shared;
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
-use crate::{Problem, Result};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod agreements;
 pub mod alarms;
 pub mod audit;
+mod caller;
 pub mod events;
 pub mod health;
 pub mod incidents;
@@ -28,13 +29,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::base::{Kind, Problem, Result};
 use crate::db::Database;
 use crate::live::{Live, Looks};
 use crate::people::{People, Settings};
 use crate::registry::Registry;
 use crate::rights::Policy;
 use crate::wall::Conductor;
-use crate::{Problem, Result};
 
 /// What every handler can reach.
 pub struct Control {
@@ -84,7 +85,7 @@ impl Control {
     /// # Errors
     /// Unavailable where there is no registry.
     pub fn registry(&self) -> Result<&Arc<Registry>> {
-        let none = || Problem::new(crate::base::Kind::Unavailable, "registry", "is not served here");
+        let none = || Problem::new(Kind::Unavailable, "registry", "is not served here");
         self.registry.as_ref().ok_or_else(none)
     }
 
@@ -119,7 +120,7 @@ impl Control {
 }
 
 fn no_wall() -> Problem {
-    Problem::new(crate::base::Kind::Unavailable, "wall", "no wall runs here; start one with vitrail wall")
+    Problem::new(Kind::Unavailable, "wall", "no wall runs here; start one with vitrail wall")
 }
 
 /// The state of the router.
@@ -160,13 +161,6 @@ fn outside() -> OpenApiRouter<Shared> {
     health::routes().merge(metrics::routes())
 }
 
-/// Runs what waits for the disk where it holds nobody up.
-pub async fn blocking<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f)
-        .await
-        .unwrap_or_else(|e| Err(Problem::internal("worker", format!("ended early: {e}"))))
-}
-
 /// Which part of a list is asked for.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -183,7 +177,7 @@ impl Paging {
     pub fn limit(&self) -> Result<usize> {
         match self.limit.unwrap_or(100) {
             limit @ 1..=1000 => Ok(limit as usize),
-            _ => Err(Problem::new(crate::base::Kind::Malformed, "limit", "takes 1 to 1000")),
+            _ => Err(Problem::new(Kind::Malformed, "limit", "takes 1 to 1000")),
         }
     }
 }

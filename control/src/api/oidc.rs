@@ -9,9 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
+use super::caller::{Visitor, cookie};
 use super::login::session_cookie;
-use crate::people::{Visitor, Who, cookie, secret};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
+use crate::people::{LoginOrigin, secret};
 
 /// The cookie of a sign-on under way. Lax, as the way back comes from the provider's page.
 const COOKIE: &str = "vitrail_sign_on";
@@ -83,7 +84,7 @@ async fn end_sign_on(
     Query(answer): Query<Answer>,
 ) -> Result<Response> {
     let flow = cookie(&headers, COOKIE).map(secret::hash);
-    let who: Who = visitor.into();
+    let who: LoginOrigin = visitor.into();
     let state = answer.state.unwrap_or_default();
     let begun = match shared.people.end_sign_on(flow, answer.code, &state, who).await {
         Ok(begun) => begun,

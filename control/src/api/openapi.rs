@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Shared;
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// The media type of every error.
 const PROBLEM: &str = "application/problem+json";
@@ -33,7 +33,7 @@ fn head() -> OpenApi {
             .into(),
     );
     let session = ApiKey::Cookie(ApiKeyValue::with_description(
-        crate::people::COOKIE,
+        super::caller::COOKIE,
         "Set by POST /api/v1/login. Changes need the header X-CSRF with `csrf` of GET /api/v1/me.",
     ));
     let token = HttpBuilder::new()

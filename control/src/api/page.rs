@@ -5,8 +5,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, hex};
 
 /// What `web/` was built to.
 #[derive(RustEmbed)]
@@ -60,7 +59,7 @@ fn file(
         None => (INDEX, get(INDEX).ok_or_else(not_built)?),
     };
     let hash = found.metadata.sha256_hash();
-    let tag = format!("\"{}\"", hash[..16].iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let tag = format!("\"{}\"", hex(&hash[..16]));
     let cache = if name.starts_with(HASHED) { FOREVER } else { ASK };
     let known =
         headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.to_str().is_ok_and(|s| s.contains(&tag)));

@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Shared, blocking, login};
-use crate::people::{Password, Visitor, Who};
-use crate::{Problem, Result};
+use super::caller::Visitor;
+use super::{Shared, login};
+use crate::base::{Problem, Result, blocking};
+use crate::people::{LoginOrigin, Password};
 
 /// Whether the first administrator is still to be made.
 #[derive(Serialize, ToSchema)]
@@ -74,7 +75,7 @@ async fn set_up(
     visitor: Visitor,
     Json(request): Json<SetupRequest>,
 ) -> Result<Response> {
-    let who: Who = visitor.into();
+    let who: LoginOrigin = visitor.into();
     shared.people.set_up(&request.token, &request.name, request.password.clone(), who).await?;
     let begun = shared.people.log_in(&request.name, request.password, who).await?;
     login::welcome(&shared, StatusCode::CREATED, begun)

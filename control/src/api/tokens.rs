@@ -8,9 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::layers::nothing;
-use super::{List, Paging, Shared, blocking};
+use super::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, MadeToken, NewToken, Permission, Token};
-use crate::{Problem, Result};
 
 /// One's API tokens, without their secrets.
 #[utoipa::path(

@@ -7,10 +7,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::layouts::own;
-use super::{List, Shared, blocking};
+use super::{List, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::wall::tours::{NewTour, Order, Tour};
-use crate::{Problem, Result};
 
 /// All tours.
 #[utoipa::path(get, path = "/tours", operation_id = "list_tours", tag = "wall",

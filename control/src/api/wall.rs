@@ -1,8 +1,6 @@
 //! What the wall shows, and changes to it.
 
 use axum::Json;
-use std::collections::BTreeSet;
-
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -10,17 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use vitrail_engine::composite::snapshot;
 use vitrail_engine::effort::Admission;
-use vitrail_engine::media::Frame;
-use vitrail_engine::wall::StillWish;
 
-use super::{Shared, blocking};
-use crate::audit::Event;
+use super::Shared;
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
-use crate::rights::{Action, Asker, Refusal, Seen};
+use crate::rights::Refusal;
 use crate::wall::{Change, Conductor, Layout, WallState};
-use crate::{Problem, Result};
 
 /// Changes to a layout, and the version that they were made from.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -56,7 +50,7 @@ pub struct RefusedTile {
     pub tile: String,
     /// The camera.
     pub camera: String,
-    /// Why.
+    /// Why it may not be shown.
     pub refusal: Refusal,
 }
 
@@ -318,25 +312,7 @@ async fn snapshot_screen(
     Json(why): Json<Reason>,
 ) -> Result<Response> {
     caller.require(Permission::Export)?;
-    let png = blocking(move || {
-        let conductor = shared.wall()?;
-        let (before, lit) = lit_cameras(conductor, &screen);
-        // What was on the screen before this layout is not on it any more after two more pictures.
-        conductor.await_pictures(&screen, 2)?;
-        let frame = crate::live::Screens::canvas(&**conductor, &screen);
-        let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of screen {screen}")))?;
-        let (after, still_lit) = lit_cameras(conductor, &screen);
-        if before != after {
-            return Err(Problem::conflict(
-                format!("screen {screen}"),
-                "was changed at this moment; do it again",
-            )
-            .code("changed"));
-        }
-        // A tile that was dark before and after shows no picture of its camera.
-        let cameras: Vec<String> = lit.union(&still_lit).cloned().collect();
-        take_out(&shared, &caller, &why.reason, &screen, None, &cameras, &frame)
-    });
+    let png = blocking(move || shared.wall()?.snapshot_screen(&caller, &screen, &why.reason));
     Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
 }
 
@@ -358,112 +334,8 @@ async fn snapshot_tile(
     Json(why): Json<Reason>,
 ) -> Result<Response> {
     caller.require(Permission::Export)?;
-    let png = blocking(move || {
-        let conductor = shared.wall()?;
-        let layout = conductor.layout();
-        let found = layout
-            .tiles()
-            .find(|t| t.id == tile)
-            .ok_or_else(|| Problem::not_found(format!("tile {tile}")))?;
-        let camera =
-            found.camera.clone().ok_or_else(|| Problem::not_found(format!("camera in tile {tile}")))?;
-        let region = layout.regions.iter().find(|r| r.tiles.iter().any(|t| t.id == tile));
-        let screen = region.and_then(|r| r.screens.first()).cloned().unwrap_or_default();
-        let frame = crate::live::Screens::still(&**conductor, &camera, StillWish::from(8192_u32))?;
-        let frame = frame.ok_or_else(|| Problem::not_found(format!("picture of camera {camera}")))?;
-        take_out(&shared, &caller, &why.reason, &screen, Some(&tile), &[camera], &frame)
-    });
+    let png = blocking(move || shared.wall()?.snapshot_tile(&caller, &tile, &why.reason));
     Ok(([(header::CONTENT_TYPE, "image/png")], png.await?).into_response())
-}
-
-/// The version of the layout, and the cameras of a screen that are not dark.
-fn lit_cameras(conductor: &Conductor, screen: &str) -> (u64, BTreeSet<String>) {
-    let layout = conductor.layout();
-    let on_it = layout.showings().into_iter().filter(|(s, _)| s == screen).map(|(_, camera)| camera);
-    let lit = on_it.filter(|camera| conductor.gate().permit(camera).is_some()).collect();
-    (layout.version, lit)
-}
-
-/// A picture leaves the platform: every camera in it must be granted for export, and it goes on record
-/// with its sum before anybody gets it.
-fn take_out(
-    shared: &Shared,
-    caller: &Caller,
-    reason: &str,
-    screen: &str,
-    tile: Option<&str>,
-    cameras: &[String],
-    frame: &Frame,
-) -> Result<Vec<u8>> {
-    use sha2::{Digest, Sha256};
-    let reason = reason.trim();
-    if reason.is_empty() || reason.len() > 2000 {
-        return Err(Problem::invalid("reason", "say in up to 2000 bytes why the picture is taken"));
-    }
-    let conductor = shared.wall()?;
-    let incident = conductor.layout().incident;
-    let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
-    let mut events = Vec::new();
-    let mut refused = Vec::new();
-    for camera in cameras {
-        let unknown = || Seen { camera: camera.clone(), zone: None, tags: Vec::new() };
-        let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
-        match shared.rights.decide(&asker, incident.as_deref(), &seen, Action::Export) {
-            Ok(permit) => events.push(Event {
-                camera: Some(camera.clone()),
-                screen: Some(screen.to_owned()),
-                zone: seen.zone,
-                incident: Some(permit.incident),
-                agreement: Some(permit.agreement),
-                basis: Some(permit.basis),
-                reason: Some(reason.to_owned()),
-                subject: tile.map(str::to_owned),
-                ..Event::new("snapshot.taken")
-            }),
-            Err(refusal) => {
-                refused.push(serde_json::json!({ "camera": camera, "zone": seen.zone, "refusal": refusal }));
-            }
-        }
-    }
-    if let Some(first) = refused.first() {
-        let not_taken = |camera: &serde_json::Value| Event {
-            camera: camera["camera"].as_str().map(str::to_owned),
-            screen: Some(screen.to_owned()),
-            zone: camera["zone"].as_str().map(str::to_owned),
-            incident: incident.clone(),
-            reason: camera["refusal"]["code"].as_str().map(str::to_owned),
-            subject: tile.map(str::to_owned),
-            ..Event::new("snapshot.refused")
-        };
-        let events: Vec<Event> = refused.iter().map(not_taken).collect();
-        shared.db.change(&caller.actor, |_, into| {
-            into.extend(events);
-            Ok(())
-        })?;
-        let text = first["refusal"]["text"].as_str().unwrap_or_default().to_owned();
-        let code = first["refusal"]["code"].as_str().unwrap_or_default().to_owned();
-        return Err(Problem::refused("snapshot", text)
-            .code(code)
-            .more(serde_json::json!({ "refused": refused })));
-    }
-    let png = snapshot::to_png(frame)?;
-    let sum: String = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
-    if events.is_empty() {
-        events.push(Event {
-            screen: Some(screen.to_owned()),
-            reason: Some(reason.to_owned()),
-            ..Event::new("snapshot.taken")
-        });
-    }
-    for event in &mut events {
-        event.details =
-            serde_json::json!({ "sha256": sum, "width": frame.width(), "height": frame.height() });
-    }
-    shared.db.change(&caller.actor, |_, into| {
-        into.append(&mut events);
-        Ok(())
-    })?;
-    Ok(png)
 }
 
 /// The routes of this file.

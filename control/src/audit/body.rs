@@ -1,8 +1,7 @@
 //! A record as bytes: what is hashed, and the last net that keeps logins out of it.
 
 use super::Record;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// Longest body, in bytes: a record says what happened, it is no place for documents.
 pub(super) const MOST: usize = 64 << 10;
@@ -43,8 +42,8 @@ fn without_logins(body: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Utc;
     use crate::audit::{Actor, Event};
+    use crate::base::Utc;
 
     fn record(reason: &str) -> Record {
         let event = Event { reason: Some(reason.into()), ..Event::new("showing.refused") };

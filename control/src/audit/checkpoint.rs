@@ -14,7 +14,7 @@ use vitrail_engine::base::files::sync_parent;
 
 use super::Head;
 use super::health::{Health, Trouble};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// Checkpoints that wait; older ones go first, because a newer one covers them.
 const MOST_WAITING: usize = 1024;

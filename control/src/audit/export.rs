@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::{self, Hash, START};
 use super::query::Query;
 use super::{Head, store};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, Utc, hex};
 
 /// What the last line begins with, and the version of this form.
 pub(super) const FORMAT: &str = "vitrail-audit/1";
@@ -69,7 +69,7 @@ impl Export {
             Some(head) => head.seq,
             None => store::newest(connection)?.map_or(0, |(seq, _)| seq),
         };
-        let edge = |sql: &str, at: Option<crate::Utc>, otherwise: i64| -> Result<i64> {
+        let edge = |sql: &str, at: Option<Utc>, otherwise: i64| -> Result<i64> {
             let Some(at) = at else { return Ok(otherwise) };
             Ok(connection.query_row(sql, [at], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0))
         };
@@ -129,17 +129,9 @@ impl Export {
             let line = RecordLine {
                 seq: row.get(0)?,
                 hash: row.get(1)?,
-                salt: if whole {
-                    Some(chain::hex(row.get_ref(2)?.as_bytes().unwrap_or_default()))
-                } else {
-                    None
-                },
+                salt: if whole { Some(hex(row.get_ref(2)?.as_bytes().unwrap_or_default())) } else { None },
                 body: if whole { Some(row.get(3)?) } else { None },
-                digest: if whole {
-                    None
-                } else {
-                    Some(chain::hex(row.get_ref(4)?.as_bytes().unwrap_or_default()))
-                },
+                digest: if whole { None } else { Some(hex(row.get_ref(4)?.as_bytes().unwrap_or_default())) },
             };
             push(text, &line)?;
         }

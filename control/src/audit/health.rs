@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Utc;
+use crate::base::Utc;
 
 /// What is wrong with the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use super::chain::{START, Signer};
 use super::health::{Health, Trouble};
 use super::verify::{Fault, Faults, Keys, Walk, walk_database};
 use super::{Event, Head, checkpoint, store};
-use crate::{Result, Utc};
+use crate::base::{Result, Utc};
 
 /// Checks the head, the records since the newest checkpoint and the newest line of the checkpoint file.
 /// The events say what is wrong; a verification looks at all the rest.

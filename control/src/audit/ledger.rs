@@ -2,7 +2,7 @@
 //! what this program left is what it finds.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::chain::{self, Hash, Head, START, Signer};
 use super::checkpoint::CheckpointFile;
 use super::health::{Health, LogTrouble, Trouble};
 use super::{Actor, Event, inspect, store};
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc, beside};
 
 /// A checkpoint at least every so many records.
 const EVERY: u32 = 1000;
@@ -31,11 +31,11 @@ const LAST_CHECKPOINT: Duration = Duration::from_secs(5);
 pub struct Record {
     /// 1, 2, 3 … without a gap.
     pub seq: i64,
-    /// When.
+    /// When it was committed, by the clock of the database.
     pub at: Utc,
-    /// Who.
+    /// Who acted.
     pub by: Actor,
-    /// What.
+    /// What happened.
     pub event: Event,
 }
 
@@ -297,12 +297,6 @@ fn recovered(trouble: LogTrouble) -> Event {
     }
 }
 
-fn beside(database: &Path, end: &str) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(end);
-    path.into()
-}
-
 fn key(path: &Path) -> Result<SigningKeyFile> {
     if path.symlink_metadata().is_ok() {
         return Ok(SigningKeyFile::open(path)?);
@@ -319,9 +313,8 @@ fn key(path: &Path) -> Result<SigningKeyFile> {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let failed = |e: std::io::Error| {
-        Problem::new(crate::base::Kind::Unavailable, path.display().to_string(), e.to_string())
-    };
+    let failed =
+        |e: std::io::Error| Problem::new(Kind::Unavailable, path.display().to_string(), e.to_string());
     let file = File::options().write(true).create(true).truncate(false).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

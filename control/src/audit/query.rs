@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::{Actor, Event, Record};
-use crate::{Result, Utc};
+use crate::base::{Result, Utc};
 
 /// Which records are meant. Empty fields mean all.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use vitrail_engine::evidence::PublicKey;
 
 use super::chain::{Hash, Head};
-use crate::Result;
+use crate::base::Result;
 
 /// Number and hash of the newest record.
 pub(super) fn newest(connection: &Connection) -> Result<Option<(i64, Hash)>> {

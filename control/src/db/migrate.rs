@@ -3,10 +3,11 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::{Problem, Result};
+use crate::base::database::FORM;
+use crate::base::{Problem, Result};
 
-/// In this order; `PRAGMA user_version` counts those that are done.
-const STEPS: &[&str] = &[
+/// In this order; `PRAGMA user_version` counts those that are done. [`FORM`] says how many there are.
+const STEPS: [&str; FORM as usize] = [
     include_str!("migrations/01-audit.sql"),
     include_str!("migrations/02-people.sql"),
     include_str!("migrations/03-registry.sql"),
@@ -14,9 +15,6 @@ const STEPS: &[&str] = &[
     include_str!("migrations/05-walls.sql"),
     include_str!("migrations/06-turn.sql"),
 ];
-
-/// The form of a database that every step has made.
-pub(crate) const FORM: i64 = STEPS.len() as i64;
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let done: usize = connection

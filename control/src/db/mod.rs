@@ -19,15 +19,12 @@ use vitrail_engine::evidence::PublicKey;
 
 use crate::audit::verify::{self, Findings};
 use crate::audit::{Actor, Event, Health, Ledger, LogTrouble, Record, Trouble};
-use crate::base::Kind;
-use crate::{Problem, Result, Utc};
+use crate::base::database::BUSY_MS;
+use crate::base::{Kind, Problem, Result, Utc};
 use listeners::Listeners;
 
 pub use listeners::Listener;
-pub(crate) use migrate::FORM;
 
-/// How long anybody waits for a lock that another program holds, in milliseconds.
-pub(crate) const BUSY_MS: i64 = 5000;
 /// Readers that are kept open.
 const READERS: usize = 4;
 /// Bytes of the write-ahead log that stay on the disk after it was large once.
@@ -174,6 +171,20 @@ impl Database {
     pub fn record(&self, by: &Actor, event: Event) -> Result<()> {
         self.change(by, |_, events| {
             events.push(event);
+            Ok(())
+        })
+    }
+
+    /// Writes something that says nothing, to see whether the database can be written now.
+    ///
+    /// # Errors
+    /// As [`Database::change`].
+    pub fn try_writing(&self) -> Result<()> {
+        let now = self.now();
+        self.change(&Actor::system(), |transaction, _| {
+            let sql =
+                "INSERT INTO ready (id, at) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET at = excluded.at";
+            transaction.execute(sql, [now])?;
             Ok(())
         })
     }

@@ -8,9 +8,8 @@ use vitrail_engine::wall::StillWish;
 
 use super::stream::{self, BOUNDARY, Parts};
 use super::{Live, Opened, Watcher, too_many};
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result};
 use crate::people::Caller;
-use crate::{Problem, Result};
 
 /// The largest offer: browsers' have 2 to 8 kB.
 pub(crate) const LARGEST_OFFER: usize = 64 << 10;
@@ -109,14 +108,14 @@ impl Live {
             login: watcher.ended.clone(),
             stopping: self.stopping.clone(),
             _seat: self.streams.clone().try_acquire_owned().map_err(|_| too_many())?,
-            _gaze: watcher.gaze.clone(),
+            _look: watcher.look.clone(),
         });
         let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
         Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store".to_owned())], body)
             .into_response())
     }
 
-    /// A camera's thumbnail; 304 where the asker has it.
+    /// A camera's thumbnail, at most `width` pixels wide, upright or as it is sent; 304 where the asker has it.
     ///
     /// # Errors
     /// As [`super::Thumbnails::newest`].
@@ -124,10 +123,12 @@ impl Live {
         &self,
         caller: &Caller,
         camera: &str,
-        wish: StillWish,
+        width: u32,
+        upright: bool,
         conditions: &Conditions,
     ) -> Result<Response> {
         let (caller, may_see) = (caller.clone(), self.hooks.may_see.clone());
+        let wish = StillWish { width, as_sent: !upright };
         let thumbnail = self.thumbnails.newest(camera, wish, move |camera| may_see(&caller, camera)).await?;
         if conditions.has(&thumbnail.tag) {
             return Ok(unchanged(&thumbnail.tag));

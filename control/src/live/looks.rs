@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Event};
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// Pictures that are asked for one by one are one look as long as no more time than this lies between them.
 /// The page asks for a thumbnail that it shows every 15 s.
@@ -16,29 +16,29 @@ const ONE_LOOK: Duration = Duration::from_secs(30);
 
 /// At what somebody looks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Sight {
+pub enum LookTarget {
     /// A whole screen, as the room sees it.
     Screen(String),
     /// A camera by itself: its thumbnail.
     Camera(String),
 }
 
-/// On what a look stands: on another ground it is another look, with a record of its own.
+/// On what a look stands: on another basis it is another look, with a record of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ground {
+pub struct LookBasis {
     /// The camera's zone.
     pub zone: Option<String>,
     /// The incident of the wall.
     pub incident: Option<String>,
     /// The agreement.
     pub agreement: Option<String>,
-    /// In words.
+    /// Both in words, with the legal basis.
     pub basis: Option<String>,
 }
 
 struct Look {
     actor: Actor,
-    ground: Ground,
+    basis: LookBasis,
     /// Streams that go on.
     streams: usize,
     last: Utc,
@@ -46,7 +46,18 @@ struct Look {
     ending: bool,
 }
 
-type Key = (String, Sight);
+/// Whose look it is, and at what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    account: String,
+    target: LookTarget,
+}
+
+/// Looks of one person that end.
+struct Ended {
+    actor: Actor,
+    looks: Vec<(Key, LookBasis)>,
+}
 
 /// The looks that are on record as going on.
 pub struct Looks {
@@ -74,51 +85,54 @@ impl Looks {
     ///
     /// # Errors
     /// Where it cannot be put on record: then no picture may leave.
-    pub fn glance(&self, actor: &Actor, sight: Sight, ground: Ground) -> Result<()> {
-        self.look(actor, sight, ground, 0)
+    pub fn look_once(&self, actor: &Actor, target: LookTarget, basis: LookBasis) -> Result<()> {
+        self.begin(actor, target, basis, 0)
     }
 
     /// The same for a stream, which goes on until the answer is dropped.
     ///
     /// # Errors
-    /// As [`Looks::glance`].
-    pub fn gaze(self: &Arc<Self>, actor: &Actor, sight: Sight, ground: Ground) -> Result<Arc<Gaze>> {
-        let key = (actor.account.clone(), sight.clone());
-        self.look(actor, sight, ground, 1)?;
-        Ok(Arc::new(Gaze { looks: self.clone(), key }))
+    /// As [`Looks::look_once`].
+    pub fn open_look(
+        self: &Arc<Self>,
+        actor: &Actor,
+        target: LookTarget,
+        basis: LookBasis,
+    ) -> Result<Arc<OpenLook>> {
+        let key = Key { account: actor.account.clone(), target: target.clone() };
+        self.begin(actor, target, basis, 1)?;
+        Ok(Arc::new(OpenLook { looks: self.clone(), key }))
     }
 
-    fn look(&self, actor: &Actor, sight: Sight, ground: Ground, streams: usize) -> Result<()> {
-        let key = (actor.account.clone(), sight);
-        if self.goes_on(&key, &ground, streams) {
+    /// Has a look go on, or begins it on record; `streams` of it go on until they are dropped.
+    fn begin(&self, actor: &Actor, target: LookTarget, basis: LookBasis, streams: usize) -> Result<()> {
+        let key = Key { account: actor.account.clone(), target };
+        if self.goes_on(&key, &basis, streams) {
             return Ok(());
         }
         let _in_order = self.writing();
-        // Another first glance may have been quicker.
-        if self.goes_on(&key, &ground, streams) {
+        // Another first look may have been quicker.
+        if self.goes_on(&key, &basis, streams) {
             return Ok(());
         }
-        let before = self.open().get(&key).map(|look| look.ground.clone());
+        let before = self.open().get(&key).map(|look| look.basis.clone());
         self.db.change(actor, |_, events| {
-            events.extend(before.iter().map(|ground| event("preview.ended", &key.1, ground)));
-            events.push(event("preview.started", &key.1, &ground));
+            events.extend(before.iter().map(|basis| event("preview.ended", &key.target, basis)));
+            events.push(event("preview.started", &key.target, &basis));
             Ok(())
         })?;
         let last = self.db.now();
         let mut open = self.open();
         let going = open.get(&key).map_or(0, |look| look.streams);
-        open.insert(
-            key,
-            Look { actor: actor.clone(), ground, streams: going + streams, last, ending: false },
-        );
+        open.insert(key, Look { actor: actor.clone(), basis, streams: going + streams, last, ending: false });
         Ok(())
     }
 
-    /// True where this look is on record on this ground.
-    fn goes_on(&self, key: &Key, ground: &Ground, streams: usize) -> bool {
+    /// True where this look is on record on this basis.
+    fn goes_on(&self, key: &Key, basis: &LookBasis, streams: usize) -> bool {
         let now = self.db.now();
         let mut open = self.open();
-        let Some(look) = open.get_mut(key).filter(|look| !look.ending && look.ground == *ground) else {
+        let Some(look) = open.get_mut(key).filter(|look| !look.ending && look.basis == *basis) else {
             return false;
         };
         (look.last, look.streams) = (now, look.streams + streams);
@@ -134,12 +148,13 @@ impl Looks {
         let now = self.db.now();
         self.end(|look| look.streams == 0 && look.last.plus(ONE_LOOK) <= now)?;
         let moved = |(key, look): (&Key, &Look)| {
-            let other = look.streams > 0 && look.ground.incident.as_deref() != incident;
-            let ground = Ground { incident: incident.map(str::to_owned), ..Ground::default() };
-            (other && matches!(key.1, Sight::Screen(_))).then(|| (look.actor.clone(), key.1.clone(), ground))
+            let other = look.streams > 0 && look.basis.incident.as_deref() != incident;
+            let basis = LookBasis { incident: incident.map(str::to_owned), ..LookBasis::default() };
+            (other && matches!(key.target, LookTarget::Screen(_)))
+                .then(|| (look.actor.clone(), key.target.clone(), basis))
         };
-        let moved: Vec<(Actor, Sight, Ground)> = self.open().iter().filter_map(moved).collect();
-        moved.into_iter().try_for_each(|(actor, sight, ground)| self.look(&actor, sight, ground, 0))
+        let moved: Vec<(Actor, LookTarget, LookBasis)> = self.open().iter().filter_map(moved).collect();
+        moved.into_iter().try_for_each(|(actor, target, basis)| self.begin(&actor, target, basis, 0))
     }
 
     /// Every look has ended: the server has stopped.
@@ -149,19 +164,21 @@ impl Looks {
         }
     }
 
+    /// Puts the end of these looks on record, of each person in one transaction.
     fn end(&self, over: impl Fn(&Look) -> bool) -> Result<()> {
         let _in_order = self.writing();
-        let mut ended: HashMap<String, (Actor, Vec<(Key, Ground)>)> = HashMap::new();
+        let mut ended: HashMap<String, Ended> = HashMap::new();
         for (key, look) in self.open().iter_mut().filter(|(_, look)| over(look)) {
             // Whoever looks again meanwhile waits for this end, and begins anew.
             look.ending = true;
-            let of = ended.entry(key.0.clone()).or_insert_with(|| (look.actor.clone(), Vec::new()));
-            of.1.push((key.clone(), look.ground.clone()));
+            let new = || Ended { actor: look.actor.clone(), looks: Vec::new() };
+            let of_person = ended.entry(key.account.clone()).or_insert_with(new);
+            of_person.looks.push((key.clone(), look.basis.clone()));
         }
         let mut first = Ok(());
-        for (actor, looks) in ended.into_values() {
+        for Ended { actor, looks } in ended.into_values() {
             let recorded = self.db.change(&actor, |_, events| {
-                events.extend(looks.iter().map(|(key, ground)| event("preview.ended", &key.1, ground)));
+                events.extend(looks.iter().map(|(key, basis)| event("preview.ended", &key.target, basis)));
                 Ok(())
             });
             let mut open = self.open();
@@ -185,12 +202,12 @@ impl Looks {
 }
 
 /// A stream that somebody looks at.
-pub struct Gaze {
+pub struct OpenLook {
     looks: Arc<Looks>,
     key: Key,
 }
 
-impl Drop for Gaze {
+impl Drop for OpenLook {
     fn drop(&mut self) {
         // Its end goes on record later: a stream may end where nobody may wait for the disk.
         let now = self.looks.db.now();
@@ -201,17 +218,17 @@ impl Drop for Gaze {
     }
 }
 
-impl std::fmt::Debug for Gaze {
+impl std::fmt::Debug for OpenLook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Gaze").field(&self.key).finish()
+        f.debug_tuple("OpenLook").field(&self.key).finish()
     }
 }
 
-fn event(kind: &str, sight: &Sight, ground: &Ground) -> Event {
-    let Ground { zone, incident, agreement, basis } = ground.clone();
-    let (screen, camera) = match sight {
-        Sight::Screen(id) => (Some(id.clone()), None),
-        Sight::Camera(id) => (None, Some(id.clone())),
+fn event(kind: &str, target: &LookTarget, basis: &LookBasis) -> Event {
+    let LookBasis { zone, incident, agreement, basis } = basis.clone();
+    let (screen, camera) = match target {
+        LookTarget::Screen(id) => (Some(id.clone()), None),
+        LookTarget::Camera(id) => (None, Some(id.clone())),
     };
     Event { zone, incident, agreement, basis, screen, camera, ..Event::new(kind) }
 }
@@ -221,7 +238,8 @@ mod tests {
     use vitrail_engine::base::SimClock;
 
     use super::*;
-    use crate::audit::Ledger;
+    use crate::audit::query::{Order, Query, list};
+    use crate::audit::{Ledger, Record};
 
     fn actor(account: &str) -> Actor {
         Actor { account: account.into(), name: account.into(), ..Actor::system() }
@@ -229,19 +247,12 @@ mod tests {
 
     /// Kind and subject of what is on record of looks, in order.
     fn records(db: &Database) -> Vec<String> {
-        let read = |c: &rusqlite::Connection| {
-            let mut query = c.prepare("SELECT body FROM audit WHERE kind LIKE 'preview.%' ORDER BY seq")?;
-            let rows = query.query_map([], |row| row.get::<_, String>(0))?;
-            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
+        let looks = Query { kind: Some("preview.*".into()), ..Query::default() };
+        let (records, _) = db.read(|c| list(c, &looks, Order::OldestFirst, None, 1000)).expect("read");
+        let text = |Record { event, .. }: Record| {
+            format!("{} {}", event.kind, event.screen.or(event.camera).unwrap_or_default())
         };
-        let text = |body: &String| {
-            let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            let event = &body["event"];
-            let event = if event.is_null() { &body } else { event };
-            let of = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}{}", of("kind"), of("screen"), of("camera"))
-        };
-        db.read(read).expect("read").iter().map(text).collect()
+        records.into_iter().map(text).collect()
     }
 
     #[test]
@@ -251,15 +262,15 @@ mod tests {
         let db =
             Database::open(&folder.path().join("v.db"), Ledger::default(), clock.clone()).expect("opens");
         let looks = Looks::new(db.clone());
-        let camera = || Sight::Camera("cam-1".into());
+        let camera = || LookTarget::Camera("cam-1".into());
         for _ in 0..3 {
-            looks.glance(&actor("anna"), camera(), Ground::default()).expect("on record");
+            looks.look_once(&actor("anna"), camera(), LookBasis::default()).expect("on record");
             clock.advance(ONE_LOOK / 2);
             looks.tend(None).expect("on record");
         }
         assert_eq!(records(&db), ["preview.started cam-1"]);
-        let screen = || Sight::Screen("left".into());
-        let gaze = looks.gaze(&actor("anna"), screen(), Ground::default()).expect("on record");
+        let screen = || LookTarget::Screen("left".into());
+        let look = looks.open_look(&actor("anna"), screen(), LookBasis::default()).expect("on record");
         clock.advance(ONE_LOOK * 3);
         looks.tend(None).expect("on record");
         assert_eq!(
@@ -267,13 +278,13 @@ mod tests {
             ["preview.started cam-1", "preview.started left", "preview.ended cam-1"],
             "a stream goes on"
         );
-        drop(gaze);
+        drop(look);
         looks.tend(None).expect("on record");
         assert_eq!(looks.count(), 1, "it may be taken up again");
         clock.advance(ONE_LOOK);
         looks.tend(None).expect("on record");
         assert_eq!((looks.count(), records(&db).len()), (0, 4));
-        looks.glance(&actor("bert"), camera(), Ground::default()).expect("on record");
+        looks.look_once(&actor("bert"), camera(), LookBasis::default()).expect("on record");
         looks.end_all();
         assert_eq!(records(&db)[4..], ["preview.started cam-1", "preview.ended cam-1"]);
     }
@@ -284,18 +295,18 @@ mod tests {
         let clock = SimClock::new();
         let db = Database::open(&folder.path().join("v.db"), Ledger::default(), clock).expect("opens");
         let looks = Looks::new(db.clone());
-        let under = |incident: &str| Ground { incident: Some(incident.into()), ..Ground::default() };
-        let left = || Sight::Screen("left".into());
-        let gaze = looks.gaze(&actor("anna"), left(), under("I-1")).expect("on record");
+        let under = |incident: &str| LookBasis { incident: Some(incident.into()), ..LookBasis::default() };
+        let left = || LookTarget::Screen("left".into());
+        let look = looks.open_look(&actor("anna"), left(), under("I-1")).expect("on record");
         looks.tend(Some("I-1")).expect("on record");
         assert_eq!(records(&db).len(), 1);
         looks.tend(Some("I-2")).expect("on record");
         assert_eq!(records(&db)[1..], ["preview.ended left", "preview.started left"]);
-        looks.glance(&actor("anna"), left(), under("I-2")).expect("on record");
+        looks.look_once(&actor("anna"), left(), under("I-2")).expect("on record");
         assert_eq!(records(&db).len(), 3, "one look with the stream");
-        looks.glance(&actor("anna"), left(), under("I-3")).expect("on record");
+        looks.look_once(&actor("anna"), left(), under("I-3")).expect("on record");
         assert_eq!(records(&db).len(), 5);
-        drop(gaze);
+        drop(look);
         looks.end_all();
         assert_eq!((looks.count(), records(&db).len()), (0, 6));
     }

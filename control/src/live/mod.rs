@@ -2,7 +2,6 @@
 //! not go. What is seen here is what is on the wall: nothing is decoded or composed anew.
 
 mod answers;
-mod cost;
 mod feed;
 mod looks;
 mod pictures;
@@ -15,6 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
+mod work_queue;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -24,21 +24,20 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use vitrail_engine::media::Codec;
 
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, blocking};
 use crate::people::Caller;
 use crate::rights::Refusal;
-use crate::{Problem, Result};
 
 pub use answers::Conditions;
 pub use feed::Feeding;
-pub use looks::{Gaze, Ground, Looks, Sight};
+pub use looks::{LookBasis, LookTarget, Looks, OpenLook};
 pub use pictures::{Jpeg, Pictures};
 pub use screens::Screens;
 pub use sender::{LiveReport, ViewerReport};
 pub use thumbnails::Thumbnails;
 
 use feed::Inlet;
-use sdp::{Credentials, Negotiated};
+use sdp::Credentials;
 use sender::Sender;
 use session::Session;
 
@@ -88,7 +87,7 @@ pub struct Watcher {
     /// From where, where known: it decides which address of this machine is told.
     pub peer: Option<IpAddr>,
     /// Its record, which ends after it.
-    pub gaze: Option<Arc<Gaze>>,
+    pub look: Option<Arc<OpenLook>>,
 }
 
 /// A session that began.
@@ -148,8 +147,8 @@ impl Live {
     }
 
     /// Who watches, for a caller whose login was checked.
-    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>, gaze: Arc<Gaze>) -> Watcher {
-        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer, gaze: Some(gaze) }
+    pub fn watcher(&self, caller: &Caller, peer: Option<IpAddr>, look: Arc<OpenLook>) -> Watcher {
+        Watcher { account: caller.account.clone(), ended: caller.ended.clone(), peer, look: Some(look) }
     }
 
     /// Begins a session: the answer to a browser's offer to watch a screen.
@@ -166,7 +165,7 @@ impl Live {
         let inlet = Inlet::new(self.sender.wake());
         let tap = {
             let (screens, of, sink) = (self.hooks.screens.clone(), screen.to_owned(), inlet.clone());
-            crate::api::blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
+            blocking(move || screens.tap(&of, sink).ok_or_else(|| no_screen(&of))).await?
         };
         if tap.params.codec != Codec::H264 {
             return Err(other_codec(screen, tap.params.codec));
@@ -182,8 +181,8 @@ impl Live {
         let negotiated = tokio::task::spawn_blocking(negotiate)
             .await
             .unwrap_or_else(|_| Err(sdp::unreadable("it cannot be made sense of")))?;
-        let Negotiated { rtc, mid, payload_type, answer, address } = negotiated;
-        let session = Session::new(rtc, mid, payload_type, address, inlet, tap, watcher, screen, seat);
+        let answer = negotiated.answer.clone();
+        let session = Session::new(negotiated, inlet, tap, watcher, screen, seat);
         let id = session.id().to_owned();
         self.sender.add(session)?;
         Ok(Opened { session: id, answer })

@@ -9,9 +9,9 @@ use vitrail_engine::composite::snapshot;
 use vitrail_engine::media::Frame;
 use vitrail_engine::wall::at_width;
 
-use super::cost::Desk;
 use super::screens::Screens;
-use crate::{Problem, Result};
+use super::work_queue::WorkQueue;
+use crate::base::{Problem, Result, blocking};
 
 /// Good enough to read labels, at about a bit a pixel.
 pub(super) const QUALITY: u8 = 80;
@@ -43,14 +43,14 @@ type Cell = Arc<OnceCell<Jpeg>>;
 /// The newest pictures of all screens.
 pub struct Pictures {
     screens: Arc<dyn Screens>,
-    desk: Desk,
+    queue: WorkQueue,
     kept: Mutex<Vec<(Key, Cell)>>,
 }
 
 impl Pictures {
     /// Pictures of these screens.
     pub(super) fn new(screens: Arc<dyn Screens>) -> Pictures {
-        Pictures { screens, desk: Desk::new(), kept: Mutex::default() }
+        Pictures { screens, queue: WorkQueue::new(), kept: Mutex::default() }
     }
 
     /// The entity tag of what [`Pictures::newest`] would give now, without making it.
@@ -78,14 +78,14 @@ impl Pictures {
                 let bytes = jpeg(&at_width(&canvas, key.width, &[]))?;
                 Ok(Jpeg { bytes, tag: tag(&key) })
             };
-            self.desk.run(compress).await
+            self.queue.run(compress).await
         };
         self.cell(wanted).get_or_try_init(make).await.cloned()
     }
 
     async fn canvas(&self, screen: &str) -> Result<Frame> {
         let (screens, screen) = (self.screens.clone(), screen.to_owned());
-        crate::api::blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
+        blocking(move || screens.canvas(&screen).ok_or_else(|| none(&screen))).await
     }
 
     /// Where this picture is or will be; older ones of the same screen and width are forgotten.

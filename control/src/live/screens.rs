@@ -7,7 +7,7 @@ use vitrail_engine::media::{CameraId, Frame, ScreenId};
 use vitrail_engine::output::Tap;
 use vitrail_engine::wall::{StillWish, Wall};
 
-use crate::Result;
+use crate::base::Result;
 
 /// The screens and cameras of a running wall. Calls may wait for a lock or decode, so they are made off
 /// the threads that answer requests.

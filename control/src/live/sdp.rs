@@ -13,8 +13,7 @@ use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Rtc, RtcConfig};
 
 use super::profile::{self, ProfileLevel};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// How far back packets can be sent again, in packets: about a second of a 4K screen.
 const RESEND: usize = 2000;

@@ -16,9 +16,8 @@ use utoipa::ToSchema;
 use vitrail_engine::base::cpu;
 use vitrail_engine::base::thread::Worker;
 
-use super::session::{Known, Session};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use super::session::{Session, SessionHandle};
+use crate::base::{Kind, Problem, Result};
 
 /// New sessions that may wait for the thread.
 const JOINING: usize = 16;
@@ -75,16 +74,17 @@ pub(super) struct Sender {
 }
 
 #[derive(Default)]
-struct Shared(Mutex<Seen>);
+struct Shared(Mutex<Counted>);
 
+/// What others read of the sessions.
 #[derive(Default)]
-struct Seen {
-    known: Vec<Known>,
+struct Counted {
+    known: Vec<SessionHandle>,
     report: LiveReport,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
         self.0.lock()
     }
 }
@@ -141,7 +141,7 @@ impl Sender {
     }
 
     /// Ends the first session that this is true for; false where there is none.
-    pub fn end(&self, which: impl Fn(&Known) -> bool) -> bool {
+    pub fn end(&self, which: impl Fn(&SessionHandle) -> bool) -> bool {
         let seen = self.shared.lock();
         let found = seen.known.iter().find(|known| which(known));
         found.inspect(|known| known.end.cancel()).is_some()
@@ -245,7 +245,7 @@ impl Run {
         }
     }
 
-    fn forget(&mut self, over: &[Known]) {
+    fn forget(&mut self, over: &[SessionHandle]) {
         over.iter().for_each(|known| known.end.cancel());
         let is_over = |id: &str| over.iter().any(|known| known.id == id);
         self.by_source.retain(|_, id| !is_over(id));

@@ -16,6 +16,7 @@ use vitrail_engine::output::Tap;
 
 use super::Watcher;
 use super::feed::{Feeding, Inlet};
+use super::sdp::Negotiated;
 
 /// A browser that was given its answer begins its checks at once.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -76,12 +77,12 @@ pub(super) struct Session {
     /// When it must be driven at the latest.
     due: Instant,
     _seat: OwnedSemaphorePermit,
-    _gaze: Option<Arc<super::Gaze>>,
+    _look: Option<Arc<super::OpenLook>>,
 }
 
 /// What the rest of the room sees of a session.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct SessionHandle {
     pub id: String,
     pub screen: String,
     pub account: String,
@@ -89,12 +90,9 @@ pub(super) struct Known {
 }
 
 impl Session {
-    #[allow(clippy::too_many_arguments)]
+    /// A session that was agreed on, and is not connected yet.
     pub fn new(
-        rtc: Rtc,
-        mid: Mid,
-        payload_type: Pt,
-        address: SocketAddr,
+        negotiated: Negotiated,
         inlet: Arc<Inlet>,
         tap: Tap,
         watcher: &Watcher,
@@ -102,6 +100,7 @@ impl Session {
         seat: OwnedSemaphorePermit,
     ) -> Session {
         let now = Instant::now();
+        let Negotiated { rtc, mid, payload_type, address, answer: _ } = negotiated;
         Session {
             id: format!("{:032x}", rand::random::<u128>()),
             screen: screen.to_owned(),
@@ -121,7 +120,7 @@ impl Session {
             outbox: Outbox::new(now),
             due: now,
             _seat: seat,
-            _gaze: watcher.gaze.clone(),
+            _look: watcher.look.clone(),
         }
     }
 
@@ -129,8 +128,8 @@ impl Session {
         &self.id
     }
 
-    pub fn known(&self) -> Known {
-        Known {
+    pub fn known(&self) -> SessionHandle {
+        SessionHandle {
             id: self.id.clone(),
             screen: self.screen.clone(),
             account: self.account.clone(),

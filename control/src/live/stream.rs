@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::pictures::Pictures;
-use crate::Result;
+use crate::base::{Kind, Result};
 
 /// Between two parts.
 pub(super) const BOUNDARY: &str = "vitrail-picture";
@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub stopping: CancellationToken,
     /// Held until the stream ends.
     pub _seat: OwnedSemaphorePermit,
-    pub _gaze: Option<Arc<super::Gaze>>,
+    pub _look: Option<Arc<super::OpenLook>>,
 }
 
 /// From pictures a second.
@@ -94,7 +94,7 @@ impl State {
                         return Ok(picture.bytes);
                     }
                     // Too many at once: this listener's next picture comes a little later.
-                    Err(problem) if problem.kind == crate::base::Kind::Unavailable => {}
+                    Err(problem) if problem.kind == Kind::Unavailable => {}
                     Err(problem) => return Err(problem),
                 }
             }

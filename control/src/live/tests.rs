@@ -18,7 +18,7 @@ use vitrail_engine::wall::StillWish;
 use super::*;
 use crate::audit::Actor;
 use crate::people::Role;
-use crate::rights::{Because, Code};
+use crate::rights::{Code, RefusalReason};
 
 /// One screen called `left`, and cameras.
 #[derive(Default)]
@@ -58,7 +58,7 @@ fn frame(luma: u8, pts: i64) -> Frame {
 fn setup() -> (Arc<Fake>, Arc<Live>) {
     let fake = Arc::new(Fake::default());
     let policy = fake.clone();
-    let refusal = Refusal::from(Because::of(Code::Revoked));
+    let refusal = Refusal::from(RefusalReason::of(Code::Revoked));
     let hooks =
         Hooks {
             screens: fake.clone(),
@@ -71,7 +71,7 @@ fn setup() -> (Arc<Fake>, Arc<Live>) {
 }
 
 fn watcher() -> Watcher {
-    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, gaze: None }
+    Watcher { account: "anna".into(), ended: CancellationToken::new(), peer: None, look: None }
 }
 
 fn caller() -> Caller {
@@ -207,7 +207,7 @@ async fn a_thumbnail_is_made_once_a_second() {
     let none = Conditions::default();
     let ask = |camera: &'static str, width: u32| {
         let (live, none) = (live.clone(), none.clone());
-        async move { live.answer_thumbnail(&caller(), camera, StillWish::from(width), &none).await }
+        async move { live.answer_thumbnail(&caller(), camera, width, true, &none).await }
     };
     assert_eq!(ask("gate", 320).await.unwrap_err().status, 404);
     live.forget("gate");
@@ -220,10 +220,7 @@ async fn a_thumbnail_is_made_once_a_second() {
     assert_eq!(fake.decoded.load(Ordering::Relaxed), 1, "near sizes share one");
     assert_eq!(size(&bytes(a).await), (320, 180));
     assert_eq!(size(&bytes(ask("gate", 4000).await.unwrap()).await), (640, 360), "no way to watch");
-    let again = live
-        .answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &knows(tag.as_ref()))
-        .await
-        .unwrap();
+    let again = live.answer_thumbnail(&caller(), "gate", 320, true, &knows(tag.as_ref())).await.unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
 }
 
@@ -232,12 +229,11 @@ async fn a_camera_that_may_not_be_seen_is_shown_from_nowhere() {
     let (fake, live) = setup();
     fake.cameras.lock().insert("gate".into(), frame(90, 1));
     let none = Conditions::default();
-    let kept = live.answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &none).await.unwrap();
+    let kept = live.answer_thumbnail(&caller(), "gate", 320, true, &none).await.unwrap();
     fake.refused.store(true, Ordering::SeqCst);
     let tag = kept.headers().get(header::ETAG);
     for known in [none.clone(), knows(tag)] {
-        let problem =
-            live.answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &known).await.unwrap_err();
+        let problem = live.answer_thumbnail(&caller(), "gate", 320, true, &known).await.unwrap_err();
         assert_eq!((problem.status, problem.code.as_deref()), (403, Some("revoked")));
     }
     assert_eq!(fake.decoded.load(Ordering::Relaxed), 1, "refused before anything is decoded");
@@ -254,8 +250,7 @@ async fn what_is_being_made_while_the_right_ends_is_not_given_out() {
         let asking = {
             let live = live.clone();
             tokio::spawn(async move {
-                live.answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &Conditions::default())
-                    .await
+                live.answer_thumbnail(&caller(), "gate", 320, true, &Conditions::default()).await
             })
         };
         tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
@@ -267,9 +262,7 @@ async fn what_is_being_made_while_the_right_ends_is_not_given_out() {
         let status = asking.await.unwrap().unwrap_err().status;
         assert_eq!(status, if allowed_again { 404 } else { 403 });
         fake.refused.store(false, Ordering::SeqCst);
-        live.answer_thumbnail(&caller(), "gate", StillWish::from(320_u32), &Conditions::default())
-            .await
-            .unwrap();
+        live.answer_thumbnail(&caller(), "gate", 320, true, &Conditions::default()).await.unwrap();
         assert_eq!(fake.decoded.load(Ordering::Relaxed), 2, "made anew");
     }
 }

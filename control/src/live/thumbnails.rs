@@ -12,11 +12,11 @@ use tokio::sync::OnceCell;
 use vitrail_engine::media::Frame;
 use vitrail_engine::wall::StillWish;
 
-use super::cost::Desk;
 use super::pictures::{Jpeg, jpeg};
 use super::screens::Screens;
+use super::work_queue::WorkQueue;
+use crate::base::{Problem, Result, blocking, hex};
 use crate::rights::Refusal;
-use crate::{Problem, Result};
 
 /// How long a thumbnail is good enough; key frames come every second or two.
 const FRESH: Duration = Duration::from_secs(1);
@@ -43,14 +43,14 @@ struct Cache {
 /// The newest thumbnails of all cameras.
 pub struct Thumbnails {
     screens: Arc<dyn Screens>,
-    desk: Desk,
+    queue: WorkQueue,
     cache: Mutex<Cache>,
 }
 
 impl Thumbnails {
     /// Thumbnails of these cameras.
     pub(super) fn new(screens: Arc<dyn Screens>) -> Thumbnails {
-        Thumbnails { screens, desk: Desk::new(), cache: Mutex::default() }
+        Thumbnails { screens, queue: WorkQueue::new(), cache: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -75,7 +75,7 @@ impl Thumbnails {
         let (cell, round) = self.cell(camera, wish);
         let (thumbnails, of) = (self.clone(), camera.to_owned());
         let make = || async {
-            self.desk
+            self.queue
                 .run(move || thumbnails.screens.still(&of, wish)?.map(|frame| encode(&frame)).transpose())
                 .await
         };
@@ -103,7 +103,7 @@ impl Thumbnails {
         may_see: impl FnOnce(&str) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<()> {
         let of = camera.to_owned();
-        crate::api::blocking(move || Ok(may_see(&of)?)).await
+        blocking(move || Ok(may_see(&of)?)).await
     }
 
     fn round(&self, camera: &str) -> u64 {
@@ -138,7 +138,7 @@ impl Thumbnails {
 /// The tag is of the bytes: the same key frame gives the same JPEG.
 fn encode(frame: &Frame) -> Result<Jpeg> {
     let bytes: Bytes = jpeg(frame)?;
-    let tag = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = hex(&Sha256::digest(&bytes)[..8]);
     Ok(Jpeg { bytes, tag })
 }
 

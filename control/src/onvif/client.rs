@@ -12,9 +12,8 @@ use vitrail_engine::base::{Login, Moment, SharedClock};
 
 use super::soap;
 use super::xml::{Element, MAX_BYTES};
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::registry::Device;
-use crate::{Problem, Result, Utc};
 
 /// How long a device may take to take the connection.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -50,8 +49,13 @@ pub fn address_of(text: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// A device that is known: since when, of which address and login, and how to talk to it.
-type Known = (Moment, u64, Arc<Client>);
+/// A device that is known.
+struct Known {
+    since: Moment,
+    /// Of its address and login.
+    stamp: u64,
+    client: Arc<Client>,
+}
 
 /// HTTP to devices, and what was learnt of them.
 #[derive(Default)]
@@ -102,11 +106,11 @@ impl Devices {
         let now = clock.now();
         {
             let known = self.known.lock();
-            if let Some((since, of, client)) = known.get(camera)
-                && *of == stamp
-                && now.since(*since) < KEPT
+            if let Some(known) = known.get(camera)
+                && known.stamp == stamp
+                && now.since(known.since) < KEPT
             {
-                return Ok(client.clone());
+                return Ok(known.client.clone());
             }
         }
         let address = address_of(&device.address)?;
@@ -115,7 +119,7 @@ impl Devices {
         if known.len() >= MAX_KEPT {
             known.clear();
         }
-        known.insert(camera.to_owned(), (now, stamp, client.clone()));
+        known.insert(camera.to_owned(), Known { since: now, stamp, client: client.clone() });
         Ok(client)
     }
 }

@@ -8,7 +8,7 @@ use vitrail_engine::source::CameraUri;
 use super::client::Client;
 use super::soap::text;
 use super::xml::Element;
-use crate::Result;
+use crate::base::Result;
 
 /// Characters of a text of a device that are kept.
 const MAX_TEXT: usize = 200;

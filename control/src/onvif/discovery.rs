@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::xml::{self, Element};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// The group and port of WS-Discovery.
 const GROUP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 255, 255, 250)), 3702);

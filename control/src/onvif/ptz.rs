@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::client::Client;
 use super::device::said;
 use super::soap::text;
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 const PTZ: &str = "http://www.onvif.org/ver20/ptz/wsdl";
 const SCHEMA: &str = "http://www.onvif.org/ver10/schema";

@@ -6,8 +6,7 @@ use sha1::{Digest, Sha1};
 use vitrail_engine::base::Login;
 
 use super::xml::{self, Element};
-use crate::base::Kind;
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// Bytes of a nonce.
 const NONCE: usize = 16;

@@ -10,15 +10,14 @@ use vitrail_engine::base::{Login, SimClock};
 use vitrail_simulator::onvif::{Config, Devices as Simulated};
 
 use super::*;
-use crate::Result;
-use crate::base::Kind;
+use crate::base::{Kind, Result};
 use crate::registry::Device;
 
 fn login(password: &str) -> Option<Login> {
     Some(Login { user: "viewer".into(), password: password.into() })
 }
 
-struct Bench {
+struct Fixture {
     clock: Arc<SimClock>,
     simulated: Simulated,
     devices: Devices,
@@ -29,17 +28,17 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-impl Bench {
-    fn new(config: Config) -> Bench {
+impl Fixture {
+    fn new(config: Config) -> Fixture {
         let clock = SimClock::new();
         clock.advance(Duration::from_secs(86_400));
         let config = Config { clock: clock.clone(), ..config };
         let simulated = Simulated::start(config).expect("starts");
-        Bench { clock, simulated, devices: Devices::default(), runtime: runtime() }
+        Fixture { clock, simulated, devices: Devices::default(), runtime: runtime() }
     }
 
-    fn locked() -> Bench {
-        Bench::new(Config {
+    fn locked() -> Fixture {
+        Fixture::new(Config {
             cameras: 3,
             login: vitrail_simulator::Login::parse("viewer:hunter2"),
             ..Config::default()
@@ -59,14 +58,14 @@ impl Bench {
 
 #[test]
 fn a_device_says_what_it_is_and_which_streams_it_has() {
-    let bench = Bench::locked();
-    let client = bench.connect(2, login("hunter2")).expect("connected");
-    let streams = bench.runtime.block_on(client.streams()).expect("streams");
+    let fixture = Fixture::locked();
+    let client = fixture.connect(2, login("hunter2")).expect("connected");
+    let streams = fixture.runtime.block_on(client.streams()).expect("streams");
     assert_eq!(
         (streams.about.model.as_deref(), streams.about.serial.as_deref()),
         (Some("Simulator"), Some("00002"))
     );
-    assert_eq!(streams.onvif, bench.simulated.address_of(2));
+    assert_eq!(streams.onvif, fixture.simulated.address_of(2));
     let uris: Vec<Option<&str>> = streams.profiles.iter().map(|p| p.uri.as_deref()).collect();
     assert_eq!(uris, [Some("rtsp://127.0.0.1:8554/cam/2/main"), Some("rtsp://127.0.0.1:8554/cam/2/sub")]);
     let main = &streams.profiles[0];
@@ -79,15 +78,15 @@ fn a_device_says_what_it_is_and_which_streams_it_has() {
 
 #[test]
 fn a_wrong_login_is_told_and_a_digest_is_good_once() {
-    let bench = Bench::locked();
+    let fixture = Fixture::locked();
     for wrong in [None, login("other"), Some(Login { user: "x".into(), password: "hunter2".into() })] {
-        let client = bench.connect(1, wrong).expect("the time needs no login");
-        assert_eq!(bench.code(client.streams()), "device-login");
+        let client = fixture.connect(1, wrong).expect("the time needs no login");
+        assert_eq!(fixture.code(client.streams()), "device-login");
     }
-    let client = bench.connect(1, login("hunter2")).expect("connected");
-    bench.runtime.block_on(client.information()).expect("once");
-    bench.runtime.block_on(client.information()).expect("again, with a new nonce");
-    let open = Bench::new(Config::default());
+    let client = fixture.connect(1, login("hunter2")).expect("connected");
+    fixture.runtime.block_on(client.information()).expect("once");
+    fixture.runtime.block_on(client.information()).expect("again, with a new nonce");
+    let open = Fixture::new(Config::default());
     let client = open.connect(1, None).expect("connected");
     assert_eq!(open.runtime.block_on(client.profiles()).expect("open to all").len(), 2);
 }
@@ -99,57 +98,58 @@ fn a_device_whose_clock_is_wrong_is_understood() {
         login: vitrail_simulator::Login::parse("viewer:hunter2"),
         ..Config::default()
     };
-    let bench = Bench::new(config);
-    let client = bench.connect(1, login("hunter2")).expect("connected");
+    let fixture = Fixture::new(config);
+    let client = fixture.connect(1, login("hunter2")).expect("connected");
     assert_eq!(client.ahead_ms(), 7_200_000);
-    bench.runtime.block_on(client.information()).expect("its time is used");
+    fixture.runtime.block_on(client.information()).expect("its time is used");
 }
 
 #[test]
 fn a_camera_turns_and_keeps_its_place() {
-    let bench = Bench::locked();
-    let clock: vitrail_engine::base::SharedClock = bench.clock.clone();
+    let fixture = Fixture::locked();
+    let clock: vitrail_engine::base::SharedClock = fixture.clock.clone();
     let device = |password: &str| Device {
-        address: bench.simulated.address_of(2),
+        address: fixture.simulated.address_of(2),
         login: login(password),
         any_certificate: false,
     };
-    let of = |password| bench.runtime.block_on(bench.devices.of_camera("cam-2", device(password), &clock));
+    let of =
+        |password| fixture.runtime.block_on(fixture.devices.of_camera("cam-2", device(password), &clock));
     let client = of("hunter2").expect("connected");
     assert!(Arc::ptr_eq(&client, &of("hunter2").expect("kept")));
     assert!(!Arc::ptr_eq(&client, &of("other").expect("another login is another client")));
-    let turn = |how: Move| bench.runtime.block_on(client.turn(&how));
+    let turn = |how: Move| fixture.runtime.block_on(client.turn(&how));
     turn(Move::Turn([0.5, -0.25, 1.0])).expect("turned");
-    bench.clock.advance(Duration::from_secs(1));
+    fixture.clock.advance(Duration::from_secs(1));
     turn(Move::Stop).expect("stopped");
-    bench.clock.advance(Duration::from_secs(1));
-    let position = bench.runtime.block_on(client.position()).expect("asked");
+    fixture.clock.advance(Duration::from_secs(1));
+    let position = fixture.runtime.block_on(client.position()).expect("asked");
     assert_eq!(position, Some(Turn { pan: 0.25, tilt: -0.125, zoom: 0.5 }));
-    let there = bench.simulated.position(2).expect("there is one");
-    assert_eq!((there.pan, bench.simulated.position(1).expect("another").pan), (0.25, 0.0));
+    let there = fixture.simulated.position(2).expect("there is one");
+    assert_eq!((there.pan, fixture.simulated.position(1).expect("another").pan), (0.25, 0.0));
 
     // A stop that gets lost: it ends by itself.
     turn(Move::Turn([-1.0, 0.0, 0.0])).expect("turned");
-    bench.clock.advance(Duration::from_secs(60));
-    assert_eq!(bench.simulated.position(2).expect("there").pan, -1.0);
-    let presets = bench.runtime.block_on(client.presets()).expect("presets");
+    fixture.clock.advance(Duration::from_secs(60));
+    assert_eq!(fixture.simulated.position(2).expect("there").pan, -1.0);
+    let presets = fixture.runtime.block_on(client.presets()).expect("presets");
     assert_eq!(presets.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["Entrance", "Crossing"]);
     turn(Move::Preset(presets[1].token.clone())).expect("there");
-    assert_eq!(bench.simulated.position(2).expect("there").zoom, 0.6);
-    assert_eq!(bench.code(client.turn(&Move::Preset("<&>".into()))), "device-refused");
+    assert_eq!(fixture.simulated.position(2).expect("there").zoom, 0.6);
+    assert_eq!(fixture.code(client.turn(&Move::Preset("<&>".into()))), "device-refused");
 }
 
 #[test]
 fn devices_answer_discovery() {
-    let bench = Bench::new(Config { cameras: 2, ..Config::default() });
+    let fixture = Fixture::new(Config { cameras: 2, ..Config::default() });
     let how = Discovery {
         interface: Some(Ipv4Addr::LOCALHOST),
-        target: Some(bench.simulated.address()),
+        target: Some(fixture.simulated.address()),
         wait: Duration::from_millis(700),
     };
-    let found = bench.runtime.block_on(discover(&how)).expect("asked");
+    let found = fixture.runtime.block_on(discover(&how)).expect("asked");
     let addresses: Vec<&str> = found.iter().flat_map(|d| d.addresses.iter().map(String::as_str)).collect();
-    assert_eq!(addresses, [bench.simulated.address_of(1), bench.simulated.address_of(2)]);
+    assert_eq!(addresses, [fixture.simulated.address_of(1), fixture.simulated.address_of(2)]);
     assert_eq!(
         (found[1].name.as_deref(), found[1].hardware.as_deref()),
         (Some("Simulated camera 2"), Some("Simulator"))
@@ -269,15 +269,15 @@ fn hostile_devices_are_survived() {
 
 #[test]
 fn services_are_asked_on_the_machine_that_was_meant() {
-    let bench = Bench::new(Config::default());
-    let client = bench.connect(1, None).expect("connected");
-    let own = bench.simulated.address();
+    let fixture = Fixture::new(Config::default());
+    let client = fixture.connect(1, None).expect("connected");
+    let own = fixture.simulated.address();
     let of = |named: &str| client.service(named).to_string();
     assert_eq!(of("http://10.6.6.6/onvif/media"), format!("http://{own}/onvif/media"));
     assert_eq!(of(&format!("http://{own}/x?y=1")), format!("http://{own}/x?y=1"));
     assert_eq!(of("http://127.0.0.1:8899/x"), "http://127.0.0.1:8899/x");
     assert_eq!(of("file:///etc/passwd"), format!("http://{own}/etc/passwd"));
-    assert_eq!(of("nonsense"), bench.simulated.address_of(1));
+    assert_eq!(of("nonsense"), fixture.simulated.address_of(1));
     for wrong in ["", "http://", "ftp://h/x", "http://u:p@h/x", "http://h/x?y", "a b"] {
         assert!(address_of(wrong).is_err(), "{wrong}");
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Role;
 use crate::audit::Event;
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// Letters of a name at most.
 const LONGEST_NAME: usize = 64;
@@ -51,7 +51,7 @@ pub struct Account {
     pub id: String,
     /// What its person types to log in.
     pub name: String,
-    /// Role.
+    /// What the account may do.
     pub role: Role,
     /// The zones for which a zone authority speaks.
     pub zones: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Account {
 pub struct NewAccount {
     /// Letters, digits and `. _ - @`, at most 64; differs from others by more than case.
     pub name: String,
-    /// Role.
+    /// What the account may do.
     pub role: Role,
     /// The zones of a zone authority, one at least; none for other roles.
     #[serde(default)]
@@ -99,10 +99,10 @@ pub struct NewAccount {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountChange {
-    /// Name.
+    /// Another name to log in with.
     #[serde(default)]
     pub name: Option<String>,
-    /// Role.
+    /// Another role.
     #[serde(default)]
     pub role: Option<Role>,
     /// Zones.

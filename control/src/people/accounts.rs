@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Account, AccountChange, Language, MadeToken, NewAccount, NewToken, Password, People, Role, Token, Who,
-    account, login, password, secret, token,
+    Account, AccountChange, Language, LoginOrigin, MadeToken, NewAccount, NewToken, Password, People, Role,
+    Token, account, login, password, secret, token,
 };
 use crate::audit::Actor;
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, blocking};
 
 impl People {
     /// Accounts after this number, in the order in which they were added.
@@ -55,7 +55,7 @@ impl People {
             None => None,
         };
         let people = self.clone();
-        crate::api::blocking(move || {
+        blocking(move || {
             let issuer = people.sign_on.as_ref().map(|sign_on| sign_on.issuer().to_owned());
             let now = people.db.now();
             people.db.change(&actor, |transaction, events| {
@@ -77,14 +77,14 @@ impl People {
             Some(word) => {
                 let name = change.name.clone();
                 let people = self.clone();
-                let present = crate::api::blocking(move || people.db.read(|c| account::get(c, seq))).await?;
+                let present = blocking(move || people.db.read(|c| account::get(c, seq))).await?;
                 password::check(name.as_deref().unwrap_or(&present.name), &word)?;
                 Some(self.passwords.hash(word).await?)
             }
             None => None,
         };
         let people = self.clone();
-        crate::api::blocking(move || people.apply_change(seq, &change, stored, &actor)).await
+        blocking(move || people.apply_change(seq, &change, stored, &actor)).await
     }
 
     /// Commits a change of an account, and ends its logins where it may do other things then, or
@@ -136,15 +136,14 @@ impl People {
         session: &str,
         old: Password,
         new: Password,
-        who: Who,
+        who: LoginOrigin,
         actor: Actor,
     ) -> Result<()> {
         let seq = account::number(id)?;
         let people = self.clone();
-        let (account, stored) = crate::api::blocking(move || {
-            people.db.read(|c| Ok((account::get(c, seq)?, account::password(c, seq)?)))
-        })
-        .await?;
+        let (account, stored) =
+            blocking(move || people.db.read(|c| Ok((account::get(c, seq)?, account::password(c, seq)?))))
+                .await?;
         let key = secret::hash(&account::key(&account.name));
         self.take_try(key, &account.name, who).await?;
         if !self.passwords.verify(old, stored.clone()).await? {
@@ -156,7 +155,7 @@ impl People {
         let new = self.passwords.hash(new).await?;
         let people = self.clone();
         let session = session.to_owned();
-        crate::api::blocking(move || {
+        blocking(move || {
             people.db.change(&actor, |transaction, events| {
                 if account::password(transaction, seq)? != stored {
                     return Err(login::wrong());

@@ -8,15 +8,14 @@ use serde_json::json;
 use super::secret::{self, Hash, Secret};
 use super::{Account, Password, People, account, session, token};
 use crate::audit::{Actor, Event};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// Letters of a name that was typed, at most; more is no name.
 const LONGEST_NAME: usize = 256;
 
 /// From where somebody logs in.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Who {
+pub struct LoginOrigin {
     /// Network address.
     pub address: Option<IpAddr>,
     /// The session that the browser had before: the new login ends it.
@@ -44,14 +43,14 @@ impl People {
         self: &std::sync::Arc<Self>,
         name: &str,
         password: Password,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<LoggedIn> {
         let name: String = name.chars().take(LONGEST_NAME).collect();
         let key = secret::hash(&account::key(&name));
         self.take_try(key, &name, who).await?;
         let people = self.clone();
         let asked = name.clone();
-        let found = crate::api::blocking(move || people.db.read(|c| account::by_name(c, &asked))).await?;
+        let found = blocking(move || people.db.read(|c| account::by_name(c, &asked))).await?;
         let (account, stored) = match found {
             Some((account, stored)) => (Some(account), stored),
             None => (None, None),
@@ -81,10 +80,10 @@ impl People {
         account: Account,
         stored: Option<String>,
         how: &'static str,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<LoggedIn> {
         let people = self.clone();
-        crate::api::blocking(move || {
+        blocking(move || {
             let now = people.db.now();
             let address = who.address.map(|address| address.to_string());
             let before = who.session.map(|hash| people.find_session(&hash)).transpose()?.flatten();
@@ -161,7 +160,12 @@ impl People {
     }
 
     /// Takes a try of whoever wants to log in; the first one that is turned away goes on record.
-    pub(super) async fn take_try(self: &std::sync::Arc<Self>, key: Hash, name: &str, who: Who) -> Result<()> {
+    pub(super) async fn take_try(
+        self: &std::sync::Arc<Self>,
+        key: Hash,
+        name: &str,
+        who: LoginOrigin,
+    ) -> Result<()> {
         let Err(too_often) = self.limits.take(key, who.address) else { return Ok(()) };
         if too_often.first {
             self.refuse(None, name, "too-often", who).await?;
@@ -179,7 +183,7 @@ impl People {
         account: Option<Account>,
         name: &str,
         reason: &str,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<()> {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let actor = Actor {
@@ -200,7 +204,7 @@ impl People {
         let subject = account.map(|account| account.id);
         let people = self.clone();
         let event = Event { subject, details, reason: Some(reason.into()), ..Event::new("login.refused") };
-        crate::api::blocking(move || people.db.record(&actor, event)).await
+        blocking(move || people.db.record(&actor, event)).await
     }
 }
 
@@ -210,7 +214,7 @@ pub(super) fn wrong() -> Problem {
         .code("wrong-login")
 }
 
-fn actor(account: &Account, how: &str, who: Who) -> Actor {
+fn actor(account: &Account, how: &str, who: LoginOrigin) -> Actor {
     Actor {
         account: account.id.clone(),
         name: account.name.clone(),

@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 pub use account::{Account, AccountChange, Language, NewAccount};
-pub use caller::{COOKIE, CSRF, Caller, Visitor, address, cookie};
-pub use login::{LoggedIn, Who};
+pub use caller::Caller;
+pub use login::{LoggedIn, LoginOrigin};
 pub use password::{Password, SHORTEST};
 pub use role::{Permission, Role};
 pub use secret::Secret;
-pub use session::{Lifetimes, Live, Login};
+pub use session::{Lifetimes, LiveLogins, Login};
 pub use token::{MadeToken, NewToken, Token};
 
-use crate::Result;
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::db::Database;
 use secret::Hash;
 
@@ -64,7 +64,7 @@ impl Default for Settings {
 pub struct People {
     db: Arc<Database>,
     settings: Settings,
-    live: Live,
+    live: LiveLogins,
     passwords: password::Passwords,
     limits: limit::Limits,
     sign_on: Option<oidc::SignOn>,
@@ -72,7 +72,7 @@ pub struct People {
 }
 
 /// A login that was found, with what a token is limited to.
-pub(crate) struct Found {
+pub(crate) struct FoundLogin {
     login: Login,
     permissions: Option<Vec<Permission>>,
 }
@@ -86,7 +86,7 @@ impl People {
         Ok(People {
             db,
             settings,
-            live: Live::default(),
+            live: LiveLogins::default(),
             passwords: Default::default(),
             limits,
             sign_on,
@@ -100,7 +100,7 @@ impl People {
     }
 
     /// The logins that are in use: what hangs on one asks here for its end.
-    pub fn sessions(&self) -> &Live {
+    pub fn sessions(&self) -> &LiveLogins {
         &self.live
     }
 
@@ -110,7 +110,7 @@ impl People {
     }
 
     /// The session of a cookie's secret, where it stands.
-    pub(crate) fn find_session(&self, hash: &Hash) -> Result<Option<Found>> {
+    pub(crate) fn find_session(&self, hash: &Hash) -> Result<Option<FoundLogin>> {
         self.find(|| {
             let now = self.db.now();
             let found = self.db.read(|c| session::find(c, hash, self.settings.lifetimes, &self.live, now))?;
@@ -119,7 +119,7 @@ impl People {
     }
 
     /// The API token of a secret, where it stands.
-    pub(crate) fn find_token(&self, hash: &Hash) -> Result<Option<Found>> {
+    pub(crate) fn find_token(&self, hash: &Hash) -> Result<Option<FoundLogin>> {
         self.find(|| {
             let found = self.db.read(|c| token::find(c, hash, self.db.now()))?;
             Ok(found.map(|f| (f.id, f.account, f.permissions, f.used_at)))
@@ -129,8 +129,8 @@ impl People {
     /// Reads a login and enters it among the live ones, so that its end cannot fall between both.
     fn find(
         &self,
-        read: impl Fn() -> Result<Option<(String, Account, Option<Vec<Permission>>, crate::Utc)>>,
-    ) -> Result<Option<Found>> {
+        read: impl Fn() -> Result<Option<(String, Account, Option<Vec<Permission>>, Utc)>>,
+    ) -> Result<Option<FoundLogin>> {
         for _ in 0..READS {
             let endings = self.live.endings();
             let Some((id, account, permissions, written)) = read()? else { return Ok(None) };
@@ -139,9 +139,9 @@ impl People {
             if entered.write {
                 session::write_seen(&self.db, &id, now);
             }
-            return Ok(Some(Found { login: Login { id, account, ended: entered.ended }, permissions }));
+            return Ok(Some(FoundLogin { login: Login { id, account, ended: entered.ended }, permissions }));
         }
         let busy = "many logins end right now; try again";
-        Err(crate::Problem::new(crate::base::Kind::Unavailable, "login", busy).retry_after(1))
+        Err(Problem::new(Kind::Unavailable, "login", busy).retry_after(1))
     }
 }

@@ -8,8 +8,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVe
 use tokio::sync::Semaphore;
 
 use super::secret;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// Memory of one hash in KiB: 64 MiB. With [`PASSES`] and [`LANES`] the second recommended option
 /// of RFC 9106, section 4 (Argon2id, t=3, p=4, m=2^16, 128 bits of salt, 256 bits of tag).
@@ -74,7 +73,7 @@ impl Passwords {
     ) -> Result<T> {
         let _place = Place::take(&self.waiting)?;
         let _turn = self.turns.acquire().await.map_err(|e| Problem::internal("passwords", e.to_string()))?;
-        crate::api::blocking(work).await
+        blocking(work).await
     }
 }
 

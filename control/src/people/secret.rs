@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, hex};
 
 /// A password, or a secret on its way out: gone from memory after use, and shown by no `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,11 +69,7 @@ pub fn hash(secret: &str) -> Hash {
 
 /// The public part of a secret's id: 64 bits of its hash, which say nothing of the secret.
 pub fn public_id(kind: char, hash: &Hash) -> String {
-    let mut id = format!("{kind}-");
-    for byte in &hash[..8] {
-        id.push_str(&format!("{byte:02x}"));
-    }
-    id
+    format!("{kind}-{}", hex(&hash[..8]))
 }
 
 /// What a page must send with its changes. It follows from the session's secret and does not lead

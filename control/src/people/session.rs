@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{self, Account};
 use super::secret::{self, Hash, Secret};
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// How stale the last use of a session or token may be in the database: a write per minute and
 /// person, not one per request.
@@ -46,7 +46,7 @@ pub struct Login {
 
 /// The logins that are in use, in memory, so that what hangs on them can be told.
 #[derive(Debug, Default)]
-pub struct Live {
+pub struct LiveLogins {
     inner: Mutex<Inner>,
 }
 
@@ -65,14 +65,14 @@ struct Entry {
     ended: CancellationToken,
 }
 
-/// What [`Live::enter`] found.
+/// What [`LiveLogins::enter`] found.
 pub(super) struct Entered {
     pub(super) ended: CancellationToken,
     /// Its last use is to be written down.
     pub(super) write: bool,
 }
 
-impl Live {
+impl LiveLogins {
     /// Cancelled when the login of this id (`s-…` or `t-…`) ends; at once where it does not stand.
     pub fn ended(&self, id: &str) -> CancellationToken {
         let inner = self.inner.lock();
@@ -84,7 +84,7 @@ impl Live {
         self.inner.lock().logins.len()
     }
 
-    /// Remember this before reading a login from the database, for [`Live::enter`].
+    /// Remember this before reading a login from the database, for [`LiveLogins::enter`].
     pub(super) fn endings(&self) -> u64 {
         self.inner.lock().endings
     }
@@ -180,7 +180,7 @@ pub(super) fn find(
     connection: &Connection,
     hash: &Hash,
     lifetimes: Lifetimes,
-    live: &Live,
+    live: &LiveLogins,
     now: Utc,
 ) -> Result<Option<(String, Account, Utc)>> {
     let row: Option<(String, i64, Utc, Utc)> = connection
@@ -205,7 +205,7 @@ fn over(created_at: Utc, seen: Utc, lifetimes: Lifetimes, now: Utc) -> bool {
 pub(super) fn timed_out(
     connection: &Connection,
     lifetimes: Lifetimes,
-    live: &Live,
+    live: &LiveLogins,
     now: Utc,
 ) -> Result<Vec<(String, i64)>> {
     let mut statement = connection.prepare_cached("SELECT id, account, created_at, seen_at FROM session")?;
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_hangs_on_a_login_is_told_at_its_end() {
-        let live = Live::default();
+        let live = LiveLogins::default();
         assert!(live.ended("s-1").is_cancelled(), "one that does not stand has ended");
         for (id, account) in [("s-1", 1), ("s-2", 1), ("t-3", 1), ("s-4", 2)] {
             live.enter(id, account, NOW, NOW, live.endings()).expect("nothing ended meanwhile");
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_login_that_ended_while_it_was_read_is_not_entered() {
-        let live = Live::default();
+        let live = LiveLogins::default();
         let endings = live.endings();
         live.end("s-1");
         assert!(live.enter("s-1", 1, NOW, NOW, endings).is_none());
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn its_last_use_is_written_once_a_minute() {
-        let live = Live::default();
+        let live = LiveLogins::default();
         let write = |now| live.enter("s-1", 1, NOW, now, live.endings()).expect("entered").write;
         assert!(!write(NOW));
         assert!(write(NOW.plus(WRITE_SEEN)) && !write(NOW.plus(WRITE_SEEN)));

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::secret::{self, Secret};
-use super::{Account, NewAccount, Password, People, Role, Who, account, password};
+use super::{Account, LoginOrigin, NewAccount, Password, People, Role, account, password};
 use crate::audit::{Actor, Event};
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// The name under which tries with the token are counted.
 const TRIES: &str = "\0setup";
@@ -41,13 +40,13 @@ impl People {
         token: &str,
         name: &str,
         word: Password,
-        who: Who,
+        who: LoginOrigin,
     ) -> Result<Account> {
         let key = secret::hash(TRIES);
         self.take_try(key, TRIES, who).await?;
         let presented = secret::hash(token);
         let people = self.clone();
-        crate::api::blocking(move || people.db.read(|c| check(c, &presented))).await?;
+        blocking(move || people.db.read(|c| check(c, &presented))).await?;
         account::check_name(name)?;
         password::check(name, &word)?;
         let stored = self.passwords.hash(word).await?;
@@ -68,7 +67,7 @@ impl People {
             address: who.address.map(|address| address.to_string()),
         };
         let people = self.clone();
-        let account = crate::api::blocking(move || {
+        let account = blocking(move || {
             let now = people.db.now();
             people.db.change(&actor, |transaction, events| {
                 check(transaction, &presented)?;

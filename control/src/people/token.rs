@@ -12,7 +12,7 @@ use super::account::{self, Account};
 use super::secret::{self, Hash, Secret};
 use super::{Permission, Role};
 use crate::audit::Event;
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// With this begins every token, so that scanners for leaked secrets can find one; then comes its
 /// id, so that its owner knows which one to end.
@@ -188,7 +188,7 @@ pub(super) fn remove(
 }
 
 /// What a token's secret stands for.
-pub(super) struct Found {
+pub(super) struct FoundToken {
     pub(super) id: String,
     pub(super) account: Account,
     pub(super) permissions: Option<Vec<Permission>>,
@@ -196,7 +196,7 @@ pub(super) struct Found {
 }
 
 /// The token of a secret, where it stands: known, not expired, its account enabled.
-pub(super) fn find(connection: &Connection, hash: &Hash, now: Utc) -> Result<Option<Found>> {
+pub(super) fn find(connection: &Connection, hash: &Hash, now: Utc) -> Result<Option<FoundToken>> {
     type Row = (String, i64, Option<String>, Utc, Option<Utc>);
     let row: Option<Row> = connection
         .prepare_cached("SELECT id, account, permissions, expires_at, used_at FROM token WHERE hash = ?1")?
@@ -210,7 +210,7 @@ pub(super) fn find(connection: &Connection, hash: &Hash, now: Utc) -> Result<Opt
         return Ok(None);
     };
     let permissions = permissions.map(|list| read_permissions(&list));
-    Ok(Some(Found { id, account, permissions, used_at: used_at.unwrap_or_default() }))
+    Ok(Some(FoundToken { id, account, permissions, used_at: used_at.unwrap_or_default() }))
 }
 
 /// Tokens whose time is over: what hangs on them must be told.

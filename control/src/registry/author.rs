@@ -1,8 +1,8 @@
 //! Who changes the registry, and in which zones.
 
 use crate::audit::Actor;
+use crate::base::{Problem, Result};
 use crate::people::{Caller, Role};
-use crate::{Problem, Result};
 
 /// Who changes the registry, and in which zones.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::row::{self, Cells};
 use super::store::Stored;
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 use vitrail_engine::source::{RtspClient, Transport};
 
 /// A camera as everybody may know it: no credential is in it.

@@ -11,13 +11,12 @@ use super::address::{self, Secret};
 use super::author::Author;
 use super::camera::{self, Camera};
 use super::fold::words;
-use super::plan::{self, Plan, SecretStep, Wanted};
+use super::plan::{self, Plan, SecretStep, WantedCamera};
 use super::row;
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, zones};
 use crate::audit::Event;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// Words of a query that count.
 const MAX_WORDS: usize = 8;
@@ -284,12 +283,12 @@ pub(super) fn remove(transaction: &Transaction<'_>, stored: &Stored, events: &mu
 }
 
 /// A camera of cells and its ONVIF address, checked and parted from its secrets.
-pub(super) fn wanted(cells: &row::Cells, onvif: Option<String>) -> Result<Wanted> {
+pub(super) fn wanted(cells: &row::Cells, onvif: Option<String>) -> Result<WantedCamera> {
     let spec = row::check_one(cells)?;
     let onvif = onvif.filter(|address| !address.is_empty());
-    let Some(onvif) = onvif else { return Ok(Wanted::part(spec, None)) };
+    let Some(onvif) = onvif else { return Ok(WantedCamera::part(spec, None)) };
     let (address, login) = address::check_onvif(&onvif).map_err(|why| camera::field("onvif", why))?;
-    let mut wanted = Wanted::part(spec, Some(address));
+    let mut wanted = WantedCamera::part(spec, Some(address));
     if let Some(login) = login.filter(|_| wanted.secrets.is_empty()) {
         wanted.secrets.insert(String::new(), Secret::Login(login));
     }
@@ -327,7 +326,7 @@ fn with_secrets(mut spec: CameraSpec, secrets: Option<&Secrets>) -> CameraSpec {
 /// One camera's change, ready to be written.
 pub(super) struct Step<'a> {
     pub before: Option<&'a Stored>,
-    pub wanted: &'a Wanted,
+    pub wanted: &'a WantedCamera,
     pub plan: &'a Plan,
 }
 
@@ -338,7 +337,7 @@ impl Step<'_> {
         transaction: &Transaction<'_>,
         names: &Names,
         key: &super::vault::Key,
-        now: crate::Utc,
+        now: Utc,
         events: &mut Vec<Event>,
     ) -> Result<()> {
         let Step { before, wanted, plan } = self;

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use super::camera;
 use super::row::{Cells, RowProblem, cells};
 use super::store::Stored;
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result};
 
 /// Features that are read at most; the limit on bytes comes first with usual ones.
 const MAX_FEATURES: usize = 200_000;
@@ -136,7 +135,7 @@ fn place(feature: &Value, cells: &mut Cells) -> std::result::Result<(), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Utc;
+    use crate::base::Utc;
     use crate::registry::row::read_cells;
 
     #[test]

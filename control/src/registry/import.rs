@@ -12,12 +12,12 @@ use vitrail_engine::config::WallSpec;
 use super::address;
 use super::author::Author;
 use super::cameras::{Step, remove};
-use super::plan::{Plan, SecretStep, Wanted, plan};
+use super::plan::{Plan, SecretStep, WantedCamera, plan};
 use super::row::{self, RowProblem};
 use super::store::{self, Names, Secrets, Stored};
 use super::{Registry, geojson, zones};
 use crate::audit::Event;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, hex};
 
 /// The largest inventory that is taken, in bytes: some 100,000 cameras.
 pub const MAX_IMPORT: usize = 32 << 20;
@@ -49,7 +49,7 @@ pub struct ImportOptions {
 /// A camera that an import changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ImportChange {
-    /// Its id.
+    /// The camera that is added, changed or removed.
     pub id: String,
     /// The names of its fields that change.
     pub fields: Vec<String>,
@@ -91,7 +91,7 @@ pub struct ImportReport {
 /// A camera of the text that has to be written.
 struct Entry {
     before: Option<usize>,
-    wanted: Wanted,
+    wanted: WantedCamera,
     plan: Plan,
 }
 
@@ -112,7 +112,7 @@ impl Registry {
     pub fn import(&self, by: &Author, text: &str, options: ImportOptions) -> Result<ImportReport> {
         if text.len() > MAX_IMPORT {
             let detail = format!("has {} bytes, of at most {MAX_IMPORT}", text.len());
-            return Err(Problem::new(crate::base::Kind::TooLarge, "inventory", detail));
+            return Err(Problem::new(Kind::TooLarge, "inventory", detail));
         }
         let rows = read(text, options.format)?;
         if options.dry_run {
@@ -122,8 +122,7 @@ impl Registry {
                 Ok(prepared.report)
             });
         }
-        let sum = Sha256::digest(text.as_bytes());
-        let sum: String = sum.iter().map(|b| format!("{b:02x}")).collect();
+        let sum = hex(&Sha256::digest(text.as_bytes()));
         self.db.change(&by.actor, |transaction, events| {
             let prepared = self.prepare(transaction, by, rows, options)?;
             let report = &prepared.report;
@@ -149,7 +148,7 @@ impl Registry {
         let mut rows = Rows::default();
         for camera in wall.inventory.cameras() {
             match row::tidy(camera.clone()) {
-                Ok(spec) => rows.wanted.push(Wanted::part(spec, None)),
+                Ok(spec) => rows.wanted.push(WantedCamera::part(spec, None)),
                 Err((field, why)) => {
                     tracing::warn!(camera = %camera.id, field, why, "left out of the registry")
                 }
@@ -295,7 +294,7 @@ fn note(report: &mut ImportReport, id: &str, is_there: bool, plan: &Plan) {
 /// The rows of a text, parted from their secrets.
 #[derive(Default)]
 struct Rows {
-    wanted: Vec<Wanted>,
+    wanted: Vec<WantedCamera>,
     problems: Vec<RowProblem>,
     left_out: usize,
 }
@@ -303,7 +302,7 @@ struct Rows {
 fn read(text: &str, format: Format) -> Result<Rows> {
     if format == Format::Csv {
         let rows = row::read_csv(text)?;
-        let wanted = rows.cameras.into_iter().map(|spec| Wanted::part(spec, None)).collect();
+        let wanted = rows.cameras.into_iter().map(|spec| WantedCamera::part(spec, None)).collect();
         return Ok(Rows { wanted, problems: rows.problems, left_out: rows.left_out });
     }
     let mut problems = Vec::new();
@@ -345,7 +344,7 @@ fn read(text: &str, format: Format) -> Result<Rows> {
     }));
     let wanted = rows.cameras.into_iter().map(|spec| {
         let onvif = onvif.remove(spec.id.as_str());
-        Wanted::part(spec, onvif)
+        WantedCamera::part(spec, onvif)
     });
     Ok(Rows { wanted: wanted.collect(), problems, left_out: left_out + rows.left_out })
 }

@@ -34,8 +34,8 @@ pub use row::RowProblem;
 pub use vault::{Key, KeySource};
 pub use zones::{NewSite, NewZone, Site, SiteChange, Zone, ZoneChange};
 
-use crate::Result;
 use crate::audit::Event;
+use crate::base::Result;
 use crate::db::Database;
 
 /// The registry of a database, with the key to its credentials.
@@ -58,10 +58,10 @@ impl Registry {
     /// The key is missing, open to others, or not the one under which credentials are stored.
     pub fn open(db: Arc<Database>, source: &KeySource) -> Result<Registry> {
         let key = match db.read(store::mark)? {
-            Some((needed, nonce, sealed)) => {
+            Some(mark) => {
                 let key = source.read()?;
-                if !key.made(&nonce, &sealed) {
-                    return Err(vault::wrong_key(&key, &needed));
+                if !key.made(&mark.nonce, &mark.sealed) {
+                    return Err(vault::wrong_key(&key, &mark.key_id));
                 }
                 key
             }

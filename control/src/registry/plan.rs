@@ -11,16 +11,16 @@ use crate::audit::Event;
 
 /// A camera as it is wanted, parted from its secrets.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct WantedCamera {
     pub spec: CameraSpec,
     /// Secrets that came with it: they replace those that are stored. None: those stay.
     pub secrets: Secrets,
     pub onvif: Option<String>,
 }
 
-impl Wanted {
+impl WantedCamera {
     /// Parts the addresses of a camera from what is secret in them.
-    pub fn part(mut spec: CameraSpec, onvif: Option<String>) -> Wanted {
+    pub fn part(mut spec: CameraSpec, onvif: Option<String>) -> WantedCamera {
         let mut secrets = Secrets::new();
         let mut without = 0;
         for (profile, uri) in &mut spec.profiles {
@@ -43,7 +43,7 @@ impl Wanted {
         {
             secrets = Secrets::from([(String::new(), Secret::Login(first))]);
         }
-        Wanted { spec, secrets, onvif }
+        WantedCamera { spec, secrets, onvif }
     }
 }
 
@@ -77,7 +77,10 @@ impl Plan {
 ///
 /// # Errors
 /// The field that cannot be stored, and why.
-pub(super) fn plan(before: Option<(&Stored, &Secrets)>, wanted: &Wanted) -> Result<Plan, (String, String)> {
+pub(super) fn plan(
+    before: Option<(&Stored, &Secrets)>,
+    wanted: &WantedCamera,
+) -> Result<Plan, (String, String)> {
     for (profile, uri) in &wanted.spec.profiles {
         let uri = uri.expose();
         let known = matches!(wanted.secrets.get(profile), Some(Secret::Address(_)))
@@ -117,7 +120,7 @@ fn shown<'a>(stored: &'a Stored, profile: &str) -> Option<&'a str> {
 
 /// The secrets that may stay. A login is told to the machine that an address names: whoever points a
 /// camera to another machine must bring the login, or could have it sent to a machine of their own.
-fn still_valid(stored: &Stored, kept: &Secrets, wanted: &Wanted) -> Secrets {
+fn still_valid(stored: &Stored, kept: &Secrets, wanted: &WantedCamera) -> Secrets {
     let hosts = |spec: &CameraSpec, onvif: &Option<String>| -> BTreeSet<String> {
         let profiles = spec.profiles.values().map(UriText::expose);
         profiles.chain(onvif.as_deref()).filter_map(address::host).collect()
@@ -195,7 +198,12 @@ fn changed_fields(old: &CameraSpec, new: &CameraSpec) -> Vec<String> {
 }
 
 /// The records of a camera that was added or changed.
-pub(super) fn events(before: Option<&Stored>, wanted: &Wanted, plan: &Plan, version: i64) -> Vec<Event> {
+pub(super) fn events(
+    before: Option<&Stored>,
+    wanted: &WantedCamera,
+    plan: &Plan,
+    version: i64,
+) -> Vec<Event> {
     let spec = &wanted.spec;
     let event = |kind: &str, details: serde_json::Value| Event {
         zone: spec.zone.clone(),
@@ -246,7 +254,7 @@ mod tests {
     use vitrail_engine::base::Login;
 
     use super::*;
-    use crate::Utc;
+    use crate::base::Utc;
     use crate::registry::row;
 
     fn spec(main: &str, sub: Option<&str>) -> CameraSpec {
@@ -259,7 +267,7 @@ mod tests {
     }
 
     fn stored(main: &str, sub: Option<&str>) -> (Stored, Secrets) {
-        let wanted = Wanted::part(spec(main, sub), None);
+        let wanted = WantedCamera::part(spec(main, sub), None);
         let stored = Stored {
             n: 1,
             spec: wanted.spec,
@@ -271,7 +279,7 @@ mod tests {
         (stored, wanted.secrets)
     }
 
-    fn step(before: &(Stored, Secrets), wanted: Wanted) -> SecretStep {
+    fn step(before: &(Stored, Secrets), wanted: WantedCamera) -> SecretStep {
         plan(Some((&before.0, &before.1)), &wanted).expect("a plan").secrets
     }
 
@@ -281,7 +289,7 @@ mod tests {
 
     #[test]
     fn one_login_for_all_streams_is_the_camera_s() {
-        let of = |main, sub| Wanted::part(spec(main, sub), None).secrets;
+        let of = |main, sub| WantedCamera::part(spec(main, sub), None).secrets;
         let one = Secrets::from([(String::new(), login("u"))]);
         assert_eq!(of("rtsp://u:hunter2@h/1", Some("rtsp://u:hunter2@h/2")), one);
         assert_eq!(of("rtsp://u:hunter2@h/1", Some("udp://239.1.1.1:5004")), one);
@@ -293,15 +301,16 @@ mod tests {
     #[test]
     fn a_login_is_never_sent_to_a_machine_that_it_was_not_given_for() {
         let before = stored("rtsp://u:hunter2@10.0.0.1/1", Some("rtsp://u:hunter2@10.0.0.1/2"));
-        let to = |main: &str| step(&before, Wanted::part(spec(main, Some("rtsp://10.0.0.1/2")), None));
+        let to = |main: &str| step(&before, WantedCamera::part(spec(main, Some("rtsp://10.0.0.1/2")), None));
         assert_eq!(to("rtsp://10.0.0.1/1"), SecretStep::Keep);
         assert_eq!(to("rtsp://10.0.0.1:8554/other"), SecretStep::Keep);
         assert_eq!(to("rtsp://10.6.6.6/1"), SecretStep::Cut(Secrets::new()));
-        let device = Wanted::part(spec("rtsp://10.0.0.1/1", None), Some("http://10.6.6.6/onvif".into()));
+        let device =
+            WantedCamera::part(spec("rtsp://10.0.0.1/1", None), Some("http://10.6.6.6/onvif".into()));
         assert_eq!(step(&before, device), SecretStep::Cut(Secrets::new()));
         let own = Secrets::from([(String::new(), login("v"))]);
         assert_eq!(
-            step(&before, Wanted::part(spec("rtsp://v:hunter2@10.6.6.6/1", None), None)),
+            step(&before, WantedCamera::part(spec("rtsp://v:hunter2@10.6.6.6/1", None), None)),
             SecretStep::Set(own)
         );
     }
@@ -310,21 +319,21 @@ mod tests {
     fn a_whole_address_is_kept_while_what_is_shown_of_it_is_the_same() {
         let before = stored("rtsp://10.0.0.1/live?pwd=hunter2", None);
         let shown = before.0.spec.profiles["main"].expose().to_owned();
-        assert_eq!(step(&before, Wanted::part(spec(&shown, None), None)), SecretStep::Keep);
+        assert_eq!(step(&before, WantedCamera::part(spec(&shown, None), None)), SecretStep::Keep);
         assert_eq!(
-            step(&before, Wanted::part(spec("rtsp://10.0.0.1/live", None), None)),
+            step(&before, WantedCamera::part(spec("rtsp://10.0.0.1/live", None), None)),
             SecretStep::Cut(Secrets::new())
         );
-        let other = Wanted::part(spec("rtsp://10.0.0.1/other?…", None), None);
+        let other = WantedCamera::part(spec("rtsp://10.0.0.1/other?…", None), None);
         assert!(plan(Some((&before.0, &before.1)), &other).is_err(), "nobody knows what was hidden there");
-        assert!(plan(None, &Wanted::part(spec(&shown, None), None)).is_err());
+        assert!(plan(None, &WantedCamera::part(spec(&shown, None), None)).is_err());
     }
 
     #[test]
     fn every_change_is_named_and_masks_have_a_record_of_their_own() {
         let mut before = stored("rtsp://10.0.0.1/1", None);
         before.0.spec.zone = Some("south".into());
-        let mut wanted = Wanted::part(spec("rtsp://10.0.0.1/2", None), None);
+        let mut wanted = WantedCamera::part(spec("rtsp://10.0.0.1/2", None), None);
         wanted.spec.name = "Gate".into();
         wanted.spec.zone = Some("north".into());
         wanted.spec.masks = vec![vitrail_engine::media::Region { x: 0.0, y: 0.0, width: 0.2, height: 0.5 }];

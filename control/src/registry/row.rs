@@ -8,7 +8,7 @@ use vitrail_engine::config::{CameraSpec, Inventory, Problem as Fault};
 use vitrail_engine::media::{Codec, Flip, Ratio};
 use vitrail_engine::source::{RtspClient, Transport};
 
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// The columns of a camera, in the order of an export; those of its profiles follow.
 const COLUMNS: [&str; 17] = [

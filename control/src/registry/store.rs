@@ -11,7 +11,7 @@ use vitrail_engine::source::{RtspClient, Transport};
 use super::address::Secret;
 use super::fold::fold;
 use super::vault::{Key, wrong_key};
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// A camera as it is stored; its addresses are without what is secret in them.
 #[derive(Clone, Debug, PartialEq)]
@@ -313,18 +313,22 @@ pub(super) fn load_secrets(
 /// Why a value does not open: another key by now, or a value that was tampered with.
 fn not_opened(connection: &Connection, key: &Key, id: &str) -> Problem {
     match mark(connection) {
-        Ok(Some((needed, ..))) if needed != key.id() => wrong_key(key, &needed),
+        Ok(Some(mark)) if mark.key_id != key.id() => wrong_key(key, &mark.key_id),
         _ => Problem::internal(format!("camera {id}"), "its stored credentials are damaged; set them anew"),
     }
 }
 
-/// The mark of a key: its id, nonce and sealed text.
-pub(super) type Mark = (String, Vec<u8>, Vec<u8>);
+/// The mark of a key, by which it is known again: its id, and a text that it sealed.
+pub(super) struct Mark {
+    pub key_id: String,
+    pub nonce: Vec<u8>,
+    pub sealed: Vec<u8>,
+}
 
 /// The mark of the key under which credentials are sealed, where there are any.
 pub(super) fn mark(connection: &Connection) -> Result<Option<Mark>> {
     let mark = connection.query_row("SELECT id, nonce, sealed FROM registry_key", [], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        Ok(Mark { key_id: row.get(0)?, nonce: row.get(1)?, sealed: row.get(2)? })
     });
     Ok(mark.optional()?)
 }

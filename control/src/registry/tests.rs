@@ -7,12 +7,11 @@ use vitrail_engine::base::{Login, SimClock};
 use vitrail_engine::config::WallSpec;
 
 use super::*;
-use crate::Problem;
 use crate::audit::{Actor, Ledger, Record};
-use crate::base::Kind;
+use crate::base::{Kind, Problem};
 use crate::people::Role;
 
-pub(super) struct Room {
+pub(super) struct Fixture {
     pub registry: Registry,
     pub db: Arc<Database>,
     pub folder: tempfile::TempDir,
@@ -22,12 +21,12 @@ fn source(folder: &Path) -> KeySource {
     KeySource::File(folder.join("key"))
 }
 
-pub(super) fn room() -> Room {
+pub(super) fn fixture() -> Fixture {
     let folder = tempfile::tempdir().expect("folder");
     let db =
         Database::open(&folder.path().join("v.db"), Ledger::default(), SimClock::new()).expect("database");
     let registry = Registry::open(db.clone(), &source(folder.path())).expect("registry");
-    Room { registry, db, folder }
+    Fixture { registry, db, folder }
 }
 
 fn authority(zones: &[&str]) -> Author {
@@ -46,18 +45,18 @@ fn authority(zones: &[&str]) -> Author {
     Author::from(&caller)
 }
 
-fn records(room: &Room) -> Vec<Record> {
+fn records(fixture: &Fixture) -> Vec<Record> {
     let read = |connection: &rusqlite::Connection| {
         let mut statement = connection.prepare("SELECT body FROM audit ORDER BY seq")?;
         let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
         Ok(bodies.collect::<rusqlite::Result<Vec<String>>>()?)
     };
-    let bodies = room.db.read(read).expect("records");
+    let bodies = fixture.db.read(read).expect("records");
     bodies.iter().map(|body| serde_json::from_str(body).expect("a record")).collect()
 }
 
-fn kinds(room: &Room) -> Vec<String> {
-    records(room).into_iter().map(|record| record.event.kind).collect()
+fn kinds(fixture: &Fixture) -> Vec<String> {
+    records(fixture).into_iter().map(|record| record.event.kind).collect()
 }
 
 fn map(value: Value) -> Map<String, Value> {
@@ -85,17 +84,17 @@ gate-2,Gate 2,north,yard,tunnels,,,,rtsp://10.0.0.3/live?pwd=hunter2-query,
 
 #[test]
 fn an_inventory_comes_back_as_it_went_in() {
-    let room = room();
-    let report = csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    let report = csv(&fixture.registry, INVENTORY);
     assert_eq!((report.added_count, report.left_out_count), (3, 0), "{:?}", report.left_out);
     assert_eq!(
         (report.zones_added, report.sites_added),
         (vec!["north".into(), "south".into()], vec!["Bâtiment A".to_owned(), "yard".into()])
     );
-    let text = room.registry.export(Format::Csv).expect("exported");
+    let text = fixture.registry.export(Format::Csv).expect("exported");
     assert!(!text.contains("hunter2") && text.contains("rtsp://10.0.0.1/main"), "{text}");
 
-    let other = self::room();
+    let other = self::fixture();
     let again = import(&other.registry, &text, false, true);
     // Of one camera a part of the address was secret: it does not leave, and so cannot come back.
     assert_eq!((again.added_count, again.left_out_count), (2, 1), "{:?}", again.left_out);
@@ -106,38 +105,38 @@ fn an_inventory_comes_back_as_it_went_in() {
         assert_eq!(line(&back, id), line(&text, id));
     }
     // Where it came from, nothing is changed by it, and nothing secret is lost.
-    let same = import(&room.registry, &text, false, true);
+    let same = import(&fixture.registry, &text, false, true);
     assert_eq!(
         (same.unchanged_count, same.changed_count, same.removed_count, same.left_out_count),
         (3, 0, 0, 0),
         "{same:?}"
     );
     let uri =
-        |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
+        |id: &str| fixture.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
     assert_eq!(uri("gate-1"), "rtsp://op:hunter2-north@10.0.0.1/main");
     assert_eq!(uri("gate-2"), "rtsp://10.0.0.3/live?pwd=hunter2-query");
 }
 
 #[test]
 fn the_engine_gets_what_the_inventory_says() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let given = vitrail_engine::config::Inventory::from_text(INVENTORY, "a.csv").expect("an inventory");
-    assert_eq!(room.registry.camera_specs().expect("cameras"), given.cameras());
-    let debug = format!("{:?}", room.registry.camera_specs().expect("cameras"));
+    assert_eq!(fixture.registry.camera_specs().expect("cameras"), given.cameras());
+    let debug = format!("{:?}", fixture.registry.camera_specs().expect("cameras"));
     assert!(!debug.contains("hunter2"));
 }
 
 #[test]
 fn geojson_comes_back_as_it_went_in() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let said = json!({ "version": 1, "onvif": "http://10.0.0.1/onvif/device_service" });
-    room.registry.change_camera(&Author::system(), "gate-1", Some(1), &map(said)).expect("changed");
-    room.registry.remove_camera(&Author::system(), "gate-2", None).expect("removed");
-    let text = room.registry.export(Format::Geojson).expect("exported");
+    fixture.registry.change_camera(&Author::system(), "gate-1", Some(1), &map(said)).expect("changed");
+    fixture.registry.remove_camera(&Author::system(), "gate-2", None).expect("removed");
+    let text = fixture.registry.export(Format::Geojson).expect("exported");
     assert!(!text.contains("hunter2"));
-    let other = self::room();
+    let other = self::fixture();
     let options = ImportOptions { format: Format::Geojson, dry_run: false, remove: false };
     let report = other.registry.import(&Author::system(), &text, options).expect("imported");
     assert_eq!((report.added_count, report.left_out_count), (2, 0), "{:?}", report.left_out);
@@ -146,74 +145,74 @@ fn geojson_comes_back_as_it_went_in() {
 
 #[test]
 fn no_password_is_in_the_files_of_the_database() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let login = Login { user: "hunter2-user".into(), password: "hunter2-set".into() };
-    room.registry.set_login(&Author::system(), "ecole-1", login).expect("set");
+    fixture.registry.set_login(&Author::system(), "ecole-1", login).expect("set");
     let said = json!({ "profiles": { "main": { "uri": "rtsp://op:hunter2-patch@10.0.0.3/x" } } });
-    let version = room.registry.camera("gate-2").expect("there").version;
-    room.registry.change_camera(&Author::system(), "gate-2", Some(version), &map(said)).expect("changed");
+    let version = fixture.registry.camera("gate-2").expect("there").version;
+    fixture.registry.change_camera(&Author::system(), "gate-2", Some(version), &map(said)).expect("changed");
     let contains = |needle: &[u8]| {
-        let files = std::fs::read_dir(room.folder.path()).expect("folder");
+        let files = std::fs::read_dir(fixture.folder.path()).expect("folder");
         let mut bytes = files.map(|f| std::fs::read(f.expect("entry").path()).expect("bytes"));
         bytes.any(|file| file.windows(needle.len()).any(|w| w == needle))
     };
     assert!(contains(b"rtsp://10.0.0.1/main"), "the comparison sees what is there");
     assert!(!contains(b"hunter2"));
     assert_eq!(
-        room.registry.camera_spec("gate-2").expect("read").expect("there").uri().expose(),
+        fixture.registry.camera_spec("gate-2").expect("read").expect("there").uri().expose(),
         "rtsp://op:hunter2-patch@10.0.0.3/x"
     );
 }
 
 #[test]
 fn a_wrong_key_is_told_and_a_new_one_opens_everything() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
-    let before = room.registry.camera_specs().expect("cameras");
-    let other = KeySource::File(room.folder.path().join("other"));
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
+    let before = fixture.registry.camera_specs().expect("cameras");
+    let other = KeySource::File(fixture.folder.path().join("other"));
     other.read_or_make().expect("made");
-    let problem = Registry::open(room.db.clone(), &other).expect_err("another key");
+    let problem = Registry::open(fixture.db.clone(), &other).expect_err("another key");
     assert!(problem.detail.contains("not the one") && problem.detail.contains("rekey"), "{}", problem.detail);
-    let missing = KeySource::File(room.folder.path().join("missing"));
-    assert!(Registry::open(room.db.clone(), &missing).expect_err("no key").detail.contains("missing"));
-    assert!(!room.folder.path().join("missing").exists(), "a second key is never made beside the first");
+    let missing = KeySource::File(fixture.folder.path().join("missing"));
+    assert!(Registry::open(fixture.db.clone(), &missing).expect_err("no key").detail.contains("missing"));
+    assert!(!fixture.folder.path().join("missing").exists(), "a second key is never made beside the first");
 
-    let sealed = |room: &Room| -> Vec<Vec<u8>> {
+    let sealed = |fixture: &Fixture| -> Vec<Vec<u8>> {
         let read = |c: &rusqlite::Connection| {
             let mut statement = c.prepare("SELECT sealed FROM camera_secrets")?;
             let all = statement.query_map([], |row| row.get(0))?;
             Ok(all.collect::<rusqlite::Result<_>>()?)
         };
-        room.db.read(read).expect("sealed values")
+        fixture.db.read(read).expect("sealed values")
     };
-    let old = sealed(&room);
-    assert_eq!(room.registry.rekey(&Author::system(), &other).expect("rekeyed"), 2);
-    assert_eq!(room.registry.camera_specs().expect("cameras"), before);
-    let again = Registry::open(room.db.clone(), &other).expect("the new key");
+    let old = sealed(&fixture);
+    assert_eq!(fixture.registry.rekey(&Author::system(), &other).expect("rekeyed"), 2);
+    assert_eq!(fixture.registry.camera_specs().expect("cameras"), before);
+    let again = Registry::open(fixture.db.clone(), &other).expect("the new key");
     assert_eq!(again.camera_specs().expect("cameras"), before);
-    assert!(Registry::open(room.db.clone(), &source(room.folder.path())).is_err(), "the old key");
+    assert!(Registry::open(fixture.db.clone(), &source(fixture.folder.path())).is_err(), "the old key");
     for file in ["v.db", "v.db-wal"] {
-        let bytes = std::fs::read(room.folder.path().join(file)).expect("bytes");
+        let bytes = std::fs::read(fixture.folder.path().join(file)).expect("bytes");
         assert!(
             old.iter().all(|value| !bytes.windows(value.len()).any(|w| w == value)),
             "old values in {file}"
         );
     }
-    assert!(kinds(&room).contains(&"registry.rekeyed".to_owned()));
+    assert!(kinds(&fixture).contains(&"registry.rekeyed".to_owned()));
 }
 
 #[test]
 fn a_dry_run_says_it_all_and_does_nothing() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
-    let before = (room.registry.export(Format::Csv).expect("exported"), kinds(&room).len());
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
+    let before = (fixture.registry.export(Format::Csv).expect("exported"), kinds(&fixture).len());
     let text = "id,name,zone,main.uri,latitude,longitude
 gate-1,Gate W,north,rtsp://10.0.0.9/main,50.85,4.35
 new-1,New,west,rtsp://10.0.0.4/main,,
 bad-1,Bad,west,rtsp://10.0.0.5/main,91,4
 ";
-    let report = import(&room.registry, text, true, true);
+    let report = import(&fixture.registry, text, true, true);
     assert_eq!(
         (report.added.as_slice(), report.zones_added.as_slice()),
         (["new-1".to_owned()].as_slice(), ["west".to_owned()].as_slice())
@@ -225,79 +224,79 @@ bad-1,Bad,west,rtsp://10.0.0.5/main,91,4
     assert_eq!(report.changed[0].credentials, "removed", "the login goes to no other machine");
     assert_eq!((report.left_out[0].row, report.left_out[0].key.as_str()), (Some(4), "camera bad-1.latitude"));
     assert_eq!((report.removed_count, report.not_named_count), (0, 2), "a wrong row removes nothing");
-    assert_eq!((room.registry.export(Format::Csv).expect("exported"), kinds(&room).len()), before);
+    assert_eq!((fixture.registry.export(Format::Csv).expect("exported"), kinds(&fixture).len()), before);
 
-    let report = import(&room.registry, "id,main.uri\ngate-2,rtsp://10.0.0.3/x\n", false, true);
+    let report = import(&fixture.registry, "id,main.uri\ngate-2,rtsp://10.0.0.3/x\n", false, true);
     assert_eq!((report.removed_count, report.changed_count, report.dry_run), (2, 1, false));
-    assert_eq!(room.registry.count().expect("counted"), 1);
-    let all = records(&room);
+    assert_eq!(fixture.registry.count().expect("counted"), 1);
+    let all = records(&fixture);
     let imported: Vec<&Record> = all.iter().filter(|r| r.event.kind == "registry.imported").collect();
     assert_eq!(imported[1].event.details["removed"], 2);
 }
 
 #[test]
 fn an_import_is_all_or_nothing() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
-    let before = (room.registry.export(Format::Csv).expect("exported"), kinds(&room));
-    room.db.change(&Actor::system(), |t, _| {
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
+    let before = (fixture.registry.export(Format::Csv).expect("exported"), kinds(&fixture));
+    fixture.db.change(&Actor::system(), |t, _| {
         t.execute_batch("CREATE TRIGGER full BEFORE INSERT ON cameras WHEN new.id = 'z-2' BEGIN SELECT RAISE(ABORT, 'full'); END")?;
         Ok(())
     }).expect("a trigger");
     let options = ImportOptions { format: Format::Csv, dry_run: false, remove: true };
     let text = "id,main.uri\nz-1,rtsp://h/1\nz-2,rtsp://h/2\n";
-    assert!(room.registry.import(&Author::system(), text, options).is_err());
-    assert_eq!((room.registry.export(Format::Csv).expect("exported"), kinds(&room)), before);
+    assert!(fixture.registry.import(&Author::system(), text, options).is_err());
+    assert_eq!((fixture.registry.export(Format::Csv).expect("exported"), kinds(&fixture)), before);
     let unknown =
-        room.registry.import(&Author::system(), "id,main.uri,mask\na,rtsp://h/1,0 0 1 1\n", options);
+        fixture.registry.import(&Author::system(), "id,main.uri,mask\na,rtsp://h/1,0 0 1 1\n", options);
     let problem = unknown.expect_err("an unknown column");
     assert!(problem.detail.contains("unknown column"), "{}", problem.detail);
 }
 
 #[test]
 fn a_zone_authority_writes_in_its_zones_only() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let by = authority(&["north"]);
     let refused =
         |problem: Problem| assert_eq!((problem.kind, problem.code.as_deref()), (Kind::Refused, Some("zone")));
-    let patch = |id: &str, said: Value| room.registry.change_camera(&by, id, Some(1), &map(said));
+    let patch = |id: &str, said: Value| fixture.registry.change_camera(&by, id, Some(1), &map(said));
     assert_eq!(patch("gate-1", json!({ "name": "Mine" })).expect("mine").name, "Mine");
     refused(patch("ecole-1", json!({ "name": "x" })).expect_err("another's"));
     refused(patch("gate-2", json!({ "zone": "south" })).expect_err("given away"));
-    refused(room.registry.remove_camera(&by, "ecole-1", None).expect_err("another's"));
+    refused(fixture.registry.remove_camera(&by, "ecole-1", None).expect_err("another's"));
     let login = || Login { user: "u".into(), password: "p".into() };
-    refused(room.registry.set_login(&by, "ecole-1", login()).expect_err("another's"));
+    refused(fixture.registry.set_login(&by, "ecole-1", login()).expect_err("another's"));
     let add = |zone: Value| {
         let said = json!({ "id": "new", "zone": zone, "profiles": { "main": { "uri": "rtsp://h/1" } } });
-        room.registry.add_camera(&by, &map(said))
+        fixture.registry.add_camera(&by, &map(said))
     };
     refused(add(json!("south")).expect_err("another's"));
     refused(add(Value::Null).expect_err("nobody's"));
     assert_eq!(add(json!("north")).expect("mine").zone.as_deref(), Some("north"));
     assert!(
-        room.registry.remove_zone(&by, "north").is_err()
-            && room.registry.change_zone(&by, "south", &ZoneChange::default()).is_err()
+        fixture.registry.remove_zone(&by, "north").is_err()
+            && fixture.registry.change_zone(&by, "south", &ZoneChange::default()).is_err()
     );
 
     let text = "id,zone,main.uri\nn-1,north,rtsp://h/1\ns-1,south,rtsp://h/2\necole-1,north,rtsp://h/3\n";
     let report = |remove| {
         let options = ImportOptions { format: Format::Csv, dry_run: true, remove };
-        room.registry.import(&by, text, options).expect("a plan")
+        fixture.registry.import(&by, text, options).expect("a plan")
     };
     assert_eq!((report(false).added, report(false).left_out_count), (vec!["n-1".to_owned()], 2));
     let options = ImportOptions { format: Format::Csv, dry_run: false, remove: true };
-    room.registry.import(&by, "id,zone,main.uri\nn-1,north,rtsp://h/1\n", options).expect("imported");
-    let left = room.registry.search(&Search::default(), None, 100).expect("found");
+    fixture.registry.import(&by, "id,zone,main.uri\nn-1,north,rtsp://h/1\n", options).expect("imported");
+    let left = fixture.registry.search(&Search::default(), None, 100).expect("found");
     assert_eq!(ids(&left), ["ecole-1", "n-1"], "cameras of other zones stay");
 }
 
 #[test]
 fn a_change_from_an_old_version_is_told_and_changes_nothing() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let by = Author::system();
-    let change = |version, said: Value| room.registry.change_camera(&by, "gate-1", version, &map(said));
+    let change = |version, said: Value| fixture.registry.change_camera(&by, "gate-1", version, &map(said));
     assert_eq!(change(None, json!({ "name": "x" })).expect_err("none").kind, Kind::NeedsVersion);
     let changed = change(Some(1), json!({ "name": "One", "masks": [], "tags": ["a"], "zone": "south" }))
         .expect("changed");
@@ -308,7 +307,7 @@ fn a_change_from_an_old_version_is_told_and_changes_nothing() {
         (Kind::Conflict, Some("One"))
     );
     assert_eq!(change(Some(2), json!({ "name": "One" })).expect("the same").version, 2, "nothing changed");
-    let all = records(&room);
+    let all = records(&fixture);
     let last: Vec<&Record> = all.iter().rev().take(2).collect();
     assert_eq!(last[1].event.kind, "camera.changed");
     assert_eq!(
@@ -335,10 +334,10 @@ fn a_change_from_an_old_version_is_told_and_changes_nothing() {
 
 #[test]
 fn search_finds_by_any_word_without_accents() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let find = |search: Search| {
-        let found = room.registry.search(&search, None, 10).expect("found");
+        let found = fixture.registry.search(&search, None, 10).expect("found");
         found.iter().map(|c| c.id.clone()).collect::<Vec<_>>()
     };
     let q = |q: &str| find(Search { q: Some(q.into()), ..Search::default() });
@@ -354,73 +353,79 @@ fn search_finds_by_any_word_without_accents() {
         find(Search { zone: Some("north".into()), site: Some("yard".into()), ..Search::default() }).len(),
         2
     );
-    let page = room.registry.search(&Search::default(), Some("ecole-1"), 1).expect("found");
+    let page = fixture.registry.search(&Search::default(), Some("ecole-1"), 1).expect("found");
     assert_eq!(ids(&page), ["gate-1"]);
     let change = ZoneChange { name: Some("Zone Nord".into()), contact: None };
-    room.registry.change_zone(&Author::system(), "north", &change).expect("renamed");
+    fixture.registry.change_zone(&Author::system(), "north", &change).expect("renamed");
     assert_eq!(q("nord"), ["gate-1", "gate-2"], "by the names of zones too");
     let site = SiteChange { name: Some("Dépôt".into()), ..SiteChange::default() };
-    room.registry.change_site(&Author::system(), "yard", &site).expect("renamed");
+    fixture.registry.change_site(&Author::system(), "yard", &site).expect("renamed");
     assert_eq!(q("depot"), ["gate-1", "gate-2"]);
-    assert_eq!(room.registry.map().expect("map").len(), 2);
+    assert_eq!(fixture.registry.map().expect("map").len(), 2);
 }
 
 #[test]
 fn credentials_are_set_kept_and_removed() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let by = Author::system();
     let uri =
-        |id: &str| room.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
-    room.registry
+        |id: &str| fixture.registry.camera_spec(id).expect("read").expect("there").uri().expose().to_owned();
+    fixture
+        .registry
         .set_login(&by, "ecole-1", Login { user: "a b".into(), password: "p/ss@".into() })
         .expect("set");
     assert_eq!(uri("ecole-1"), "rtsp://a%20b:p%2Fss%40@10.0.0.2/main");
-    let camera = room.registry.camera("ecole-1").expect("there");
+    let camera = fixture.registry.camera("ecole-1").expect("there");
     assert!(camera.credentials && camera.version == 2 && !format!("{camera:?}").contains("p/ss"));
-    let changed =
-        room.registry.change_camera(&by, "ecole-1", Some(2), &map(json!({ "name": "E" }))).expect("changed");
+    let changed = fixture
+        .registry
+        .change_camera(&by, "ecole-1", Some(2), &map(json!({ "name": "E" })))
+        .expect("changed");
     assert!(changed.credentials);
     let said = json!({ "onvif": "http://10.6.6.6/x" });
-    let moved = room.registry.change_camera(&by, "ecole-1", Some(3), &map(said)).expect("changed");
+    let moved = fixture.registry.change_camera(&by, "ecole-1", Some(3), &map(said)).expect("changed");
     assert!(!moved.credentials, "no login for a machine that it was not given for");
-    assert_eq!(room.registry.device("ecole-1").expect("a device").address, "http://10.6.6.6/x");
+    assert_eq!(fixture.registry.device("ecole-1").expect("a device").address, "http://10.6.6.6/x");
     assert_eq!(
-        room.registry.device("gate-1").map(|_| ()).expect_err("none").code.as_deref(),
+        fixture.registry.device("gate-1").map(|_| ()).expect_err("none").code.as_deref(),
         Some("no-onvif")
     );
-    room.registry.remove_login(&by, "gate-1").expect("removed");
+    fixture.registry.remove_login(&by, "gate-1").expect("removed");
     assert_eq!(uri("gate-1"), "rtsp://10.0.0.1/main");
-    let count = kinds(&room).len();
-    room.registry.remove_login(&by, "gate-1").expect("nothing to remove");
-    assert_eq!(kinds(&room).len(), count);
+    let count = kinds(&fixture).len();
+    fixture.registry.remove_login(&by, "gate-1").expect("nothing to remove");
+    assert_eq!(kinds(&fixture).len(), count);
     assert!(
-        room.registry.set_login(&by, "gate-1", Login { user: String::new(), password: "x".into() }).is_err()
+        fixture
+            .registry
+            .set_login(&by, "gate-1", Login { user: String::new(), password: "x".into() })
+            .is_err()
     );
-    let kinds = kinds(&room);
+    let kinds = kinds(&fixture);
     assert!(
         kinds.contains(&"camera.credentials-set".into())
             && kinds.contains(&"camera.credentials-removed".into())
     );
-    assert!(!format!("{:?}", records(&room)).contains("p/ss"));
+    assert!(!format!("{:?}", records(&fixture)).contains("p/ss"));
 }
 
 #[test]
 fn what_is_in_use_is_not_removed() {
-    let room = room();
-    csv(&room.registry, INVENTORY);
+    let fixture = fixture();
+    csv(&fixture.registry, INVENTORY);
     let by = Author::system();
-    for problem in [room.registry.remove_zone(&by, "north"), room.registry.remove_site(&by, "yard")] {
+    for problem in [fixture.registry.remove_zone(&by, "north"), fixture.registry.remove_site(&by, "yard")] {
         let problem = problem.expect_err("in use");
         assert_eq!((problem.kind, problem.code.as_deref()), (Kind::Conflict, Some("in-use")));
     }
-    room.registry.remove_camera(&by, "ecole-1", Some(1)).expect("removed");
-    assert_eq!(room.registry.remove_camera(&by, "ecole-1", None).expect_err("gone").kind, Kind::NotFound);
-    room.registry.remove_site(&by, "Bâtiment A").expect("removed");
-    room.registry.remove_zone(&by, "south").expect("removed");
+    fixture.registry.remove_camera(&by, "ecole-1", Some(1)).expect("removed");
+    assert_eq!(fixture.registry.remove_camera(&by, "ecole-1", None).expect_err("gone").kind, Kind::NotFound);
+    fixture.registry.remove_site(&by, "Bâtiment A").expect("removed");
+    fixture.registry.remove_zone(&by, "south").expect("removed");
     let zone = NewZone { id: " west ".into(), name: None, contact: None };
-    assert_eq!(room.registry.add_zone(&by, &zone).expect("added").id, "west");
-    assert_eq!(room.registry.add_zone(&by, &zone).expect_err("taken").kind, Kind::Conflict);
+    assert_eq!(fixture.registry.add_zone(&by, &zone).expect("added").id, "west");
+    assert_eq!(fixture.registry.add_zone(&by, &zone).expect_err("taken").kind, Kind::Conflict);
     let site = NewSite {
         id: "s".into(),
         zone: Some("west".into()),
@@ -428,13 +433,13 @@ fn what_is_in_use_is_not_removed() {
         latitude: Some(50.0),
         longitude: None,
     };
-    assert_eq!(room.registry.add_site(&by, &site).expect_err("half a place").kind, Kind::Invalid);
+    assert_eq!(fixture.registry.add_site(&by, &site).expect_err("half a place").kind, Kind::Invalid);
     let site = NewSite { longitude: Some(4.0), ..site };
-    room.registry.add_site(&by, &site).expect("added");
+    fixture.registry.add_site(&by, &site).expect("added");
     let change: SiteChange =
         serde_json::from_value(json!({ "latitude": null, "longitude": null })).expect("a change");
-    assert_eq!(room.registry.change_site(&by, "s", &change).expect("changed").latitude, None);
-    let zones = room.registry.zones(None, 10).expect("zones");
+    assert_eq!(fixture.registry.change_site(&by, "s", &change).expect("changed").latitude, None);
+    let zones = fixture.registry.zones(None, 10).expect("zones");
     assert_eq!(
         zones.iter().map(|z| (z.id.as_str(), z.cameras)).collect::<Vec<_>>(),
         [("north", 2), ("west", 0)]
@@ -443,14 +448,14 @@ fn what_is_in_use_is_not_removed() {
 
 #[test]
 fn a_wall_fills_an_empty_registry_once() {
-    let room = room();
-    std::fs::write(room.folder.path().join("more.csv"), INVENTORY).expect("written");
+    let fixture = fixture();
+    std::fs::write(fixture.folder.path().join("more.csv"), INVENTORY).expect("written");
     let text = "[wall]\ninventory = \"more.csv\"\n[[camera]]\nid = \"own\"\nuri = \"rtsp://op:hunter2@h/1\"\n[[screen]]\noutputs = []\n";
-    let file = room.folder.path().join("wall.toml");
+    let file = fixture.folder.path().join("wall.toml");
     std::fs::write(&file, text).expect("written");
     let wall = WallSpec::load(&file).expect("a wall");
-    assert_eq!(room.registry.seed_from(&wall).expect("seeded"), 4);
-    assert_eq!(room.registry.camera_specs().expect("cameras"), wall.inventory.cameras());
-    assert_eq!(room.registry.seed_from(&wall).expect("full"), 0);
-    assert_eq!(kinds(&room).iter().filter(|k| *k == "registry.seeded").count(), 1);
+    assert_eq!(fixture.registry.seed_from(&wall).expect("seeded"), 4);
+    assert_eq!(fixture.registry.camera_specs().expect("cameras"), wall.inventory.cameras());
+    assert_eq!(fixture.registry.seed_from(&wall).expect("full"), 0);
+    assert_eq!(kinds(&fixture).iter().filter(|k| *k == "registry.seeded").count(), 1);
 }

@@ -16,8 +16,7 @@ use sha2::{Digest, Sha256};
 use vitrail_engine::base::files::sync_parent;
 use zeroize::Zeroizing;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, hex};
 
 /// Bytes of a key.
 const KEY: usize = 32;
@@ -183,7 +182,7 @@ impl Key {
 
     fn new(bytes: Zeroizing<[u8; KEY]>) -> Key {
         let hash = Sha256::new().chain_update(b"vitrail registry key id").chain_update(*bytes).finalize();
-        let id = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let id = hex(&hash[..4]);
         Key { bytes, id }
     }
 

@@ -11,7 +11,7 @@ use super::camera::field;
 use super::row::MAX_TEXT;
 use super::{Registry, store};
 use crate::audit::Event;
-use crate::{Problem, Result};
+use crate::base::{Problem, Result};
 
 /// A police zone: it owns cameras, and decides by agreement who may see them.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Terms;
-use crate::base::Kind;
-use crate::{Problem, Result, Utc};
+use crate::base::{Kind, Problem, Result, Utc};
 
 /// Where an agreement stands. Whether a signed one is in force is a question of its dates, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -16,7 +15,7 @@ pub enum State {
     Draft,
     /// Signed for the zone: grants what it says, while it is valid.
     Signed,
-    /// Halted by the zone until it resumes it.
+    /// SuspendedAgreement by the zone until it resumes it.
     Suspended,
     /// Ended by the zone, for good.
     Revoked,
@@ -102,7 +101,7 @@ impl Step {
 /// One line of an agreement's history.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct StepTaken {
-    /// When.
+    /// When it was taken.
     pub at: Utc,
     /// Account id.
     pub by: String,
@@ -110,7 +109,7 @@ pub struct StepTaken {
     pub name: String,
     /// `drafted`, `changed`, `signed`, `suspended`, `resumed`, `revoked`, `withdrawn`, `replaced`.
     pub what: String,
-    /// Why.
+    /// The reason that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The text after `drafted` and `changed`.
@@ -150,11 +149,11 @@ pub struct Agreement {
     pub ends_at: Option<Utc>,
     /// Who wrote the draft: account id.
     pub drafted_by: String,
-    /// When.
+    /// When it was drafted.
     pub drafted_at: Utc,
     /// Who signed for the zone: account id.
     pub signed_by: Option<String>,
-    /// When.
+    /// When it was signed.
     pub signed_at: Option<Utc>,
     /// All that was done to it, oldest first; left out in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]

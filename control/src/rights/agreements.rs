@@ -7,9 +7,8 @@ use serde_json::json;
 use super::terms::{name, prose};
 use super::{Agreement, State, Step, StepTaken, Terms, TermsChange};
 use crate::audit::{Actor, Event};
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 const COLUMNS: &str =
     "id, zone, title, parties, purposes, live, record, export, units, tags, valid_from, valid_to,

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::incidents::{self, about};
 use crate::audit::{Actor, Event};
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// Closes the incidents whose end has come, and says when the next one comes ([`Utc::NEVER`]: none is
 /// closing). The policy needs no such call: for it an incident is over at its end. This writes it down.

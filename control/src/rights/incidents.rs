@@ -13,9 +13,9 @@ use super::agreements::unreadable;
 use super::basis::OTHER;
 use super::terms::{known_purpose, name, prose};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
 use crate::people::Language;
-use crate::{Problem, Result, Utc};
 
 /// Seconds between the warning and the end, where nobody says otherwise.
 pub const GRACE_S: u64 = 30;
@@ -96,7 +96,7 @@ pub struct Incident {
     pub opened_by: String,
     /// What that account was called then.
     pub opened_name: String,
-    /// When.
+    /// When it was opened.
     pub opened_at: Utc,
     /// Open, closing, closed. One whose end has come is closed, whether or not that was written down yet.
     pub state: IncidentState,

@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row};
 use super::agreements::unreadable;
 use super::incidents::{self, IncidentState};
 use super::{AccountFacts, AgreementFacts, IncidentFacts, Rights, State};
+use crate::base::{Result, Utc};
 use crate::people::Role;
-use crate::{Result, Utc};
 
 /// The rights as they stand at `now`.
 ///

@@ -24,15 +24,15 @@ pub use agreement::{Agreement, State, Step, StepTaken};
 pub use basis::{BASES, LegalBasis};
 pub use due::due;
 pub use incidents::{Closing, Incident, IncidentState, NewIncident, Showing, Showings};
-pub use objection::{About, Because, Code, Refusal};
-pub use overview::{Halted, Standing, ZoneState, zone_states};
-pub use policy::{Action, Asker, Permit, Seen, decide, decide_standby};
+pub use objection::{About, Code, Refusal, RefusalReason};
+pub use overview::{SuspendedAgreement, ZoneStanding, ZoneState, zone_states};
+pub use policy::{Action, Asker, CameraFacts, Permit, decide, decide_standby};
 pub use room::{OnChange, Policy};
 pub use snapshot::{AccountFacts, AgreementFacts, IncidentFacts, Rights, next_change};
 pub use terms::{NewAgreement, Purpose, Terms, TermsChange, add_purpose, purposes};
 
+use crate::base::{Result, Utc};
 pub use crate::people::Language;
-use crate::{Result, Utc};
 
 /// The next id of a kind in the year of `now`: `A-2026-0001`. Numbers of changes that failed are given
 /// again, so that there is no gap.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::base::{Problem, Utc};
 use crate::people::Language;
-use crate::{Problem, Utc};
 
 /// The reasons, as words. In this order they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,7 +137,7 @@ pub struct About {
 /// A reason with what it is about, before it is put into words.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)] // as in Refusal and About
-pub struct Because<'a> {
+pub struct RefusalReason<'a> {
     pub code: Code,
     pub zone: Option<&'a str>,
     pub agreement: Option<&'a str>,
@@ -147,10 +147,10 @@ pub struct Because<'a> {
     pub until: Utc,
 }
 
-impl Because<'_> {
+impl RefusalReason<'_> {
     /// For this reason; fill the rest in with `..`.
-    pub fn of(code: Code) -> Because<'static> {
-        Because {
+    pub fn of(code: Code) -> RefusalReason<'static> {
+        RefusalReason {
             code,
             zone: None,
             agreement: None,
@@ -162,8 +162,8 @@ impl Because<'_> {
     }
 }
 
-impl From<Because<'_>> for Refusal {
-    fn from(because: Because<'_>) -> Refusal {
+impl From<RefusalReason<'_>> for Refusal {
+    fn from(because: RefusalReason<'_>) -> Refusal {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Refusal {
             code: because.code.as_str().to_owned(),
@@ -183,14 +183,14 @@ impl From<Because<'_>> for Refusal {
 impl Refusal {
     /// The reason of whoever finds that the audit log cannot be written.
     pub fn log() -> Refusal {
-        Because::of(Code::Log).into()
+        RefusalReason::of(Code::Log).into()
     }
 
     /// In a language; English for a word that is not of [`Code`].
     pub fn say(&self, language: Language) -> String {
         let Some(code) = Code::parse(&self.code) else { return self.text.clone() };
         let about = &*self.about;
-        let because = Because {
+        let because = RefusalReason {
             code,
             zone: about.zone.as_deref(),
             agreement: about.agreement.as_deref(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Agreement, State, agreements};
-use crate::{Result, Utc};
+use crate::base::{Result, Utc};
 
 /// Agreements of one zone that are looked through; more than a zone has.
 const ALL: usize = 10_000;
@@ -13,8 +13,7 @@ const ALL: usize = 10_000;
 /// Where a zone stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schema(as = ZoneStanding)]
-pub enum Standing {
+pub enum ZoneStanding {
     /// An agreement grants something now.
     InForce,
     /// It was signed and is halted.
@@ -39,7 +38,7 @@ pub struct ZoneState {
     /// What it is called.
     pub name: String,
     /// Where it stands.
-    pub state: Standing,
+    pub state: ZoneStanding,
     /// Until when something is granted, or from when on it will be.
     pub until: Option<Utc>,
     /// Showing is granted now.
@@ -55,7 +54,7 @@ pub struct ZoneState {
     /// The agreements that grant it.
     pub in_force: Vec<String>,
     /// Those that the zone has suspended, with since when and why.
-    pub suspended: Vec<Halted>,
+    pub suspended: Vec<SuspendedAgreement>,
     /// Those that are signed and begin later.
     pub coming: Vec<String>,
     /// Drafts that wait for a signature.
@@ -64,13 +63,12 @@ pub struct ZoneState {
 
 /// A suspended agreement.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[schema(as = SuspendedAgreement)]
-pub struct Halted {
+pub struct SuspendedAgreement {
     /// The agreement.
     pub agreement: String,
     /// Since when.
     pub since: Utc,
-    /// Why.
+    /// The reason that the zone gave.
     pub why: Option<String>,
 }
 
@@ -98,24 +96,24 @@ fn zone_state(zone: String, name: String, agreements: &[Agreement], now: Utc) ->
     let drafts = of(&|a| a.state == State::Draft);
     let expired = of(&|a| matches!(a.state, State::Signed | State::Suspended) && a.until() <= now);
     let state = [
-        (Standing::InForce, &in_force),
-        (Standing::Suspended, &suspended),
-        (Standing::NotYetValid, &coming),
-        (Standing::Draft, &drafts),
-        (Standing::Expired, &expired),
-        (Standing::Revoked, &of(&|a| a.state == State::Revoked)),
+        (ZoneStanding::InForce, &in_force),
+        (ZoneStanding::Suspended, &suspended),
+        (ZoneStanding::NotYetValid, &coming),
+        (ZoneStanding::Draft, &drafts),
+        (ZoneStanding::Expired, &expired),
+        (ZoneStanding::Revoked, &of(&|a| a.state == State::Revoked)),
     ]
     .into_iter()
     .find_map(|(state, list)| (!list.is_empty()).then_some(state))
-    .unwrap_or(Standing::None);
+    .unwrap_or(ZoneStanding::None);
     ZoneState {
         zone,
         name,
         state,
         until: match state {
-            Standing::InForce => in_force.iter().map(|a| a.until()).max(),
-            Standing::NotYetValid => coming.iter().map(|a| a.terms.valid_from).min(),
-            Standing::Expired => expired.iter().map(|a| a.until()).max(),
+            ZoneStanding::InForce => in_force.iter().map(|a| a.until()).max(),
+            ZoneStanding::NotYetValid => coming.iter().map(|a| a.terms.valid_from).min(),
+            ZoneStanding::Expired => expired.iter().map(|a| a.until()).max(),
             _ => None,
         },
         live: in_force.iter().any(|a| a.terms.live),
@@ -126,7 +124,7 @@ fn zone_state(zone: String, name: String, agreements: &[Agreement], now: Utc) ->
         in_force: ids(&in_force),
         suspended: suspended
             .iter()
-            .map(|a| Halted { agreement: a.id.clone(), since: a.since, why: a.why.clone() })
+            .map(|a| SuspendedAgreement { agreement: a.id.clone(), since: a.since, why: a.why.clone() })
             .collect(),
         coming: ids(&coming),
         drafts: ids(&drafts),

@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::objection::{Because, Code};
+use super::objection::{Code, RefusalReason};
 use super::{AgreementFacts, IncidentFacts, Refusal, Rights, State};
-use crate::Utc;
-use crate::people::{Permission, Role};
+use crate::base::Utc;
+use crate::people::{Caller, Permission, Role};
 
 /// What is to be done with a camera's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -51,21 +51,35 @@ impl Action {
 pub struct Asker {
     /// Account id.
     pub account: String,
-    /// Role.
+    /// The role in which they ask.
     pub role: Role,
     /// The unit for which they work.
     pub unit: String,
 }
 
-/// What is asked for.
+impl Asker {
+    /// Whoever calls, for their own unit.
+    pub fn of(caller: &Caller) -> Asker {
+        Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() }
+    }
+}
+
+/// What rights depend on of a camera whose pictures are asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct CameraFacts {
     /// The camera.
     pub camera: String,
     /// Its zone; a camera without one is shown to nobody.
     pub zone: Option<String>,
     /// Its tags, by which agreements may be limited.
     pub tags: Vec<String>,
+}
+
+impl CameraFacts {
+    /// Of a camera of which nothing is known: it is shown to nobody.
+    pub fn unknown(camera: &str) -> CameraFacts {
+        CameraFacts { camera: camera.to_owned(), zone: None, tags: Vec::new() }
+    }
 }
 
 /// Allowed, on this basis, until then.
@@ -81,7 +95,7 @@ pub struct Permit {
     pub until: Utc,
 }
 
-/// Whether `asker` may do `action` with the pictures of `seen` under `incident` at `now`.
+/// Whether `asker` may do `action` with the pictures of a camera under `incident` at `now`.
 ///
 /// Every agreement of the camera's zone is asked. One that permits is enough, and of several the one
 /// that holds longest is taken. Where none permits, the reason is that of the one that came closest.
@@ -92,85 +106,94 @@ pub fn decide(
     rights: &Rights,
     asker: &Asker,
     incident: Option<&str>,
-    seen: &Seen,
+    facts: &CameraFacts,
     action: Action,
     now: Utc,
 ) -> Result<Permit, Refusal> {
     readable(rights)?;
-    may_act(rights, asker, seen, action)?;
-    let incident = incident.ok_or(Because::of(Code::NoIncident))?;
+    may_act(rights, asker, facts, action)?;
+    let incident = incident.ok_or(RefusalReason::of(Code::NoIncident))?;
     let incident = open_incident(rights, incident, now)?;
-    permitted(rights, incident, &asker.unit, seen, action, now)
+    permitted(rights, incident, &asker.unit, facts, action, now)
 }
 
-/// Whether the pictures of `seen` may be kept ready for `unit`, before anybody asks for them: some open
+/// Whether the pictures of a camera may be kept ready for `unit`, before anybody asks for them: some open
 /// incident would let this unit see them now.
 ///
 /// # Errors
 /// `no-incident` where none is open, else the reason under the incident that came closest.
-pub fn decide_standby(rights: &Rights, unit: &str, seen: &Seen, now: Utc) -> Result<Permit, Refusal> {
+pub fn decide_standby(rights: &Rights, unit: &str, facts: &CameraFacts, now: Utc) -> Result<Permit, Refusal> {
     readable(rights)?;
-    let mut best: Option<(Standing, Result<Permit, Refusal>)> = None;
+    let mut best: Option<(AnswerRank, Result<Permit, Refusal>)> = None;
     let mut until = Utc::NEVER;
     for incident in rights.incidents().filter(|incident| now < incident.ends_at) {
         until = until.min(incident.ends_at);
-        let answer = permitted(rights, incident, unit, seen, Action::Live, now);
+        let answer = permitted(rights, incident, unit, facts, Action::Live, now);
         if let Err(refusal) = &answer {
             until = until.min(refusal.until);
         }
-        let standing = match &answer {
+        let rank = match &answer {
             Ok(permit) => {
-                Standing { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) }
+                AnswerRank { permits: true, until: permit.until, reason: None, id: Reverse(&incident.id) }
             }
-            Err(refusal) => Standing {
+            Err(refusal) => AnswerRank {
                 permits: false,
                 until: Utc::NEVER,
                 reason: Code::parse(&refusal.code),
                 id: Reverse(&incident.id),
             },
         };
-        if best.as_ref().is_none_or(|(other, _)| standing > *other) {
-            best = Some((standing, answer));
+        if best.as_ref().is_none_or(|(other, _)| rank > *other) {
+            best = Some((rank, answer));
         }
     }
-    let answer = best.map_or_else(|| Err(Because::of(Code::NoIncident).into()), |(_, answer)| answer);
+    let answer = best.map_or_else(|| Err(RefusalReason::of(Code::NoIncident).into()), |(_, answer)| answer);
     answer.map_err(|refusal| Refusal { until, ..refusal })
 }
 
 /// How good an answer is: a permit above a refusal, a longer one above a shorter one, a refusal that
 /// came further above one that did not; the older incident where all else is equal.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Standing<'a> {
+struct AnswerRank<'a> {
     permits: bool,
     until: Utc,
     reason: Option<Code>,
     id: Reverse<&'a String>,
 }
 
-fn readable(rights: &Rights) -> Result<(), Because<'static>> {
-    if rights.is_unreadable() { Err(Because::of(Code::Unreadable)) } else { Ok(()) }
+fn readable(rights: &Rights) -> Result<(), RefusalReason<'static>> {
+    if rights.is_unreadable() { Err(RefusalReason::of(Code::Unreadable)) } else { Ok(()) }
 }
 
 /// The account and its role, as they are now and as the asker says.
-fn may_act<'a>(rights: &Rights, asker: &'a Asker, seen: &'a Seen, action: Action) -> Result<(), Because<'a>> {
+fn may_act<'a>(
+    rights: &Rights,
+    asker: &'a Asker,
+    facts: &'a CameraFacts,
+    action: Action,
+) -> Result<(), RefusalReason<'a>> {
     let account = rights.account(&asker.account).filter(|account| account.enabled);
-    let account = account.ok_or(Because::of(Code::Account))?;
+    let account = account.ok_or(RefusalReason::of(Code::Account))?;
     for role in [account.role, asker.role] {
         if !role.allows(action.permission()) {
-            return Err(Because { asked: Some(role.as_str()), ..Because::of(Code::Role) });
+            return Err(RefusalReason { asked: Some(role.as_str()), ..RefusalReason::of(Code::Role) });
         }
     }
-    match seen.zone.as_deref() {
+    match facts.zone.as_deref() {
         Some(zone) if !account.zones.is_empty() && !account.zones.iter().any(|z| z == zone) => {
-            Err(Because { zone: Some(zone), ..Because::of(Code::Role) })
+            Err(RefusalReason { zone: Some(zone), ..RefusalReason::of(Code::Role) })
         }
         _ => Ok(()),
     }
 }
 
-fn open_incident<'a>(rights: &'a Rights, id: &'a str, now: Utc) -> Result<&'a IncidentFacts, Because<'a>> {
+fn open_incident<'a>(
+    rights: &'a Rights,
+    id: &'a str,
+    now: Utc,
+) -> Result<&'a IncidentFacts, RefusalReason<'a>> {
     let open = rights.incident(id).filter(|incident| now < incident.ends_at);
-    open.ok_or(Because { incident: Some(id), ..Because::of(Code::IncidentClosed) })
+    open.ok_or(RefusalReason { incident: Some(id), ..RefusalReason::of(Code::IncidentClosed) })
 }
 
 /// What the zone has agreed to.
@@ -178,14 +201,17 @@ fn permitted(
     rights: &Rights,
     incident: &IncidentFacts,
     unit: &str,
-    seen: &Seen,
+    facts: &CameraFacts,
     action: Action,
     now: Utc,
 ) -> Result<Permit, Refusal> {
-    let refused =
-        Because { incident: Some(&incident.id), until: incident.ends_at, ..Because::of(Code::NoZone) };
-    let zone = seen.zone.as_deref().ok_or(refused)?;
-    let asked = Asked { purpose: &incident.purpose, unit, seen, action };
+    let refused = RefusalReason {
+        incident: Some(&incident.id),
+        until: incident.ends_at,
+        ..RefusalReason::of(Code::NoZone)
+    };
+    let zone = facts.zone.as_deref().ok_or(refused)?;
+    let asked = Asked { purpose: &incident.purpose, unit, facts, action };
     let mut permit: Option<&AgreementFacts> = None;
     let mut closest: Option<(Code, &AgreementFacts)> = None;
     let mut until = incident.ends_at;
@@ -208,10 +234,10 @@ fn permitted(
             until: agreement.to.min(incident.ends_at),
         });
     }
-    let refused = Because { zone: Some(zone), until, ..refused };
+    let refused = RefusalReason { zone: Some(zone), until, ..refused };
     Err(match closest {
-        None => Because { code: Code::NoAgreement, ..refused },
-        Some((code, agreement)) => Because {
+        None => RefusalReason { code: Code::NoAgreement, ..refused },
+        Some((code, agreement)) => RefusalReason {
             code,
             agreement: Some(&agreement.id),
             at: date_that_matters(code, agreement),
@@ -232,7 +258,7 @@ fn basis(agreement: &AgreementFacts, incident: &IncidentFacts) -> String {
 struct Asked<'a> {
     purpose: &'a str,
     unit: &'a str,
-    seen: &'a Seen,
+    facts: &'a CameraFacts,
     action: Action,
 }
 
@@ -241,7 +267,7 @@ impl<'a> Asked<'a> {
         match code {
             Code::Purpose => Some(self.purpose),
             Code::Unit => Some(self.unit),
-            Code::Camera => Some(&self.seen.camera),
+            Code::Camera => Some(&self.facts.camera),
             Code::Action => Some(self.action.as_str()),
             _ => None,
         }
@@ -256,7 +282,7 @@ fn objection(agreement: &AgreementFacts, asked: &Asked<'_>, now: Utc) -> Option<
         Action::Record => agreement.record,
         Action::Export => agreement.export,
     };
-    let covers = agreement.tags.is_empty() || agreement.tags.iter().any(|tag| has(&asked.seen.tags, tag));
+    let covers = agreement.tags.is_empty() || agreement.tags.iter().any(|tag| has(&asked.facts.tags, tag));
     match agreement.state {
         State::Draft | State::Withdrawn => Some(Code::NotSigned),
         State::Revoked => Some(Code::Revoked),

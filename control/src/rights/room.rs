@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::load::load;
-use super::{Action, Asker, Permit, Refusal, Rights, Seen, Showing, Showings, decide, due, next_change};
+use super::{
+    Action, Asker, CameraFacts, Permit, Refusal, Rights, Showing, Showings, decide, due, next_change,
+};
 use crate::audit::Record;
+use crate::base::{Result, Utc};
 use crate::db::Database;
-use crate::{Result, Utc};
 
 /// The kinds of records after which the rights are read again.
 const OURS: [&str; 4] = ["agreement.", "incident.", "account.", "zone."];
@@ -71,10 +73,10 @@ impl Policy {
         &self,
         asker: &Asker,
         incident: Option<&str>,
-        seen: &Seen,
+        facts: &CameraFacts,
         action: Action,
     ) -> Result<Permit, Refusal> {
-        decide(&self.rights.load(), asker, incident, seen, action, self.db.now())
+        decide(&self.rights.load(), asker, incident, facts, action, self.db.now())
     }
 
     /// Reads the rights again, puts them in force and tells the listeners. Where they cannot be read,

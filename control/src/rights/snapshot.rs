@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::Utc;
+use crate::base::Utc;
 use crate::people::Role;
 
 use super::State;
@@ -10,7 +10,7 @@ use super::State;
 /// An agreement, as far as decisions need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgreementFacts {
-    /// Its id.
+    /// `A-2026-0001`.
     pub id: String,
     /// The zone whose cameras it is about.
     pub zone: String,
@@ -41,7 +41,7 @@ pub struct AgreementFacts {
 /// An incident that is not closed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IncidentFacts {
-    /// Its id.
+    /// `I-2026-0001`.
     pub id: String,
     /// For what pictures are looked at.
     pub purpose: String,
@@ -54,7 +54,7 @@ pub struct IncidentFacts {
 /// An account, as far as decisions need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountFacts {
-    /// Its id.
+    /// `u-…`.
     pub id: String,
     /// Its role now.
     pub role: Role,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// Longest title, party, unit, tag or word, in characters.
 const LONGEST_NAME: usize = 200;

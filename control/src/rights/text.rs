@@ -1,11 +1,11 @@
 //! Refusals in the three languages of the crisis room. Tiles say them, so they are short.
 
-use super::objection::{Because, Code};
-use crate::Utc;
+use super::objection::{Code, RefusalReason};
+use crate::base::Utc;
 use crate::people::Language;
 
 /// A refusal in words. What is not known is left out, never invented.
-pub(super) fn refusal(because: &Because<'_>, language: Language) -> String {
+pub(super) fn refusal(because: &RefusalReason<'_>, language: Language) -> String {
     let zone = because.zone.unwrap_or("?");
     let agreement = because.agreement.unwrap_or("?");
     let incident = because.incident.unwrap_or("?");
@@ -114,8 +114,8 @@ mod tests {
     use super::*;
     use crate::rights::Refusal;
 
-    fn because(code: Code) -> Because<'static> {
-        Because {
+    fn because(code: Code) -> RefusalReason<'static> {
+        RefusalReason {
             code,
             zone: Some("north"),
             agreement: Some("A-2026-0001"),

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::saved::new_id;
 use super::{Change, Conductor};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// An alarm as it is raised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -43,7 +43,7 @@ pub struct Alarm {
     pub by: String,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
-    /// When.
+    /// When it was acknowledged.
     pub acknowledged_at: Option<Utc>,
     /// What its rules did, or why they could not.
     pub called: Vec<String>,
@@ -74,7 +74,7 @@ pub struct NewRule {
 /// A rule with its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// What it says.
     #[serde(flatten)]

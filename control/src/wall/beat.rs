@@ -8,7 +8,8 @@ use vitrail_engine::base::mailbox::Empty;
 
 use super::Conductor;
 use crate::audit::Actor;
-use crate::{Utc, rights};
+use crate::base::Utc;
+use crate::rights;
 
 /// How often the conductor looks by itself whether something ends or begins.
 const BEAT: Duration = Duration::from_millis(200);
@@ -72,8 +73,8 @@ impl Conductor {
                 break;
             }
         }
-        let mut desk = self.desk();
-        if let Err(problem) = self.settle(&mut desk, &Actor::system(), None, Vec::new()) {
+        let mut intent = self.intent();
+        if let Err(problem) = self.settle(&mut intent, &Actor::system(), None, Vec::new()) {
             tracing::debug!("{problem}");
         }
         if look
@@ -82,21 +83,21 @@ impl Conductor {
         {
             tracing::debug!("{problem}");
         }
-        drop(desk);
+        drop(intent);
         self.step_tours();
         let now = self.db.now();
-        let mut desk = self.desk();
-        let tell = now.0 - desk.news_at.0 >= 1000;
+        let mut intent = self.intent();
+        let tell = now.0 - intent.news_at.0 >= 1000;
         if tell {
-            desk.news_at = now;
+            intent.news_at = now;
         }
-        drop(desk);
+        drop(intent);
         if !tell {
             return;
         }
         self.db.tend();
         if self.db.log_state().is_ok() {
-            self.desk().log_trouble = None;
+            self.intent().log_trouble = None;
         }
         if self.bus.listeners() > 0 {
             if let Ok(state) = self.state() {
@@ -104,7 +105,7 @@ impl Conductor {
             }
         } else if let Ok(screens) = self.engine(|wall| wall.screen_reports()) {
             // Whoever looks next is told what was lost a moment ago.
-            self.lately(&screens);
+            self.recent_losses(&screens);
         }
     }
 }

@@ -9,16 +9,16 @@ use vitrail_engine::media::CameraId;
 use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
 
 use crate::people::Language;
-use crate::rights::{self, Action, Asker, Permit, Refusal, Seen, decide_standby};
+use crate::rights::{self, Action, Asker, CameraFacts, Permit, Refusal, decide_standby};
 
-/// Who wants to see what: the cameras that are in tiles, each with those who put it there, and the
-/// incident under which they did.
+/// What is to be shown, and who asks for it: the cameras that are in tiles, each with those who put it there, and
+/// the incident under which they did.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
+pub struct ShowRequests {
     /// The incident of the wall.
     pub incident: Option<String>,
-    /// By camera: the accounts.
-    pub shown: BTreeMap<String, Vec<String>>,
+    /// By camera: the accounts that put it into a tile.
+    pub askers: BTreeMap<String, Vec<String>>,
 }
 
 /// The gate between rights and pixels.
@@ -35,20 +35,26 @@ pub struct Gate {
 
 #[derive(Default)]
 struct State {
-    cameras: HashMap<String, Seen>,
+    cameras: HashMap<String, CameraFacts>,
     /// Counts what was forgotten.
     epoch: u64,
     /// Cameras of which nothing is known until they are told anew, and since when that is so.
     forgotten: HashMap<String, u64>,
-    wanted: Wanted,
+    requests: ShowRequests,
     /// Cameras whose showing is on record.
     on_record: std::collections::BTreeSet<String>,
-    granted: HashMap<String, (Withdrawal, Permit)>,
+    granted: HashMap<String, Granted>,
     refused: HashMap<String, Refusal>,
 }
 
+/// A camera that is open: how to end it, and on what basis it is.
+struct Granted {
+    withdrawal: Withdrawal,
+    permit: Permit,
+}
+
 impl Gate {
-    /// A gate that lets nothing through until it is told what is wanted.
+    /// A gate that lets nothing through until it is told what is asked for.
     pub fn new(policy: Arc<rights::Policy>, unit: String, records: bool, language: Language) -> Arc<Gate> {
         let gate = Arc::new(Gate {
             authority: Authority::owner(),
@@ -79,11 +85,11 @@ impl Gate {
 
     /// The cameras that there are, with what rights depend on, as they were read at `epoch` or later: what
     /// was forgotten after that stays so.
-    pub fn set_cameras(&self, epoch: u64, cameras: impl IntoIterator<Item = Seen>) {
+    pub fn set_cameras(&self, epoch: u64, cameras: impl IntoIterator<Item = CameraFacts>) {
         let mut state = self.lock();
         state.forgotten.retain(|_, since| *since > epoch);
-        let cameras = cameras.into_iter().filter(|seen| !state.forgotten.contains_key(&seen.camera));
-        state.cameras = cameras.map(|seen| (seen.camera.clone(), seen)).collect();
+        let cameras = cameras.into_iter().filter(|facts| !state.forgotten.contains_key(&facts.camera));
+        state.cameras = cameras.map(|facts| (facts.camera.clone(), facts)).collect();
         drop(state);
         self.enforce();
     }
@@ -104,10 +110,10 @@ impl Gate {
         }
     }
 
-    /// What is wanted from now on, and which of the showings are on record.
-    pub fn set_wanted(&self, wanted: Wanted, on_record: impl IntoIterator<Item = String>) {
+    /// What is asked for from now on, and which of the showings are on record.
+    pub fn set_requests(&self, requests: ShowRequests, on_record: impl IntoIterator<Item = String>) {
         let mut state = self.lock();
-        state.wanted = wanted;
+        state.requests = requests;
         state.on_record = on_record.into_iter().collect();
         drop(state);
         self.enforce();
@@ -119,43 +125,42 @@ impl Gate {
         self.enforce();
     }
 
-    /// What the policy says of a camera, where this were wanted.
+    /// What the policy says of a camera, where this were asked for.
     ///
     /// # Errors
     /// Why not.
-    pub fn judge(&self, wanted: &Wanted, camera: &str) -> Result<Permit, Refusal> {
-        self.judge_in(&self.lock(), wanted, camera)
+    pub fn judge(&self, requests: &ShowRequests, camera: &str) -> Result<Permit, Refusal> {
+        self.judge_in(&self.lock(), requests, camera)
     }
 
-    fn judge_in(&self, state: &State, wanted: &Wanted, camera: &str) -> Result<Permit, Refusal> {
+    fn judge_in(&self, state: &State, requests: &ShowRequests, camera: &str) -> Result<Permit, Refusal> {
         if state.forgotten.contains_key(camera) {
-            return Err(rights::Because::of(rights::Code::Unreadable).into());
+            return Err(rights::RefusalReason::of(rights::Code::Unreadable).into());
         }
-        let unknown = || Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
-        let seen = state.cameras.get(camera).cloned().unwrap_or_else(unknown);
+        let facts = state.cameras.get(camera).cloned().unwrap_or_else(|| CameraFacts::unknown(camera));
         let rights = self.policy.rights();
-        let Some(askers) = wanted.shown.get(camera) else {
-            return decide_standby(&rights, &self.unit, &seen, self.policy.now());
+        let Some(askers) = requests.askers.get(camera) else {
+            return decide_standby(&rights, &self.unit, &facts, self.policy.now());
         };
         // Without an incident nobody sees anything, whoever put it there.
-        if wanted.incident.is_none() && !rights.is_unreadable() {
-            return Err(rights::Because::of(rights::Code::NoIncident).into());
+        if requests.incident.is_none() && !rights.is_unreadable() {
+            return Err(rights::RefusalReason::of(rights::Code::NoIncident).into());
         }
         let mut refusal = None;
         for account in askers {
-            match self.decide(&rights, account, wanted.incident.as_deref(), &seen) {
+            match self.decide(&rights, account, requests.incident.as_deref(), &facts) {
                 Ok(permit) => return Ok(permit),
                 Err(reason) => refusal = refusal.or(Some(reason)),
             }
         }
         // Nobody asked: nobody may.
-        Err(refusal.unwrap_or_else(|| rights::Because::of(rights::Code::Account).into()))
+        Err(refusal.unwrap_or_else(|| rights::RefusalReason::of(rights::Code::Account).into()))
     }
 
-    /// The same for what is wanted now; what a tile shows must be on record besides.
+    /// The same for what is asked for now; what a tile shows must be on record besides.
     fn judge_on_record(&self, state: &State, camera: &str) -> Result<Permit, Refusal> {
-        let permit = self.judge_in(state, &state.wanted, camera)?;
-        if state.wanted.shown.contains_key(camera) && !state.on_record.contains(camera) {
+        let permit = self.judge_in(state, &state.requests, camera)?;
+        if state.requests.askers.contains_key(camera) && !state.on_record.contains(camera) {
             return Err(Refusal::log());
         }
         Ok(permit)
@@ -166,11 +171,11 @@ impl Gate {
         rights: &rights::Rights,
         account: &str,
         incident: Option<&str>,
-        seen: &Seen,
+        facts: &CameraFacts,
     ) -> Result<Permit, Refusal> {
-        let facts = rights.account(account);
-        let role = facts.map_or(crate::people::Role::Auditor, |facts| facts.role);
-        let unit = facts.map_or_else(String::new, |facts| facts.unit.clone());
+        let known = rights.account(account);
+        let role = known.map_or(crate::people::Role::Auditor, |facts| facts.role);
+        let unit = known.map_or_else(String::new, |known| known.unit.clone());
         let asker = Asker { account: account.to_owned(), role, unit };
         let now = self.policy.now();
         // Whoever asks may see it, and so may those in the room.
@@ -179,21 +184,21 @@ impl Gate {
         let mut permit: Option<Permit> = None;
         for asker in [Some(asker), room].into_iter().flatten() {
             for action in actions.into_iter().flatten() {
-                let next = rights::decide(rights, &asker, incident, seen, action, now)?;
+                let next = rights::decide(rights, &asker, incident, facts, action, now)?;
                 let until = permit.as_ref().map_or(next.until, |permit| permit.until.min(next.until));
                 permit = Some(Permit { until, ..next });
             }
         }
-        permit.ok_or_else(|| rights::Because::of(rights::Code::Account).into())
+        permit.ok_or_else(|| rights::RefusalReason::of(rights::Code::Account).into())
     }
 
     /// Judges everything that is open anew and withdraws what may not be any more, at once.
     pub fn enforce(&self) {
         let mut state = self.lock();
         let mut over = Vec::new();
-        for (camera, (withdrawal, _)) in &state.granted {
+        for (camera, granted) in &state.granted {
             if let Err(refusal) = self.judge_on_record(&state, camera) {
-                withdrawal.withdraw(&refusal.say(self.language));
+                granted.withdrawal.withdraw(&refusal.say(self.language));
                 over.push((camera.clone(), refusal));
             }
         }
@@ -216,7 +221,7 @@ impl Gate {
 
     /// On what basis a camera is open.
     pub fn permit(&self, camera: &str) -> Option<Permit> {
-        self.lock().granted.get(camera).map(|(_, permit)| permit.clone())
+        self.lock().granted.get(camera).map(|granted| granted.permit.clone())
     }
 
     /// How many cameras are open.
@@ -225,7 +230,7 @@ impl Gate {
     }
 
     /// What is known of a camera's rights: its zone and tags.
-    pub fn seen(&self, camera: &str) -> Option<Seen> {
+    pub fn facts(&self, camera: &str) -> Option<CameraFacts> {
         self.lock().cameras.get(camera).cloned()
     }
 }
@@ -238,7 +243,7 @@ impl source::Policy for Gate {
             Ok(permit) => {
                 let (grant, withdrawal) = self.authority.issue(camera, &permit.basis);
                 state.refused.remove(id);
-                state.granted.insert(id.to_owned(), (withdrawal, permit));
+                state.granted.insert(id.to_owned(), Granted { withdrawal, permit });
                 Ok(grant)
             }
             Err(refusal) => {

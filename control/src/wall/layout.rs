@@ -1,13 +1,15 @@
 //! What operators want the wall to show: regions over screens, tiles with cameras, as it stands on the
 //! wire and in the database, and as a scene for the engine. Pure.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vitrail_engine::media::FitMode;
 use vitrail_engine::media::Region as Part;
 use vitrail_engine::scene::{LayoutWish, Over, Placement, Preset, RegionWish, Scene, ScreenWish, TileWish};
 
-use crate::{Problem, Result, Utc};
+use crate::base::{Problem, Result, Utc};
 
 /// Columns and rows of a grid, at most: the engine takes no more tiles in one region.
 const MAX_SIDE: u32 = 32;
@@ -21,7 +23,7 @@ pub struct Layout {
     pub incident: Option<String>,
     /// Account that made this version.
     pub by: String,
-    /// When.
+    /// When it was made.
     pub at: Utc,
     /// What lies over the screens; later ones lie over earlier ones.
     pub regions: Vec<Region>,
@@ -74,6 +76,15 @@ pub struct Tile {
     /// The version that changed it last.
     #[serde(default)]
     pub changed: u64,
+}
+
+/// A camera on a screen, in however many tiles.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OnScreen {
+    /// The screen.
+    pub screen: String,
+    /// The camera.
+    pub camera: String,
 }
 
 /// What to do where the aspects of picture and tile differ.
@@ -221,19 +232,16 @@ impl Layout {
         self.regions.iter().flat_map(|region| &region.tiles)
     }
 
-    /// Every (screen, camera) that can be seen, each once: what a spotlight hides is not shown.
-    pub fn showings(&self) -> std::collections::BTreeSet<(String, String)> {
-        let of = |region: &Region| {
-            let cameras = region.visible().filter_map(|tile| tile.camera.clone()).collect::<Vec<_>>();
-            let screens = region.screens.clone();
-            screens
-                .into_iter()
-                .flat_map(move |screen| {
-                    cameras.clone().into_iter().map(move |camera| (screen.clone(), camera))
-                })
-                .collect::<Vec<_>>()
-        };
-        self.regions.iter().flat_map(of).collect()
+    /// Every camera that can be seen, once for each screen: what a spotlight hides is not shown.
+    pub fn showings(&self) -> BTreeSet<OnScreen> {
+        let mut showings = BTreeSet::new();
+        for region in &self.regions {
+            for camera in region.visible().filter_map(|tile| tile.camera.as_ref()) {
+                let on = |screen: &String| OnScreen { screen: screen.clone(), camera: camera.clone() };
+                showings.extend(region.screens.iter().map(on));
+            }
+        }
+        showings
     }
 }
 

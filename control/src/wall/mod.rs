@@ -5,12 +5,14 @@ pub mod alarms;
 mod beat;
 mod bus;
 pub mod change;
+mod edit;
 mod gate;
 pub mod layout;
 pub mod level;
 pub mod now;
 pub mod saved;
 mod settle;
+mod snapshot;
 pub mod state;
 pub mod tours;
 
@@ -18,35 +20,28 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use vitrail_engine::base::thread::Worker;
 use vitrail_engine::base::{Mailbox, Overflow};
 use vitrail_engine::config::{CameraSpec, WallSpec};
-use vitrail_engine::effort::Admission;
-use vitrail_engine::media::{CameraId, Frame, ScreenId};
+use vitrail_engine::media::CameraId;
 use vitrail_engine::output::OutputSpec;
-use vitrail_engine::wall::{StillWish, Wall, WallReport};
+use vitrail_engine::wall::{Wall, WallReport};
 
 use crate::audit::{Actor, Event};
+use crate::base::{Kind, Problem, Result, Utc};
 use crate::db::Database;
 use crate::people::Language;
 use crate::rights::{self, Refusal, Showing};
-use crate::{Problem, Result, Utc};
 
 pub use alarms::{Alarm, Alarms, Rule};
 pub use bus::{Bus, News};
 pub use change::{Author, Change};
-pub use gate::{Gate, Wanted};
-pub use layout::Layout;
+pub use gate::{Gate, ShowRequests};
+pub use layout::{Layout, OnScreen};
 pub use level::Edition;
 pub use state::WallState;
 pub use tours::{Tour, Tours};
-
-/// How long a snapshot waits for pictures that are made after it was asked for.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Layouts that can be undone.
-const UNDO: usize = 100;
 
 /// Where the cameras come from: the registry, with their logins.
 pub type Specs = Box<dyn Fn() -> Result<Vec<CameraSpec>> + Send + Sync>;
@@ -80,48 +75,37 @@ pub struct Conductor {
     specs: Specs,
     settings: Settings,
     engine: Mutex<Option<Wall>>,
-    desk: Mutex<Desk>,
+    intent: Mutex<Intent>,
     alarms: Alarms,
     tours: Tours,
     cameras_changed: AtomicBool,
     wake: Mailbox<()>,
     /// What its screens lost in the last seconds.
-    lost: Mutex<now::Lately>,
+    lost: Mutex<now::RecentLosses>,
     ended: AtomicBool,
     audience: OnceLock<Box<dyn Audience>>,
     workers: Mutex<Vec<Worker>>,
 }
 
-/// What is wanted now. Its lock is taken before the engine's.
-struct Desk {
+/// What the wall is to show now, and what of it is on record. Its lock is taken before the engine's.
+struct Intent {
     layout: Layout,
+    /// Layouts that can be taken back to, the newest last.
     undo: Vec<Layout>,
+    /// Layouts that were taken back, the newest last.
     redo: Vec<Layout>,
-    /// (screen, camera) whose showing is on record, and on what it stands there.
-    showings: BTreeMap<(String, String), settle::Standing>,
+    /// What is on record as shown, and on what it stands there.
+    showings: BTreeMap<OnScreen, settle::ShowingBasis>,
+    /// The registry's cameras, by id.
     cameras: HashMap<String, Arc<CameraSpec>>,
     /// The cameras that the engine knows.
     open: HashSet<CameraId>,
     /// Why the log cannot be written.
     log_trouble: Option<String>,
     /// Cameras whose refusal is on record, so that it is recorded once.
-    refused: BTreeSet<(String, String)>,
+    refused: BTreeSet<settle::RefusedCamera>,
+    /// When those who look were last told of the state.
     news_at: Utc,
-}
-
-impl Desk {
-    /// Fails where somebody changed the layout after the version that a caller saw.
-    fn is_at(&self, from: Option<u64>) -> Result<()> {
-        let now = self.layout.version;
-        match from.filter(|from| *from != now) {
-            None => Ok(()),
-            Some(from) => {
-                let detail = format!("is at version {now}, not at {from}; look and do it again");
-                let problem = Problem::conflict("layout", detail).code("changed");
-                Err(problem.more(serde_json::json!({ "layout": self.layout })))
-            }
-        }
-    }
 }
 
 impl Conductor {
@@ -139,7 +123,7 @@ impl Conductor {
         let records = keeps_pictures(&settings.wall)?;
         let gate = Gate::new(policy.clone(), settings.unit.clone(), records, settings.language);
         let cameras = by_id(specs()?);
-        gate.set_cameras(0, cameras.values().map(|spec| seen(spec)));
+        gate.set_cameras(0, cameras.values().map(|spec| facts_of(spec)));
         let id = settings.wall.id.to_string();
         let kept = saved::newest(&db, &id)?.filter(|layout| fits(layout, &settings.wall));
         let layout = kept.unwrap_or_else(|| Layout::of_scene(&settings.wall.scene, db.now()));
@@ -147,7 +131,7 @@ impl Conductor {
         let spec = settle::spec(&settings.wall, scene, &cameras, &layout);
         let open = spec.cameras.iter().map(|camera| camera.id.clone()).collect();
         // Nothing is on record yet, so the engine is refused every camera that a tile shows.
-        gate.set_wanted(settle::wanted(&layout), []);
+        gate.set_requests(settle::requests_of(&layout), []);
         let wall = Wall::start(spec, &*gate, db.clock().clone())?;
         let conductor = Arc::new(Conductor {
             alarms: Alarms::new(db.clone()),
@@ -158,7 +142,7 @@ impl Conductor {
             specs,
             settings,
             engine: Mutex::new(Some(wall)),
-            desk: Mutex::new(Desk {
+            intent: Mutex::new(Intent {
                 layout,
                 undo: Vec::new(),
                 redo: Vec::new(),
@@ -219,16 +203,16 @@ impl Conductor {
             }
         }));
         let weak = Arc::downgrade(self);
-        self.policy.ask_for_showings(Box::new(Asked(weak)));
+        self.policy.ask_for_showings(Box::new(ShowingsOfWall(weak)));
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock()
+    fn intent(&self) -> MutexGuard<'_, Intent> {
+        self.intent.lock()
     }
 
     fn engine<T>(&self, f: impl FnOnce(&mut Wall) -> T) -> Result<T> {
         let mut engine = self.engine.lock();
-        let stopped = || Problem::new(crate::base::Kind::Unavailable, "wall", "has ended");
+        let stopped = || Problem::new(Kind::Unavailable, "wall", "has ended");
         engine.as_mut().map(f).ok_or_else(stopped)
     }
 
@@ -241,7 +225,7 @@ impl Conductor {
 
     /// The layout as it is wanted now.
     pub fn layout(&self) -> Layout {
-        self.desk().layout.clone()
+        self.intent().layout.clone()
     }
 
     /// News for everybody who looks.
@@ -264,194 +248,14 @@ impl Conductor {
         &self.tours
     }
 
-    /// Waits until a screen has composed so many more pictures.
-    ///
-    /// # Errors
-    /// NotFound where there is no such screen; Unavailable where it takes longer than two seconds.
-    pub fn await_pictures(&self, screen: &str, more: u64) -> Result<()> {
-        let composed = || -> Result<u64> {
-            let reports = self.with_wall(Wall::screen_reports)?;
-            let report = reports.into_iter().find(|report| report.id == screen);
-            report.map(|report| report.frames).ok_or_else(|| Problem::not_found(format!("screen {screen}")))
-        };
-        let (wanted, end) = (composed()? + more, Instant::now() + PATIENCE);
-        while composed()? < wanted {
-            if Instant::now() > end {
-                let detail = "composes no pictures at the moment; try again";
-                return Err(Problem::new(crate::base::Kind::Unavailable, format!("screen {screen}"), detail)
-                    .code("no-picture")
-                    .retry_after(2));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    }
-
     /// What it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Changes the layout: all of `changes` or none.
-    ///
-    /// # Errors
-    /// Those of [`change::apply`]; NotFound for a camera that the registry does not have; Unavailable
-    /// where the log cannot be written: then nothing new is shown.
-    pub fn change(&self, by: &Actor, from: u64, changes: &[Change]) -> Result<Layout> {
-        let mut desk = self.desk();
-        let author = Author { account: &by.account, at: self.db.now(), from };
-        let next = change::apply(&desk.layout, changes, &author)?;
-        known_cameras(&desk, changes)?;
-        self.replace(&mut desk, by, next, json_of(changes))?;
-        Ok(desk.layout.clone())
-    }
-
-    /// What would come of changes: fits, fits degraded, or does not fit.
-    ///
-    /// # Errors
-    /// As [`Conductor::change`].
-    pub fn admit(&self, by: &Actor, changes: &[Change]) -> Result<Admission> {
-        let desk = self.desk();
-        let author = Author { account: &by.account, at: self.db.now(), from: desk.layout.version };
-        let next = change::apply(&desk.layout, changes, &author)?;
-        known_cameras(&desk, changes)?;
-        self.admit_layout(&next)
-    }
-
-    /// The same for a whole layout.
-    ///
-    /// # Errors
-    /// Where it is wrong in itself.
-    pub fn admit_layout(&self, layout: &Layout) -> Result<Admission> {
-        let scene = layout.to_scene(&self.settings.wall.scene.screens)?;
-        Ok(self.engine(|wall| wall.admit(&scene))??)
-    }
-
-    /// Puts the wall under an incident, or under none: then it shows nothing. Whoever does it answers for
-    /// the cameras that nobody has put there yet.
-    ///
-    /// # Errors
-    /// NotFound where there is no such open incident; Conflict where the layout is at another version than
-    /// `from`, where that is given.
-    pub fn set_incident(&self, by: &Actor, from: Option<u64>, incident: Option<String>) -> Result<Layout> {
-        if let Some(id) = &incident
-            && self.policy.rights().incident(id).is_none()
-        {
-            return Err(Problem::not_found(format!("open incident {id}")));
-        }
-        let mut desk = self.desk();
-        desk.is_at(from)?;
-        let mut next = self.successor(&desk, by);
-        next.incident.clone_from(&incident);
-        settle::answer_for(&mut next, by);
-        let details = serde_json::json!({ "before": desk.layout.incident });
-        self.replace(&mut desk, by, next, details)?;
-        Ok(desk.layout.clone())
-    }
-
-    /// Takes back the last change, or with `forward` the last taking back.
-    ///
-    /// # Errors
-    /// Conflict where there is nothing to take back, where the layout is at another version than `from`,
-    /// where that is given, and where a locked tile would show something else.
-    pub fn undo(&self, by: &Actor, from: Option<u64>, forward: bool) -> Result<Layout> {
-        let mut desk = self.desk();
-        desk.is_at(from)?;
-        let other = if forward { desk.redo.last() } else { desk.undo.last() }.cloned();
-        let other = other.ok_or_else(|| {
-            let what = if forward { "there is nothing to do again" } else { "there is nothing to take back" };
-            Problem::conflict("layout", what).code("nothing")
-        })?;
-        let mut next = self.successor(&desk, by);
-        next.regions = settle::touched(&other.regions, next.version);
-        settle::answer_for(&mut next, by);
-        change::keeps_locked(&desk.layout, &next)?;
-        let (now, version) = (desk.layout.clone(), next.version);
-        self.commit(
-            &mut desk,
-            by,
-            next,
-            serde_json::json!({ "taken_back": now.version, "forward": forward }),
-        )?;
-        debug_assert_eq!(desk.layout.version, version);
-        if forward {
-            desk.redo.pop();
-            desk.undo.push(now);
-        } else {
-            desk.undo.pop();
-            desk.redo.push(now);
-        }
-        Ok(desk.layout.clone())
-    }
-
-    /// Goes over to saved regions as a whole.
-    ///
-    /// # Errors
-    /// Where they are for other screens, or the log cannot be written; Conflict where the layout is at
-    /// another version than `from`, where that is given, and where a locked tile would show something else.
-    pub fn apply_regions(
-        &self,
-        by: &Actor,
-        from: Option<u64>,
-        regions: &[layout::Region],
-        why: serde_json::Value,
-    ) -> Result<Layout> {
-        let mut desk = self.desk();
-        desk.is_at(from)?;
-        let mut next = self.successor(&desk, by);
-        next.regions = settle::touched(regions, next.version);
-        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles).filter(|t| t.camera.is_some()) {
-            tile.by = Some(by.account.clone());
-        }
-        if !fits(&next, &self.settings.wall) {
-            return Err(Problem::invalid("layout", "is for other screens than this wall has"));
-        }
-        change::keeps_locked(&desk.layout, &next)?;
-        let locked: BTreeSet<&str> =
-            desk.layout.tiles().filter(|t| t.locked).map(|t| t.id.as_str()).collect();
-        for tile in next.regions.iter_mut().flat_map(|r| &mut r.tiles) {
-            tile.locked |= locked.contains(tile.id.as_str());
-        }
-        self.replace(&mut desk, by, next, why)?;
-        Ok(desk.layout.clone())
-    }
-
-    fn successor(&self, desk: &Desk, by: &Actor) -> Layout {
-        Layout {
-            version: desk.layout.version + 1,
-            by: by.account.clone(),
-            at: self.db.now(),
-            ..desk.layout.clone()
-        }
-    }
-
-    /// Commits a layout that can be undone.
-    fn replace(&self, desk: &mut Desk, by: &Actor, next: Layout, details: serde_json::Value) -> Result<()> {
-        let before = desk.layout.clone();
-        self.commit(desk, by, next, details)?;
-        desk.undo.push(before);
-        if desk.undo.len() > UNDO {
-            desk.undo.remove(0);
-        }
-        desk.redo.clear();
-        Ok(())
-    }
-
-    fn commit(&self, desk: &mut Desk, by: &Actor, next: Layout, details: serde_json::Value) -> Result<()> {
-        let event = Event {
-            subject: Some(self.settings.wall.id.to_string()),
-            incident: next.incident.clone(),
-            details: serde_json::json!({ "version": next.version, "changes": details }),
-            ..Event::new("layout.changed")
-        };
-        self.settle(desk, by, Some(next), vec![event])?;
-        self.bus.tell("layout", &desk.layout);
-        Ok(())
-    }
-
     /// Why the log cannot be written now; `None` while all is well.
     pub fn log_trouble(&self) -> Option<String> {
-        self.desk().log_trouble.clone()
+        self.intent().log_trouble.clone()
     }
 
     /// The whole report, for monitoring.
@@ -477,7 +281,7 @@ impl Conductor {
 
     /// What is known of a camera.
     pub fn camera(&self, id: &str) -> Option<Arc<CameraSpec>> {
-        self.desk().cameras.get(id).cloned()
+        self.intent().cameras.get(id).cloned()
     }
 
     /// Ends the wall: everything that was shown ends on record, files are finished.
@@ -485,14 +289,11 @@ impl Conductor {
         self.wake.close();
         self.ended.store(true, Ordering::Relaxed);
         drop(std::mem::take(&mut *self.workers.lock()));
-        let mut desk = self.desk();
+        let mut intent = self.intent();
         let engine = self.engine.lock().take();
         let report = engine.map(Wall::stop);
-        let mut events: Vec<Event> = desk
-            .showings
-            .iter()
-            .map(|(showing, standing)| settle::ended(showing, standing, "the wall ends"))
-            .collect();
+        let mut events: Vec<Event> =
+            intent.showings.iter().map(|(on, basis)| settle::ended(on, basis, "the wall ends")).collect();
         events.push(Event { subject: Some(self.settings.wall.id.to_string()), ..Event::new("wall.stopped") });
         let recorded = self.db.change(&Actor::system(), |_, into| {
             into.extend(events);
@@ -501,35 +302,15 @@ impl Conductor {
         if let Err(problem) = recorded {
             tracing::error!("the end of what was shown could not be put on record: {problem}");
         }
-        desk.showings.clear();
+        intent.showings.clear();
         report
     }
 }
 
-impl crate::live::Screens for Conductor {
-    fn tap(
-        &self,
-        screen: &str,
-        sink: Arc<dyn vitrail_engine::encode::EncodedSink>,
-    ) -> Option<vitrail_engine::output::Tap> {
-        self.with_wall(|wall| wall.tap(&ScreenId::from(screen), sink)).ok().flatten()
-    }
+/// Tells the policy what is shown under an incident: what its end would end.
+struct ShowingsOfWall(std::sync::Weak<Conductor>);
 
-    fn canvas(&self, screen: &str) -> Option<Frame> {
-        self.with_wall(|wall| wall.canvas(&ScreenId::from(screen))).ok().flatten()
-    }
-
-    fn still(&self, camera: &str, wish: StillWish) -> Result<Option<Frame>> {
-        let decode = self.with_wall(|wall| wall.still_later(&CameraId::from(camera), wish))?;
-        // Without the wall's lock.
-        Ok(decode()?)
-    }
-}
-
-/// Answers what an incident would end.
-struct Asked(std::sync::Weak<Conductor>);
-
-impl rights::Showings for Asked {
+impl rights::Showings for ShowingsOfWall {
     fn under(&self, incident: &str) -> Vec<Showing> {
         self.0.upgrade().map(|conductor| conductor.showings_under(incident)).unwrap_or_default()
     }
@@ -550,8 +331,8 @@ fn by_id(specs: Vec<CameraSpec>) -> HashMap<String, Arc<CameraSpec>> {
     specs.into_iter().map(|spec| (spec.id.to_string(), Arc::new(spec))).collect()
 }
 
-fn seen(spec: &CameraSpec) -> rights::Seen {
-    rights::Seen { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
+fn facts_of(spec: &CameraSpec) -> rights::CameraFacts {
+    rights::CameraFacts { camera: spec.id.to_string(), zone: spec.zone.clone(), tags: spec.tags.clone() }
 }
 
 /// Whether other pixels of a camera, or none, may be seen after this.
@@ -565,21 +346,6 @@ fn concerns_pixels(event: &Event) -> bool {
         "camera.changed" => named("zone") || named("tags"),
         _ => false,
     }
-}
-
-fn json_of(changes: &[Change]) -> serde_json::Value {
-    serde_json::to_value(changes).unwrap_or_default()
-}
-
-fn known_cameras(desk: &Desk, changes: &[Change]) -> Result<()> {
-    for change in changes {
-        if let Change::Show { camera, .. } = change
-            && !desk.cameras.contains_key(camera)
-        {
-            return Err(Problem::not_found(format!("camera {camera}")));
-        }
-    }
-    Ok(())
 }
 
 /// True where a layout is for the screens of this wall.

@@ -95,7 +95,7 @@ impl Conductor {
     }
 
     /// What each screen lost in the last ten seconds, as of these reports.
-    pub(super) fn lately(&self, screens: &[ScreenReport]) -> BTreeMap<String, Losses> {
+    pub(super) fn recent_losses(&self, screens: &[ScreenReport]) -> BTreeMap<String, Losses> {
         let mut lost = self.lost.lock();
         lost.note(self.db.clock().now(), screens)
     }
@@ -241,9 +241,9 @@ impl Losses {
 
 /// What each screen had lost at several moments, the newest last: enough to tell what was lost lately.
 #[derive(Debug, Default)]
-pub(super) struct Lately(VecDeque<(Moment, BTreeMap<String, Losses>)>);
+pub(super) struct RecentLosses(VecDeque<(Moment, BTreeMap<String, Losses>)>);
 
-impl Lately {
+impl RecentLosses {
     /// Notes what is lost at `now`, and what of it in the last ten seconds, by screen.
     pub fn note(&mut self, now: Moment, screens: &[ScreenReport]) -> BTreeMap<String, Losses> {
         self.take(now, screens.iter().map(|s| (s.id.clone(), Losses::of(s))).collect())
@@ -320,7 +320,7 @@ mod tests {
     fn what_was_lost_long_ago_is_not_lost_lately() {
         let at = |s: u64| Moment(s * 1_000_000_000);
         let lost = |dropped, missed| BTreeMap::from([("left".to_owned(), Losses { dropped, missed })]);
-        let mut lately = Lately::default();
+        let mut lately = RecentLosses::default();
         let mut look = |s, dropped, missed| lately.take(at(s), lost(dropped, missed))["left"];
         assert_eq!(look(0, 390, 50), Losses::default(), "from before the first look nothing is known");
         assert_eq!(look(1, 394, 55), Losses { dropped: 4, missed: 5 });

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::layout::{Layout, Region};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// Versions of a wall's layout that are kept.
 const KEPT: u64 = 500;
@@ -15,13 +15,13 @@ const KEPT: u64 = 500;
 /// A layout that somebody saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SavedLayout {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Account that saved it.
     pub owner: String,
-    /// When.
+    /// When it was saved last.
     pub at: Utc,
     /// Its regions.
     pub regions: Vec<Region>,

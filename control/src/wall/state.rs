@@ -1,24 +1,27 @@
 //! What the walls show now, for the page and for programs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use vitrail_engine::config::CameraSpec;
 use vitrail_engine::media::CameraId;
-use vitrail_engine::wall::CameraReport;
+use vitrail_engine::scene;
+use vitrail_engine::wall::{CameraReport, ScreenReport};
 
 use super::layout::Tile;
-use super::level::{level, px_per_m};
+use super::level::{Edition, level, px_per_m};
 use super::now::{CameraState, Losses, Machine};
+use super::tours::TourState;
 use super::{Alarm, Conductor};
-use crate::Result;
+use crate::base::Result;
 use crate::rights::Refusal;
-use crate::wall::tours::TourState;
 
 /// A whole wall, now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WallState {
-    /// Its id.
+    /// The wall, by the id in its file.
     pub wall: String,
     /// The unit for which it shows.
     pub unit: String,
@@ -26,7 +29,7 @@ pub struct WallState {
     pub incident: Option<String>,
     /// False where the audit log cannot be written: nothing new is shown.
     pub log_ok: bool,
-    /// Why.
+    /// Why it cannot be written.
     pub log_trouble: Option<String>,
     /// Version of the layout.
     pub version: u64,
@@ -48,7 +51,7 @@ pub struct WallState {
 /// A screen, now.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ScreenState {
-    /// Its id.
+    /// The screen, by the id in the wall file.
     pub id: String,
     /// Left edge on the plane of the wall, in pixels.
     pub x: u32,
@@ -86,7 +89,7 @@ pub struct ScreenState {
 /// A tile, or the part of a span that lies on this screen.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TileState {
-    /// Its id.
+    /// The tile, by its id in the layout.
     pub id: String,
     /// `[x, y, width, height]` on the screen, in pixels.
     pub rect: [u32; 4],
@@ -138,103 +141,64 @@ pub struct Counts {
     pub dark: usize,
 }
 
+/// What is known at one moment of all that tiles show.
+struct Facts<'a> {
+    /// The tiles of the layout, by id.
+    tiles: HashMap<&'a str, &'a Tile>,
+    /// The tiles that fill their regions.
+    spotlights: Vec<&'a str>,
+    /// By id, as all that follows.
+    cameras: HashMap<String, Arc<CameraSpec>>,
+    reports: HashMap<String, CameraReport>,
+    states: BTreeMap<String, CameraState>,
+    alarms: Vec<Alarm>,
+    edition: Edition,
+}
+
 impl Conductor {
     /// What the wall shows now.
     ///
     /// # Errors
     /// Unavailable where the wall has ended, or the database cannot be read.
     pub fn state(&self) -> Result<WallState> {
-        let desk = self.desk();
+        let intent = self.intent();
         let unwell = || self.db.log_state().err().map(|trouble| trouble.to_string());
-        let (wish, trouble) = (desk.layout.clone(), desk.log_trouble.clone().or_else(unwell));
-        let known = desk.cameras.len();
-        let by_id: HashMap<&str, &Tile> = wish.tiles().map(|tile| (tile.id.as_str(), tile)).collect();
-        let cameras: HashMap<String, _> = wish
+        let (wish, trouble) = (intent.layout.clone(), intent.log_trouble.clone().or_else(unwell));
+        let known = intent.cameras.len();
+        let cameras: HashMap<String, Arc<CameraSpec>> = wish
             .tiles()
             .filter_map(|tile| tile.camera.as_ref())
-            .filter_map(|id| Some((id.clone(), desk.cameras.get(id)?.clone())))
+            .filter_map(|id| Some((id.clone(), intent.cameras.get(id)?.clone())))
             .collect();
-        drop(desk);
-        let (layout, screens, governor, reports, ready) = self.engine(|wall| {
+        drop(intent);
+        let (shown, reports_of_screens, governor, reports, ready) = self.engine(|wall| {
             let report = |id: &String| Some((id.clone(), wall.camera_report(&CameraId::from(id.as_str()))?));
             let reports: HashMap<String, CameraReport> = cameras.keys().filter_map(report).collect();
             (wall.layout(), wall.screen_reports(), wall.governor_report(), reports, wall.standings_later())
         })?;
-        let states = self.states(&wish, &layout, &reports, ready());
-        let lately = self.lately(&screens);
+        let states = self.states(&wish, &shown, &reports, ready());
+        let lately = self.recent_losses(&reports_of_screens);
         let lost = lately.values().fold(Losses::default(), |sum, lost| sum.plus(*lost));
-        let alarms = self.alarms.open()?;
-        let spotlights: Vec<&str> = wish.regions.iter().filter_map(|r| r.spotlight.as_deref()).collect();
-        let tile_state = |tile: &vitrail_engine::scene::Tile| {
-            let wished = by_id.get(tile.id.as_str()).copied();
-            let camera = wished.and_then(|t| t.camera.clone());
-            let spec = camera.as_ref().and_then(|id| cameras.get(id));
-            let report = camera.as_ref().and_then(|id| reports.get(id));
-            let now = camera.as_ref().and_then(|id| states.get(id));
-            let rect = [tile.rect.x, tile.rect.y, tile.rect.width, tile.rect.height];
-            let density = spec.and_then(|s| s.scene_width_m).and_then(|metres| {
-                let crop = wished.and_then(|t| t.crop).map_or(1.0, |crop| f64::from(crop[2]));
-                let source = report.map_or(0.0, |r| f64::from(r.width));
-                px_per_m(metres, crop, f64::from(tile.spec.width), source)
-            });
-            TileState {
-                id: tile.id.clone(),
-                rect,
-                name: spec.map(|s| s.name.clone()),
-                zone: spec.and_then(|s| s.zone.clone()),
-                state: now.map_or_else(|| "empty".to_owned(), |n| n.state.clone()),
-                reason: now.and_then(|n| n.reason.clone()),
-                refusal: now.and_then(|n| n.refusal.clone()),
-                age_ms: now.and_then(|n| n.age_ms),
-                profile: report.map(|r| r.profile.clone()),
-                effort: report.and_then(|r| Some(serde_json::to_value(r.effort).ok()?.as_str()?.to_owned())),
-                degraded: report.is_some_and(|r| r.degraded),
-                pinned: tile.pinned,
-                locked: wished.is_some_and(|t| t.locked),
-                alarm: camera.as_ref().is_some_and(|id| alarms.iter().any(|a| a.camera == *id)),
-                spotlight: spotlights.contains(&tile.id.as_str()),
-                level: density.and_then(|d| level(self.settings.edition, d)).map(str::to_owned),
-                px_per_m: density,
-                camera,
-            }
+        let facts = Facts {
+            tiles: wish.tiles().map(|tile| (tile.id.as_str(), tile)).collect(),
+            spotlights: wish.regions.iter().filter_map(|r| r.spotlight.as_deref()).collect(),
+            cameras,
+            reports,
+            states,
+            alarms: self.alarms.open()?,
+            edition: self.settings.edition,
         };
-        let places = &self.settings.wall.scene.screens;
-        let screens: Vec<ScreenState> = layout
+        let screens: Vec<ScreenState> = shown
             .screens
             .iter()
-            .zip(&screens)
-            .zip(places)
-            .map(|((screen, report), place)| ScreenState {
-                id: screen.id.to_string(),
-                x: place.rect.x,
-                y: place.rect.y,
-                width: screen.width,
-                height: screen.height,
-                fps: report.fps,
-                rate: report.rate,
-                asked_fps: report.asked_fps,
-                step: report.step.to_owned(),
-                degraded: report.degraded,
-                missed: report.missed,
-                dropped: report.dropped,
-                lately: lately.get(&report.id).copied().unwrap_or_default(),
-                viewers: report.outputs.iter().filter_map(|o| o.viewers).sum::<u32>()
-                    + self.audience.get().map_or(0, |audience| audience.viewers(screen.id.as_str())),
-                trouble: report.encoder_error.clone(),
-                tiles: screen.tiles.iter().map(tile_state).collect(),
+            .zip(&reports_of_screens)
+            .zip(&self.settings.wall.scene.screens)
+            .map(|((screen, report), place)| {
+                let lately = lately.get(&report.id).copied().unwrap_or_default();
+                self.screen_state(screen, report, place, lately, &facts)
             })
             .collect();
-        let counts = |live: bool| {
-            let mut cameras: Vec<&str> = screens
-                .iter()
-                .flat_map(|s| &s.tiles)
-                .filter(|t| (t.state == "live") == live)
-                .filter_map(|t| t.camera.as_deref())
-                .collect();
-            cameras.sort_unstable();
-            cameras.dedup();
-            cameras.len()
-        };
+        let Facts { states, alarms, .. } = facts;
         Ok(WallState {
             wall: self.settings.wall.id.to_string(),
             unit: self.settings.unit.clone(),
@@ -242,7 +206,12 @@ impl Conductor {
             log_ok: trouble.is_none(),
             log_trouble: trouble,
             version: wish.version,
-            cameras: Counts { known, open: self.gate.open(), live: counts(true), dark: counts(false) },
+            cameras: Counts {
+                known,
+                open: self.gate.open(),
+                live: count(&screens, |state| state == "live"),
+                dark: count(&screens, |state| state != "live"),
+            },
             machine: Machine::judge(&governor, lost),
             states,
             alarms,
@@ -250,4 +219,75 @@ impl Conductor {
             screens,
         })
     }
+
+    /// One screen, from its solved tiles, its report, and where it lies on the wall.
+    fn screen_state(
+        &self,
+        screen: &scene::ScreenLayout,
+        report: &ScreenReport,
+        place: &scene::ScreenWish,
+        lately: Losses,
+        facts: &Facts<'_>,
+    ) -> ScreenState {
+        let in_browsers = self.audience.get().map_or(0, |audience| audience.viewers(screen.id.as_str()));
+        ScreenState {
+            id: screen.id.to_string(),
+            x: place.rect.x,
+            y: place.rect.y,
+            width: screen.width,
+            height: screen.height,
+            fps: report.fps,
+            rate: report.rate,
+            asked_fps: report.asked_fps,
+            step: report.step.to_owned(),
+            degraded: report.degraded,
+            missed: report.missed,
+            dropped: report.dropped,
+            lately,
+            viewers: report.outputs.iter().filter_map(|o| o.viewers).sum::<u32>() + in_browsers,
+            trouble: report.encoder_error.clone(),
+            tiles: screen.tiles.iter().map(|tile| facts.tile_state(tile)).collect(),
+        }
+    }
+}
+
+impl Facts<'_> {
+    fn tile_state(&self, tile: &scene::Tile) -> TileState {
+        let wished = self.tiles.get(tile.id.as_str()).copied();
+        let camera = wished.and_then(|t| t.camera.clone());
+        let spec = camera.as_ref().and_then(|id| self.cameras.get(id));
+        let report = camera.as_ref().and_then(|id| self.reports.get(id));
+        let now = camera.as_ref().and_then(|id| self.states.get(id));
+        let density = spec.and_then(|s| s.scene_width_m).and_then(|metres| {
+            let crop = wished.and_then(|t| t.crop).map_or(1.0, |crop| f64::from(crop[2]));
+            let source = report.map_or(0.0, |r| f64::from(r.width));
+            px_per_m(metres, crop, f64::from(tile.spec.width), source)
+        });
+        TileState {
+            id: tile.id.clone(),
+            rect: [tile.rect.x, tile.rect.y, tile.rect.width, tile.rect.height],
+            name: spec.map(|s| s.name.clone()),
+            zone: spec.and_then(|s| s.zone.clone()),
+            state: now.map_or_else(|| "empty".to_owned(), |n| n.state.clone()),
+            reason: now.and_then(|n| n.reason.clone()),
+            refusal: now.and_then(|n| n.refusal.clone()),
+            age_ms: now.and_then(|n| n.age_ms),
+            profile: report.map(|r| r.profile.clone()),
+            effort: report.and_then(|r| Some(serde_json::to_value(r.effort).ok()?.as_str()?.to_owned())),
+            degraded: report.is_some_and(|r| r.degraded),
+            pinned: tile.pinned,
+            locked: wished.is_some_and(|t| t.locked),
+            alarm: camera.as_ref().is_some_and(|id| self.alarms.iter().any(|a| a.camera == *id)),
+            spotlight: self.spotlights.contains(&tile.id.as_str()),
+            level: density.and_then(|d| level(self.edition, d)).map(str::to_owned),
+            px_per_m: density,
+            camera,
+        }
+    }
+}
+
+/// How many cameras are in tiles of such a state.
+fn count(screens: &[ScreenState], is: impl Fn(&str) -> bool) -> usize {
+    let tiles = screens.iter().flat_map(|s| &s.tiles).filter(|t| is(&t.state));
+    tiles.filter_map(|t| t.camera.as_deref()).collect::<BTreeSet<_>>().len()
 }

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::saved::new_id;
 use super::{Change, Conductor};
 use crate::audit::{Actor, Event};
+use crate::base::{Problem, Result, Utc};
 use crate::db::Database;
-use crate::{Problem, Result, Utc};
 
 /// A tour as it is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -32,7 +32,7 @@ pub struct NewTour {
 /// A tour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tour {
-    /// Its id.
+    /// Sixteen hexadecimal digits.
     pub id: String,
     /// Account that made it.
     pub owner: String,
@@ -44,7 +44,7 @@ pub struct Tour {
 /// How a tour stands.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TourState {
-    /// Which.
+    /// The tour.
     pub id: String,
     /// Its name.
     pub name: String,

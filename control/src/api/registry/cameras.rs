@@ -14,10 +14,10 @@ use vitrail_engine::base::Login;
 
 use super::{object, version, with_version};
 use crate::api::layers::nothing;
-use crate::api::{List, Paging, Shared, blocking};
+use crate::api::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, Camera, CameraInput, MapEntry, Search};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {

@@ -14,11 +14,11 @@ use utoipa_axum::routes;
 use vitrail_engine::base::Login;
 
 use super::object;
-use crate::api::{Shared, blocking};
+use crate::api::Shared;
 use crate::audit::Event;
+use crate::base::{Problem, Result, blocking};
 use crate::onvif::{Discovery, Found, Streams, address_of, discover};
 use crate::people::{Caller, Permission};
-use crate::{Problem, Result};
 
 /// The port of WS-Discovery.
 const PORT: u16 = 3702;
@@ -33,7 +33,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// Where devices are looked for.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Where {
+#[schema(as = Where)]
+struct DiscoveryRequest {
     /// The network that is asked: the interface by its own IPv4 address, or `default` for the one that the
     /// system takes. Needed, unless there is an `address`.
     #[schema(example = "192.168.1.5")]
@@ -52,7 +53,7 @@ struct Where {
     operation_id = "find_devices",
     tag = "registry",
     extensions(("x-permission" = json!("write-registry"))),
-    request_body = Where,
+    request_body = DiscoveryRequest,
     responses(
         (status = 200, description = "The devices that answered", body = Vec<Found>),
         (status = 422, description = "A field is wrong: the title names it", body = Problem, content_type = "application/problem+json"),
@@ -62,7 +63,7 @@ struct Where {
 async fn find_devices(
     State(shared): State<Shared>,
     caller: Caller,
-    Json(place): Json<Where>,
+    Json(place): Json<DiscoveryRequest>,
 ) -> Result<Json<Vec<Found>>> {
     caller.require(Permission::WriteRegistry)?;
     let seconds = place.seconds.unwrap_or(WAIT);
@@ -104,7 +105,8 @@ fn target(text: &str) -> Result<SocketAddr> {
     dead_code,
     reason = "the form in the OpenAPI document; it is read by hand, so that no message shows it"
 )]
-struct Asked {
+#[schema(as = Asked)]
+struct DeviceRequest {
     /// `10.0.0.3`, `10.0.0.3:8000` or the address of its device service.
     address: String,
     /// Its login, where it wants one. It is not stored.
@@ -123,7 +125,7 @@ struct Asked {
     operation_id = "read_device",
     tag = "registry",
     extensions(("x-permission" = json!("write-registry"))),
-    request_body = Asked,
+    request_body = DeviceRequest,
     responses(
         (status = 200, description = "The device and its streams, the largest first", body = Streams),
         (status = 409, description = "It refuses: `code` is `device-login`, `device-cannot`, `device-refused` or `device-strange`", body = Problem, content_type = "application/problem+json"),

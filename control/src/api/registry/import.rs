@@ -11,12 +11,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{Shared, blocking};
+use crate::api::Shared;
 use crate::audit::Event;
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, Format, ImportOptions, ImportReport, MAX_IMPORT};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -29,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// How an inventory is taken.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct How {
+struct ImportQuery {
     /// How it is written.
     #[param(inline)]
     format: Format,
@@ -50,7 +49,7 @@ struct How {
     operation_id = "import_registry",
     tag = "registry",
     extensions(("x-permission" = json!("write-registry"))),
-    params(How),
+    params(ImportQuery),
     request_body(content(
         (String = "text/csv"),
         (serde_json::Value = "application/geo+json"),
@@ -64,7 +63,7 @@ struct How {
 async fn import(
     State(shared): State<Shared>,
     caller: Caller,
-    Query(how): Query<How>,
+    Query(how): Query<ImportQuery>,
     body: Bytes,
 ) -> Result<Json<ImportReport>> {
     caller.require(Permission::WriteRegistry)?;

@@ -12,9 +12,8 @@ use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Shared;
-use crate::base::Kind;
+use crate::base::{Kind, Problem, Result};
 use crate::registry::Camera;
-use crate::{Problem, Result};
 
 /// The routes of this folder.
 pub fn routes() -> OpenApiRouter<Shared> {

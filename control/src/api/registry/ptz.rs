@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::Shared;
 use crate::api::layers::nothing;
-use crate::api::{Shared, blocking};
 use crate::audit::Event;
+use crate::base::{Problem, Result, blocking};
 use crate::onvif::{Move, Preset, Turn};
 use crate::people::{Caller, Permission};
 use crate::registry::{Camera, Device};
-use crate::rights::{Action, Asker, Permit, Refusal, Seen};
-use crate::{Problem, Result};
+use crate::rights::{Action, Asker, CameraFacts, Permit, Refusal};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -27,7 +27,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 /// How a camera is to move: one of `move`, `stop` and `preset`.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct How {
+#[schema(as = How)]
+struct MoveRequest {
     /// `[pan, tilt, zoom]`, each -1 to 1 as part of its speed. It stops by itself after 5 s: send it again
     /// to go on.
     #[serde(rename = "move")]
@@ -39,18 +40,18 @@ struct How {
     preset: Option<String>,
 }
 
-impl How {
+impl MoveRequest {
     fn read(self) -> Result<Move> {
         match self {
-            How { turn: Some(parts), stop: None | Some(false), preset: None } => {
+            MoveRequest { turn: Some(parts), stop: None | Some(false), preset: None } => {
                 if parts.iter().all(|part| (-1.0..=1.0).contains(part)) {
                     Ok(Move::Turn(parts))
                 } else {
                     Err(Problem::invalid("move", "must be [pan, tilt, zoom], each -1 to 1"))
                 }
             }
-            How { turn: None, stop: Some(true), preset: None } => Ok(Move::Stop),
-            How { turn: None, stop: None | Some(false), preset: Some(token) } => {
+            MoveRequest { turn: None, stop: Some(true), preset: None } => Ok(Move::Stop),
+            MoveRequest { turn: None, stop: None | Some(false), preset: Some(token) } => {
                 let length = token.chars().count();
                 if (1..=200).contains(&length) && !token.contains(char::is_control) {
                     Ok(Move::Preset(token))
@@ -65,7 +66,8 @@ impl How {
 
 /// What is known of a camera that can be moved.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct Looking {
+#[schema(as = Looking)]
+struct PtzState {
     /// Places that it remembers.
     presets: Vec<Preset>,
     /// Where it looks; null where it does not say.
@@ -82,19 +84,23 @@ struct Looking {
     extensions(("x-permission" = json!("move-camera"))),
     params(("id" = String, Path, description = "Camera")),
     responses(
-        (status = 200, description = "Presets and position", body = Looking),
+        (status = 200, description = "Presets and position", body = PtzState),
         (status = 403, description = "The right to see it is missing: `code` says why", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such camera", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It cannot be moved, or refuses: `code` says why", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "It does not answer", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn look(State(shared): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<Looking>> {
+async fn look(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<PtzState>> {
     caller.require(Permission::MoveCamera)?;
     let (device, _, _) = permitted(&shared, &caller, &id, policy(&shared, &caller)).await?;
     let client = shared.devices.of_camera(&id, device, shared.db.clock()).await?;
     let presets = client.presets().await?;
-    Ok(Json(Looking { presets, position: client.position().await.unwrap_or_default() }))
+    Ok(Json(PtzState { presets, position: client.position().await.unwrap_or_default() }))
 }
 
 /// Move a camera, by its ONVIF device. Needs the right to see it now, and goes on record.
@@ -105,7 +111,7 @@ async fn look(State(shared): State<Shared>, caller: Caller, Path(id): Path<Strin
     tag = "registry",
     extensions(("x-permission" = json!("move-camera"))),
     params(("id" = String, Path, description = "Camera")),
-    request_body = How,
+    request_body = MoveRequest,
     responses(
         (status = 204, description = "The camera was told"),
         (status = 403, description = "The right to see it is missing: `code` says why", body = Problem, content_type = "application/problem+json"),
@@ -119,7 +125,7 @@ async fn turn(
     State(shared): State<Shared>,
     caller: Caller,
     Path(id): Path<String>,
-    Json(how): Json<How>,
+    Json(how): Json<MoveRequest>,
 ) -> Result<Response> {
     caller.require(Permission::MoveCamera)?;
     let how = how.read()?;
@@ -133,7 +139,7 @@ async fn turn_where(
     caller: &Caller,
     id: &str,
     how: &Move,
-    permit: impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static,
+    permit: impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + 'static,
 ) -> Result<()> {
     let (device, camera, permit) = permitted(shared, caller, id, permit).await?;
     let event = event(camera, permit, how);
@@ -144,13 +150,16 @@ async fn turn_where(
 }
 
 /// Whether the one who calls may see a camera now, under the incident of the wall.
-fn policy(shared: &Shared, caller: &Caller) -> impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + use<> {
+fn policy(
+    shared: &Shared,
+    caller: &Caller,
+) -> impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + use<> {
     let (shared, caller) = (shared.clone(), caller.clone());
-    move |seen| {
-        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
+    move |facts| {
+        let asker = Asker::of(&caller);
         // Where no wall runs there is no incident under which it would be.
         let incident = shared.wall().ok().and_then(|wall| wall.layout().incident);
-        shared.rights.decide(&asker, incident.as_deref(), seen, Action::Live)
+        shared.rights.decide(&asker, incident.as_deref(), facts, Action::Live)
     }
 }
 
@@ -159,14 +168,14 @@ async fn permitted(
     shared: &Shared,
     caller: &Caller,
     id: &str,
-    permit: impl FnOnce(&Seen) -> Result<Permit, Refusal> + Send + 'static,
+    permit: impl FnOnce(&CameraFacts) -> Result<Permit, Refusal> + Send + 'static,
 ) -> Result<(Device, Camera, Permit)> {
     let (shared, actor, id) = (shared.clone(), caller.actor.clone(), id.to_owned());
     blocking(move || {
         let registry = shared.registry()?;
         let camera = registry.camera(&id)?;
-        let seen = Seen { camera: id.clone(), zone: camera.zone.clone(), tags: camera.tags.clone() };
-        match permit(&seen) {
+        let facts = CameraFacts { camera: id.clone(), zone: camera.zone.clone(), tags: camera.tags.clone() };
+        match permit(&facts) {
             Ok(permit) => Ok((registry.device(&id)?, camera, permit)),
             Err(refusal) => {
                 let details = json!({ "code": refusal.code });
@@ -210,9 +219,10 @@ mod tests {
     use vitrail_simulator::onvif::{Config, Devices};
 
     use super::*;
-    use crate::Utc;
     use crate::api::Control;
+    use crate::audit::query::{Order, Query, list};
     use crate::audit::{Actor, Ledger};
+    use crate::base::Utc;
     use crate::db::Database;
     use crate::people::Role;
     use crate::registry::{Author, KeySource, Registry};
@@ -241,12 +251,10 @@ mod tests {
     }
 
     fn kinds(shared: &Shared) -> Vec<String> {
-        let read = |c: &rusqlite::Connection| {
-            let mut statement = c.prepare("SELECT kind FROM audit WHERE camera = 'a' ORDER BY seq")?;
-            let kinds = statement.query_map([], |row| row.get(0))?;
-            Ok(kinds.collect::<rusqlite::Result<_>>()?)
-        };
-        shared.db.read(read).expect("records")
+        let of_camera = Query { camera: Some("a".into()), ..Query::default() };
+        let read = |c: &_| list(c, &of_camera, Order::OldestFirst, None, 1000);
+        let (records, _) = shared.db.read(read).expect("records");
+        records.into_iter().map(|record| record.event.kind).collect()
     }
 
     #[test]
@@ -279,11 +287,11 @@ mod tests {
         assert_eq!(devices.position(1).expect("there").pan, 0.0);
         assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.move-refused"));
 
-        let seen = |seen: &Seen| {
-            assert_eq!((seen.camera.as_str(), seen.tags.as_slice()), ("a", ["t".to_owned()].as_slice()));
+        let permitted = |facts: &CameraFacts| {
+            assert_eq!((facts.camera.as_str(), facts.tags.as_slice()), ("a", ["t".to_owned()].as_slice()));
             Ok(permit())
         };
-        runtime.block_on(turn_where(&shared, &caller(), "a", &how, seen)).expect("moved");
+        runtime.block_on(turn_where(&shared, &caller(), "a", &how, permitted)).expect("moved");
         clock.advance(Duration::from_secs(1));
         assert_eq!(devices.position(1).expect("there").pan, 0.5);
         assert_eq!(kinds(&shared).last().map(String::as_str), Some("camera.moved"));
@@ -294,7 +302,9 @@ mod tests {
     #[test]
     fn one_way_of_moving_is_said() {
         let read = |value: Value| {
-            serde_json::from_value::<How>(value).map_err(|_| ()).and_then(|how| how.read().map_err(|_| ()))
+            serde_json::from_value::<MoveRequest>(value)
+                .map_err(|_| ())
+                .and_then(|how| how.read().map_err(|_| ()))
         };
         assert_eq!(read(json!({ "move": [1, -0.5, 0] })), Ok(Move::Turn([1.0, -0.5, 0.0])));
         assert_eq!(read(json!({ "stop": true })), Ok(Move::Stop));

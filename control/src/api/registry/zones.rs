@@ -10,10 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::layers::nothing;
-use crate::api::{List, Paging, Shared, blocking};
+use crate::api::{List, Paging, Shared};
+use crate::base::{Problem, Result, blocking};
 use crate::people::{Caller, Permission};
 use crate::registry::{Author, NewSite, NewZone, Site, SiteChange, Zone, ZoneChange};
-use crate::{Problem, Result};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -143,7 +143,7 @@ async fn remove_zone(
 /// Which sites are asked for.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct OfZone {
+struct SiteFilter {
     /// Only those of this zone.
     zone: Option<String>,
 }
@@ -155,13 +155,13 @@ struct OfZone {
     operation_id = "list_sites",
     tag = "registry",
     extensions(("x-permission" = json!("read-registry"))),
-    params(OfZone, Paging),
+    params(SiteFilter, Paging),
     responses((status = 200, description = "Sites", body = List<Site>)),
 )]
 async fn list_sites(
     State(shared): State<Shared>,
     caller: Caller,
-    Query(of): Query<OfZone>,
+    Query(of): Query<SiteFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<Site>>> {
     caller.require(Permission::ReadRegistry)?;

@@ -4,8 +4,8 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::walk::{Columns, Content, Entry, Walk};
-use crate::Result;
 use crate::audit::chain::Hash;
+use crate::base::Result;
 
 /// How often the progress is told, in records.
 const STEP: u64 = 1000;

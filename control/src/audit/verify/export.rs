@@ -10,10 +10,10 @@ use super::findings::{Fault, Faults, Findings};
 use super::keys::Keys;
 use super::walk::{Content, Entry, Walk};
 use super::{compare_file, conclude, unreadable};
-use crate::audit::chain::{self, Hash, START};
+use crate::audit::chain::{Hash, START};
 use crate::audit::checkpoint::Line as FileLine;
 use crate::audit::export::{EndLine, FORMAT, RecordLine};
-use crate::{Problem, Result};
+use crate::base::{Problem, Result, unhex};
 
 /// Longest line with a record: a body of 64 KiB, escaped.
 const MOST_LINE: usize = 1 << 20;
@@ -125,10 +125,10 @@ fn lines(
 }
 
 fn step(walk: &mut Walk, line: &RecordLine) {
-    let salt = line.salt.as_deref().and_then(chain::unhex::<16>).unwrap_or_default();
+    let salt = line.salt.as_deref().and_then(unhex::<16>).unwrap_or_default();
     let content = match (&line.body, &line.digest) {
         (Some(body), _) => Content::Whole { salt: &salt, body: body.as_bytes(), row: None },
-        (None, digest) => Content::Digest(digest.as_deref().and_then(chain::unhex::<32>)),
+        (None, digest) => Content::Digest(digest.as_deref().and_then(unhex::<32>)),
     };
     let hash: Option<Hash> = Some(line.hash);
     walk.step(&Entry { seq: line.seq, content, hash });

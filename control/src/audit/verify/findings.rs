@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Utc;
+use crate::base::Utc;
 
 /// Faults that are listed; all are counted.
 const MOST_LISTED: usize = 100;
@@ -81,7 +81,7 @@ impl Fault {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
-    /// What.
+    /// What kind of fault.
     pub what: Fault,
     /// The record, or the first of several.
     pub seq: Option<i64>,
@@ -113,9 +113,9 @@ pub struct Findings {
     pub records: u64,
     /// Records of which only the digest is there: left out of an export, and in their place.
     pub withheld: u64,
-    /// The first record, and the last.
+    /// The first record; none where there are no records.
     pub first: Option<i64>,
-    /// See `first`.
+    /// The last record; none where there are no records.
     pub last: Option<i64>,
     /// When the first record was written, as it says.
     pub from: Option<Utc>,

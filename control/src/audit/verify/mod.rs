@@ -24,9 +24,8 @@ pub(super) use walk::Walk;
 use super::chain::START;
 use super::checkpoint::{self, Line};
 use super::{Head, store};
-use crate::base::Kind;
-use crate::db::FORM;
-use crate::{Problem, Result};
+use crate::base::database::{BUSY_MS, FORM};
+use crate::base::{Kind, Problem, Result, beside};
 use walk::{Signed, Walked};
 
 /// What a database begins with.
@@ -165,7 +164,7 @@ pub fn open(path: &Path) -> Result<Connection> {
         return Err(Problem::invalid(path.display().to_string(), "is no database of a controller"));
     }
     let connection = open_quietly(path).map_err(|e| unreadable(path, &e))?;
-    connection.pragma_update(None, "busy_timeout", crate::db::BUSY_MS)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
     let form: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|e| unreadable(path, &e))?;
@@ -183,9 +182,7 @@ pub fn open(path: &Path) -> Result<Connection> {
 /// Without leaving a trace: a database that no program has open is taken as it lies there.
 fn open_quietly(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    if Path::new(&wal).exists() {
+    if beside(path, "-wal").exists() {
         return Connection::open_with_flags(path, flags);
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -2,9 +2,9 @@
 //! Finds what does not fit, and which records a signature covers.
 
 use super::findings::{Fault, Faults, Span};
-use crate::Utc;
 use crate::audit::chain::{self, Hash, Head};
 use crate::audit::{Event, Record};
+use crate::base::Utc;
 
 /// A record as it is found.
 pub(in crate::audit) struct Entry<'a> {

@@ -51,8 +51,8 @@ fn region(state: State) -> Rights {
 #[test]
 #[ignore = "a figure, not a test"]
 fn time_to_decide_for_all_cameras_of_a_region() {
-    let cameras: Vec<Seen> = (0..CAMERAS)
-        .map(|n| Seen {
+    let cameras: Vec<CameraFacts> = (0..CAMERAS)
+        .map(|n| CameraFacts {
             camera: format!("cam-{n}"),
             zone: Some(format!("zone-{}", n % ZONES)),
             tags: vec!["street".into(), "tunnel".into()],
@@ -63,12 +63,12 @@ fn time_to_decide_for_all_cameras_of_a_region() {
         let mut times: Vec<f64> = (0..ROUNDS)
             .map(|_| {
                 let begin = Instant::now();
-                for seen in &cameras {
+                for facts in &cameras {
                     let _ = black_box(decide(
                         &rights,
                         &operator(),
                         Some("I-1"),
-                        seen,
+                        facts,
                         Action::Live,
                         Utc(1_000_000),
                     ));

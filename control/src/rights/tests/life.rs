@@ -256,32 +256,32 @@ fn purposes_can_be_added_and_none_is_changed() {
 fn zones_are_seen_at_a_glance() {
     let f = Fixture::new();
     let north = || f.db.read(|c| zone_states(c, f.now())).expect("states").remove(0);
-    assert_eq!((north().zone.as_str(), north().state), ("north", Standing::None));
+    assert_eq!((north().zone.as_str(), north().state), ("north", ZoneStanding::None));
     let draft = f.drafted();
-    assert_eq!((north().state, north().drafts), (Standing::Draft, vec![draft.id.clone()]));
+    assert_eq!((north().state, north().drafts), (ZoneStanding::Draft, vec![draft.id.clone()]));
     assert!(!north().live);
     sign(&f.db, &zoe(), &draft.id, Some(1)).expect("signed");
     let seen = north();
-    assert_eq!((seen.state, seen.until), (Standing::InForce, Some(draft.terms.valid_to)));
+    assert_eq!((seen.state, seen.until), (ZoneStanding::InForce, Some(draft.terms.valid_to)));
     assert_eq!((seen.live, seen.record, seen.export), (true, false, false));
     assert_eq!((seen.purposes, seen.units), (draft.terms.purposes.clone(), draft.terms.units.clone()));
     suspend(&f.db, &zoe(), &draft.id, "audit").expect("suspended");
     let seen = north();
-    assert_eq!((seen.state, seen.live), (Standing::Suspended, false));
+    assert_eq!((seen.state, seen.live), (ZoneStanding::Suspended, false));
     assert_eq!(seen.suspended[0].since, f.now());
     assert_eq!(seen.suspended[0].why.as_deref(), Some("audit"));
     resume(&f.db, &zoe(), &draft.id, None).expect("resumed");
     f.clock.advance(24 * HOUR);
-    assert_eq!((north().state, north().until), (Standing::Expired, Some(draft.terms.valid_to)));
+    assert_eq!((north().state, north().until), (ZoneStanding::Expired, Some(draft.terms.valid_to)));
     let later = Terms { valid_from: f.now().plus(HOUR), valid_to: f.now().plus(2 * HOUR), ..f.terms() };
     let coming = agreements::draft(&f.db, &anna(), "north", None, later.clone()).expect("a draft");
     sign(&f.db, &zoe(), &coming.id, Some(1)).expect("signed");
-    assert_eq!((north().state, north().until), (Standing::NotYetValid, Some(later.valid_from)));
+    assert_eq!((north().state, north().until), (ZoneStanding::NotYetValid, Some(later.valid_from)));
     revoke(&f.db, &zoe(), &coming.id, "x").expect("revoked");
     revoke(&f.db, &zoe(), &draft.id, "x").expect("revoked");
-    assert_eq!(north().state, Standing::Revoked);
+    assert_eq!(north().state, ZoneStanding::Revoked);
     let south = f.db.read(|c| zone_states(c, f.now())).expect("states").remove(1);
-    assert_eq!((south.zone.as_str(), south.state), ("south", Standing::None));
+    assert_eq!((south.zone.as_str(), south.state), ("south", ZoneStanding::None));
 }
 
 fn find_of(f: &Fixture, id: &str) -> Agreement {

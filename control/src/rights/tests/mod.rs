@@ -1,6 +1,5 @@
 //! Tests of the room against real databases, and of the policy against an oracle.
 
-mod api;
 mod docs;
 mod figure;
 mod incidents;
@@ -16,9 +15,9 @@ use vitrail_engine::base::SimClock;
 
 use super::*;
 use crate::audit::{Actor, Ledger, Record};
+use crate::base::{Problem, Utc};
 use crate::db::Database;
 use crate::people::Role;
-use crate::{Problem, Utc};
 
 /// 2026-11-24T17:00:00Z, in seconds: when every test begins.
 const BEGIN_S: u64 = 1_795_539_600;
@@ -144,8 +143,8 @@ fn operator() -> Asker {
     Asker { account: "u-4".into(), role: Role::Operator, unit: "crisis-centre".into() }
 }
 
-fn camera() -> Seen {
-    Seen { camera: "cam-1".into(), zone: Some("north".into()), tags: vec!["tunnel".into()] }
+fn camera() -> CameraFacts {
+    CameraFacts { camera: "cam-1".into(), zone: Some("north".into()), tags: vec!["tunnel".into()] }
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> (u16, String) {

@@ -10,7 +10,7 @@ pub(super) struct Question<'a> {
     pub accounts: &'a [AccountFacts],
     pub asker: &'a Asker,
     pub incident: Option<&'a str>,
-    pub seen: &'a Seen,
+    pub facts: &'a CameraFacts,
     pub action: Action,
     pub now: Utc,
 }
@@ -24,7 +24,8 @@ const BEFORE: [Condition; 5] = [
     ("role", |q| {
         let looks = |role: Role| matches!(role, Role::Operator | Role::Supervisor);
         q.accounts.iter().filter(|a| a.id == q.asker.account).all(|a| {
-            let elsewhere = q.seen.zone.as_ref().is_some_and(|z| !a.zones.is_empty() && !a.zones.contains(z));
+            let elsewhere =
+                q.facts.zone.as_ref().is_some_and(|z| !a.zones.is_empty() && !a.zones.contains(z));
             looks(a.role) && looks(q.asker.role) && !elsewhere
         })
     }),
@@ -32,7 +33,7 @@ const BEFORE: [Condition; 5] = [
     ("incident-closed", |q| {
         q.incidents.iter().any(|i| Some(i.id.as_str()) == q.incident && q.now < i.ends_at)
     }),
-    ("no-zone", |q| q.seen.zone.is_some()),
+    ("no-zone", |q| q.facts.zone.is_some()),
 ];
 
 /// What an agreement must fulfil, in the order in which it is asked.
@@ -46,7 +47,7 @@ const CLAUSES: [Clause; 9] = [
         q.incidents.iter().any(|i| Some(i.id.as_str()) == q.incident && a.purposes.contains(&i.purpose))
     }),
     ("unit", |q, a| a.units.contains(&q.asker.unit)),
-    ("camera", |q, a| a.tags.is_empty() || q.seen.tags.iter().any(|t| a.tags.contains(t))),
+    ("camera", |q, a| a.tags.is_empty() || q.facts.tags.iter().any(|t| a.tags.contains(t))),
     ("action", |q, a| match q.action {
         Action::Live => a.live,
         Action::Record => a.record,
@@ -63,7 +64,7 @@ pub(super) fn answer(q: &Question<'_>) -> Result<Vec<String>, &'static str> {
     if let Some((word, _)) = BEFORE.iter().find(|(_, holds)| !holds(q)) {
         return Err(word);
     }
-    let of_zone = |a: &&AgreementFacts| Some(&a.zone) == q.seen.zone.as_ref();
+    let of_zone = |a: &&AgreementFacts| Some(&a.zone) == q.facts.zone.as_ref();
     let mut permitting = Vec::new();
     let mut objections = Vec::new();
     for agreement in q.agreements.iter().filter(of_zone) {

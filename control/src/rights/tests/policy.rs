@@ -161,9 +161,9 @@ fn every_combination_of_few_facts_is_answered_as_the_oracle_says() {
     let asked_under = [None, Some("I-1"), Some("I-2"), Some("I-3"), Some("I-4")];
     let cameras = [
         camera(),
-        Seen { zone: None, ..camera() },
-        Seen { zone: Some("east".into()), ..camera() },
-        Seen { tags: Vec::new(), ..camera() },
+        CameraFacts { zone: None, ..camera() },
+        CameraFacts { zone: Some("east".into()), ..camera() },
+        CameraFacts { tags: Vec::new(), ..camera() },
     ];
     let kinds: [fn(&mut AgreementFacts); 11] = [
         |_| {},
@@ -197,7 +197,7 @@ fn every_combination_of_few_facts_is_answered_as_the_oracle_says() {
         for accounts in &accounts {
             let rights = Rights::new(agreements.clone(), incidents.to_vec(), accounts.clone());
             for incident in asked_under {
-                for seen in &cameras {
+                for facts in &cameras {
                     for action in Action::ALL {
                         let asker = &operator();
                         let question = Question {
@@ -206,7 +206,7 @@ fn every_combination_of_few_facts_is_answered_as_the_oracle_says() {
                             accounts,
                             asker,
                             incident,
-                            seen,
+                            facts,
                             action,
                             now: NOW,
                         };
@@ -228,7 +228,7 @@ fn every_combination_of_few_facts_is_answered_as_the_oracle_says() {
 
 /// Compares the policy's answer with the oracle's, and gives it back as a word.
 fn compare(rights: &Rights, q: &Question<'_>) -> String {
-    let decided = decide(rights, q.asker, q.incident, q.seen, q.action, q.now);
+    let decided = decide(rights, q.asker, q.incident, q.facts, q.action, q.now);
     match (decided, answer(q)) {
         (Ok(permit), Ok(ids)) => {
             assert!(ids.contains(&permit.agreement), "{permit:?} {ids:?}");
@@ -239,11 +239,11 @@ fn compare(rights: &Rights, q: &Question<'_>) -> String {
             "permitted".into()
         }
         (Err(refusal), Err(word)) => {
-            assert_eq!(refusal.code, word, "{refusal:?} {:?} {:?}", q.agreements, q.seen);
+            assert_eq!(refusal.code, word, "{refusal:?} {:?} {:?}", q.agreements, q.facts);
             refusal.code
         }
         (decided, wanted) => {
-            panic!("{decided:?}, and the oracle says {wanted:?}: {:?} {:?}", q.agreements, q.seen)
+            panic!("{decided:?}, and the oracle says {wanted:?}: {:?} {:?}", q.agreements, q.facts)
         }
     }
 }
@@ -310,7 +310,7 @@ struct World {
     incidents: Vec<IncidentFacts>,
     accounts: Vec<AccountFacts>,
     incident: Option<String>,
-    seen: Seen,
+    facts: CameraFacts,
     action: Action,
     now: Utc,
 }
@@ -320,7 +320,7 @@ impl World {
         Rights::new(self.agreements.clone(), self.incidents.clone(), self.accounts.clone())
     }
     fn decide(&self, now: Utc) -> Result<Permit, Refusal> {
-        decide(&self.rights(), &operator(), self.incident.as_deref(), &self.seen, self.action, now)
+        decide(&self.rights(), &operator(), self.incident.as_deref(), &self.facts, self.action, now)
     }
 }
 
@@ -345,7 +345,7 @@ prop_compose! {
             agreements, incidents, action, now,
             accounts: accounts.into_iter().collect(),
             incident: incident.map(|index| format!("I-{index}")),
-            seen: Seen { camera: "cam-1".into(), zone, tags },
+            facts: CameraFacts { camera: "cam-1".into(), zone, tags },
         }
     }
 }
@@ -361,7 +361,7 @@ proptest! {
             accounts: &world.accounts,
             asker: &operator(),
             incident: world.incident.as_deref(),
-            seen: &world.seen,
+            facts: &world.facts,
             action: world.action,
             now: world.now,
         };
@@ -380,8 +380,8 @@ proptest! {
         less(&|w| w.accounts.clear());
         less(&|w| w.accounts.iter_mut().for_each(|a| a.enabled = false));
         less(&|w| w.incident = None);
-        less(&|w| w.seen.zone = None);
-        less(&|w| w.seen.tags.clear());
+        less(&|w| w.facts.zone = None);
+        less(&|w| w.facts.tags.clear());
         less(&|w| w.incidents.clear());
         if !world.agreements.is_empty() {
             let index = which.index(world.agreements.len());
@@ -431,13 +431,13 @@ proptest! {
         let rights = world.rights();
         let by_incident: Vec<bool> = world.incidents.iter().map(|incident| {
             let everybody = Rights::new(world.agreements.clone(), world.incidents.clone(), vec![account(Role::Operator)]);
-            decide(&everybody, &operator(), Some(&incident.id), &world.seen, Action::Live, world.now).is_ok()
+            decide(&everybody, &operator(), Some(&incident.id), &world.facts, Action::Live, world.now).is_ok()
         }).collect();
-        let standby = decide_standby(&rights, "crisis-centre", &world.seen, world.now);
+        let standby = decide_standby(&rights, "crisis-centre", &world.facts, world.now);
         prop_assert_eq!(standby.is_ok(), by_incident.contains(&true), "{:?}", standby);
         if let Err(refusal) = standby {
             for later in (0..9).map(Utc).filter(|later| *later > world.now && *later < refusal.until) {
-                prop_assert!(decide_standby(&rights, "crisis-centre", &world.seen, later).is_err());
+                prop_assert!(decide_standby(&rights, "crisis-centre", &world.facts, later).is_err());
             }
         }
     }

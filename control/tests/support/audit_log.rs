@@ -1,5 +1,4 @@
 //! A log to tamper with, and what an attacker with the file can do.
-#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use vitrail_engine::source::Authority;
 use vitrail_engine::wall::Wall;
 use vitrail_simulator::{Config, Profile, Simulator};
 
-use super::client::{Client, Viewing};
+use super::viewer::{Client, Viewing};
 
 /// Dropped in this order: viewers' server, wall, camera.
 pub struct Stage {
@@ -83,7 +83,7 @@ impl Stage {
 
     /// Somebody who watches under this login.
     pub fn watcher(&self, account: &str, ended: &CancellationToken) -> Watcher {
-        Watcher { account: account.to_owned(), ended: ended.clone(), peer: None, gaze: None }
+        Watcher { account: account.to_owned(), ended: ended.clone(), peer: None, look: None }
     }
 
     /// A viewer that watches, and its session.

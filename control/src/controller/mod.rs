@@ -1,8 +1,11 @@
 //! The whole controller of one wall, put together: database, registry, rights, wall, live pictures and
 //! the server, from the `[control]` table of a wall file. Started and stopped by `vitrail wall`.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+mod monitoring;
+mod viewers;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use vitrail_engine::base::thread::Worker;
 use vitrail_engine::base::{SharedClock, Shutdown};
@@ -11,14 +14,15 @@ use vitrail_engine::wall::WallReport;
 
 use crate::api::{Control, Shared};
 use crate::audit::Ledger;
+use crate::base::{Problem, Result, beside};
 use crate::db::Database;
-use crate::live::{Ground, Hooks, Live, LiveConfig, Looks, Sight};
-use crate::people::{Language, Permission, Settings as PeopleSettings};
+use crate::live::{Hooks, Live, LiveConfig, Looks};
+use crate::people::{Language, Settings as PeopleSettings};
 use crate::registry::{KeySource, Registry};
-use crate::rights::{Action, Asker, Refusal};
 use crate::server::{Config, Limits, Listening, Tls};
-use crate::wall::{Audience, Conductor, Edition, Settings};
-use crate::{Problem, Result};
+use crate::wall::{Conductor, Edition, Settings};
+use monitoring::watch;
+use viewers::{Browsers, may_see};
 
 /// A controller that runs.
 pub struct Controller {
@@ -192,12 +196,6 @@ fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 fn language(wall: &WallSpec) -> Language {
     use vitrail_engine::composite::Language as Placards;
     match wall.overlay.language {
@@ -205,118 +203,4 @@ fn language(wall: &WallSpec) -> Language {
         Placards::French => Language::Fr,
         Placards::Dutch => Language::Nl,
     }
-}
-
-/// Those who watch in browsers, as the conductor sees them.
-struct Browsers(Weak<Live>);
-
-impl Audience for Browsers {
-    fn forget(&self, camera: &str) {
-        if let Some(live) = self.0.upgrade() {
-            live.forget(camera);
-        }
-    }
-
-    fn viewers(&self, screen: &str) -> u32 {
-        self.0.upgrade().map_or(0, |live| u32::try_from(live.viewers(screen)).unwrap_or(u32::MAX))
-    }
-}
-
-/// A thumbnail is a showing to the one who asks for it: under the incident of the wall.
-fn may_see(control: &Control, conductor: &Arc<Conductor>, looks: &Arc<Looks>) -> crate::live::MaySee {
-    let (rights, conductor, looks) = (control.rights.clone(), conductor.clone(), looks.clone());
-    Arc::new(move |caller, camera| {
-        let asker = Asker { account: caller.account.clone(), role: caller.role, unit: caller.unit.clone() };
-        let unknown = || crate::rights::Seen { camera: camera.to_owned(), zone: None, tags: Vec::new() };
-        let seen = conductor.gate().seen(camera).unwrap_or_else(unknown);
-        debug_assert!(caller.may(Permission::ViewWall));
-        let incident = conductor.layout().incident;
-        let permit = rights.decide(&asker, incident.as_deref(), &seen, Action::Live)?;
-        let ground = Ground {
-            zone: seen.zone.clone(),
-            incident: Some(permit.incident.clone()),
-            agreement: Some(permit.agreement.clone()),
-            basis: Some(permit.basis.clone()),
-        };
-        looks.glance(&caller.actor, Sight::Camera(camera.to_owned()), ground).map_err(|problem| {
-            tracing::error!("camera {camera} is shown to nobody new: {problem}");
-            Refusal::log()
-        })
-    })
-}
-
-/// What monitoring asks of the wall.
-fn watch(shared: &Shared, conductor: &Arc<Conductor>, live: &Arc<Live>) {
-    let wall = conductor.clone();
-    shared.monitor.on_ready("audit log", Box::new(move || wall.log_trouble().map_or(Ok(()), Err)));
-    let wall = conductor.clone();
-    shared.monitor.on_ready("wall", Box::new(move || wall.with_wall(|_| ()).map_err(|p| p.to_string())));
-    let wall = conductor.clone();
-    let live = Arc::downgrade(live);
-    shared.monitor.on_scrape(Box::new(move |out| {
-        if let Some(live) = live.upgrade() {
-            let report = live.report();
-            let mut viewers = std::collections::BTreeMap::<&str, u64>::new();
-            for viewer in &report.viewers {
-                *viewers.entry(&viewer.screen).or_default() += 1;
-            }
-            for (screen, count) in viewers {
-                let labels = [("screen", screen)];
-                out.gauge("vitrail_live_viewers", "Browsers that watch over WebRTC.", &labels, count as f64);
-            }
-            let sessions = report.sessions as f64;
-            out.counter("vitrail_live_sessions_total", "WebRTC sessions that began.", &[], sessions);
-            let strays = report.strays as f64;
-            out.counter("vitrail_live_strays_total", "Datagrams that were for nobody.", &[], strays);
-            out.counter("vitrail_live_cpu_seconds_total", "What sending them took.", &[], report.cpu_s);
-        }
-        let Ok(report) = wall.report() else { return };
-        for screen in &report.screens {
-            let labels = [("screen", screen.id.as_str())];
-            out.gauge("vitrail_screen_fps", "Pictures a second.", &labels, screen.fps);
-            out.counter("vitrail_screen_frames_total", "Pictures composed.", &labels, screen.frames as f64);
-            out.counter("vitrail_screen_missed_total", "Pictures missed.", &labels, screen.missed as f64);
-            out.gauge("vitrail_screen_rate", "Pictures a second that are made now.", &labels, screen.rate);
-            out.counter(
-                "vitrail_screen_left_out_total",
-                "Pictures left out because the machine has no more.",
-                &labels,
-                screen.left_out as f64,
-            );
-            out.counter(
-                "vitrail_screen_dropped_total",
-                "Pictures that the encoder dropped.",
-                &labels,
-                screen.dropped as f64,
-            );
-        }
-        let mut states = std::collections::BTreeMap::<&str, u64>::new();
-        for camera in &report.cameras {
-            *states.entry(&camera.state).or_default() += 1;
-        }
-        for (state, count) in states {
-            out.gauge(
-                "vitrail_cameras",
-                "Cameras that are open, by state.",
-                &[("state", state)],
-                count as f64,
-            );
-        }
-        let machine = &report.governor;
-        for (part, value) in [
-            ("own", machine.own),
-            ("others", machine.others),
-            ("decoding", machine.decoding),
-            ("encoding", machine.encoding),
-        ] {
-            out.gauge("vitrail_cores_used", "CPU seconds a second.", &[("by", part)], value);
-        }
-        out.gauge("vitrail_resident_bytes", "Memory.", &[], report.process.resident_bytes as f64);
-        out.gauge(
-            "vitrail_latency_p95_seconds",
-            "From a picture's arrival to the encoded wall.",
-            &[],
-            report.latency.from_arrival.p95_ms / 1000.0,
-        );
-    }));
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::base::Kind;
-use crate::{Problem, Result};
+use crate::base::{Kind, Problem, Result, blocking};
 
 /// Pictures at once: a wall has at least two cores, and these threads step back.
 const AT_ONCE: usize = 2;
@@ -14,14 +13,17 @@ const AT_ONCE: usize = 2;
 const WAITING: usize = 64;
 
 /// A bounded queue of work of a few milliseconds each.
-pub(super) struct Desk {
+pub(super) struct WorkQueue {
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
-impl Desk {
-    pub fn new() -> Desk {
-        Desk { turns: Arc::new(Semaphore::new(AT_ONCE)), places: Arc::new(Semaphore::new(AT_ONCE + WAITING)) }
+impl WorkQueue {
+    pub fn new() -> WorkQueue {
+        WorkQueue {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+        }
     }
 
     /// Runs `work` when its turn comes. It goes on to its end also where nobody waits any more.
@@ -34,7 +36,7 @@ impl Desk {
     ) -> Result<T> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| busy())?;
-        crate::api::blocking(move || {
+        blocking(move || {
             let _kept = (place, turn);
             work()
         })
@@ -56,21 +58,22 @@ mod tests {
 
     #[tokio::test]
     async fn two_work_some_wait_and_the_rest_is_told_so() {
-        let desk = Arc::new(Desk::new());
+        let queue = Arc::new(WorkQueue::new());
         let (begun, began) = mpsc::channel();
         let mut doors = Vec::new();
         let mut asked = Vec::new();
         for n in 0..AT_ONCE + WAITING {
             let (open, door) = mpsc::channel::<()>();
             doors.push(open);
-            let (desk, begun) = (desk.clone(), begun.clone());
+            let (queue, begun) = (queue.clone(), begun.clone());
             asked.push(tokio::spawn(async move {
-                desk.run(move || {
-                    let _ = begun.send(n);
-                    let _ = door.recv();
-                    Ok(n)
-                })
-                .await
+                queue
+                    .run(move || {
+                        let _ = begun.send(n);
+                        let _ = door.recv();
+                        Ok(n)
+                    })
+                    .await
             }));
             tokio::task::yield_now().await;
         }
@@ -79,12 +82,12 @@ mod tests {
         });
         let [first, second, third] = both.await.expect("it ends");
         assert!(first.is_ok() && second.is_ok() && third.is_err(), "two at once");
-        let refused = desk.run(|| Ok(0)).await;
+        let refused = queue.run(|| Ok(0)).await;
         assert_eq!(refused.err().map(|p| p.status), Some(503));
         drop(doors);
         for (n, asked) in asked.into_iter().enumerate() {
             assert_eq!(asked.await.expect("no panic").ok(), Some(n));
         }
-        assert_eq!(desk.run(|| Ok(7)).await.ok(), Some(7), "there is room again");
+        assert_eq!(queue.run(|| Ok(7)).await.ok(), Some(7), "there is room again");
     }
 }

@@ -25,6 +25,7 @@ struct Heard {
 }
 
 impl Noise {
+    /// Begins to listen, on a thread of its own.
     pub fn listen() -> Noise {
         let heard = Arc::new(Heard::default());
         let ears = heard.clone();
