@@ -34,9 +34,10 @@ struct Opened {
 
 pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     let path = config.uri.path().unwrap_or(Path::new(""));
-    let mut timeline = LoopTime::default();
+    let (mut timeline, mut pace) = (LoopTime::default(), Pace::default());
     loop {
-        let pictures = pass(path, run, &mut timeline).await.map_err(|e| of_camera(e, run, path))?;
+        let pictures = pass(path, run, &mut timeline, &mut pace).await;
+        let pictures = pictures.map_err(|e| of_camera(e, run, path))?;
         if pictures == 0 {
             let message = format!("{} holds no picture", config.uri);
             return Err(Error::new(ErrorKind::Corrupt, run.camera.to_string(), message));
@@ -45,24 +46,23 @@ pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
             return Ok(());
         }
         timeline.start_again();
+        pace.start_again();
     }
 }
 
 /// Plays the file once; how many pictures it has.
-async fn pass(path: &Path, run: &Run<'_>, timeline: &mut LoopTime) -> Result<u64> {
+async fn pass(path: &Path, run: &Run<'_>, timeline: &mut LoopTime, pace: &mut Pace) -> Result<u64> {
     let mut told = read(path.to_owned())?;
-    let mut pace = None;
     let mut pictures = 0;
     while let Some(told) = told.recv().await {
         match told {
             FileEvent::Broken(error) => return Err(error),
             FileEvent::Opened(opened) => {
-                pace = Some(Pace::new(&opened));
+                pace.follow(&opened);
                 run.sink.described(&describe(&opened));
                 run.sink.parameters(&opened.parameters);
             }
             FileEvent::Unit(unit) => {
-                let Some(pace) = &mut pace else { continue };
                 let wait = pace.due(&unit, run.clock.now()).since(run.clock.now());
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
@@ -161,17 +161,25 @@ impl LoopTime {
     }
 }
 
-/// When each unit of a pass is due. Pure: time is told to it.
+/// When each unit is due. Pure: time is told to it.
+#[derive(Default)]
 struct Pace {
     picture_time: Duration,
     clock_jumps: bool,
     /// When the unit before was due on the time of the file, in nanoseconds, and here.
     before: Option<(i64, Moment)>,
+    /// When the last unit of the pass before has had its time.
+    over: Option<Moment>,
 }
 
 impl Pace {
-    fn new(opened: &Opened) -> Pace {
-        Pace { picture_time: opened.picture_time, clock_jumps: opened.clock_jumps, before: None }
+    fn follow(&mut self, opened: &Opened) {
+        (self.picture_time, self.clock_jumps) = (opened.picture_time, opened.clock_jumps);
+    }
+
+    /// The last picture of a pass has its time too: a file of one picture is not played as fast as it can be read.
+    fn start_again(&mut self) {
+        self.over = self.before.take().map(|(_, due)| due + self.picture_time);
     }
 
     fn due(&mut self, unit: &FileUnit, now: Moment) -> Moment {
@@ -181,8 +189,9 @@ impl Pace {
         }
         let time = unit.due.0;
         let Some((last, due)) = self.before else {
-            self.before = Some((time, now));
-            return now;
+            let due = self.over.map_or(now, |over| over.max(now));
+            self.before = Some((time, due));
+            return due;
         };
         let step = u64::try_from(time.saturating_sub(last)).ok().map(Duration::from_nanos);
         let step = step.filter(|step| !self.clock_jumps || *step < JUMP).unwrap_or(self.picture_time);
@@ -206,7 +215,7 @@ mod tests {
     use super::*;
 
     fn pace(clock_jumps: bool) -> Pace {
-        Pace { picture_time: Duration::from_millis(40), clock_jumps, before: None }
+        Pace { picture_time: Duration::from_millis(40), clock_jumps, ..Pace::default() }
     }
 
     fn unit(ms: i64, hidden: bool) -> FileUnit {
@@ -250,6 +259,16 @@ mod tests {
         let late = Moment(9_000_000_000);
         assert_eq!(pace.due(&unit(40, false), late), late);
         assert_eq!(pace.due(&unit(80, false), late), late + Duration::from_millis(40));
+    }
+
+    #[test]
+    fn the_last_picture_of_a_pass_has_its_time_too() {
+        let mut pace = pace(false);
+        let now = Moment(7_000_000_000);
+        for pass in 0..3 {
+            assert_eq!(pace.due(&unit(0, false), now), now + pass * Duration::from_millis(40));
+            pace.start_again();
+        }
     }
 
     #[test]
