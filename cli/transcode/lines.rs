@@ -1,9 +1,9 @@
 //! `--json`: one object a line on standard output, for programs.
 
-use parking_lot::Mutex;
 use std::io::Write;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use vitrail_engine::transcode::queue::{JobEvent, JobOutcome, JobPlan, JobReport, Stage};
 use vitrail_engine::{Error, ErrorKind};

@@ -1,9 +1,9 @@
 //! How far a run is: figures from the queue's events, and the bars that show them.
 
-use parking_lot::Mutex;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use vitrail_engine::transcode::queue::{JobEvent, Stage};
 
 use crate::mosaic::clock;

@@ -4,13 +4,13 @@
 //! where its neighbour ends, so the stream can be cut between them, and a thousand loops need not
 //! start a thousand encoders.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use parking_lot::Mutex;
 use vitrail_engine::media::{Codec, Ratio};
 use vitrail_engine::{Error, ErrorKind, Result};
 

@@ -1,8 +1,9 @@
 //! What can go wrong with a camera, on command.
 
-use parking_lot::RwLock;
 use std::fmt;
 use std::str::FromStr;
+
+use parking_lot::RwLock;
 
 /// How a camera refuses a session too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

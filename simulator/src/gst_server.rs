@@ -1,7 +1,6 @@
 //! The same loops behind gst-rtsp-server: a second, well-kept server, so that clients are not tested
 //! against our own alone.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_rtsp_server as rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
+use parking_lot::Mutex;
 use vitrail_engine::media::Codec;
 use vitrail_engine::{Error, ErrorKind, Result};
 

@@ -15,12 +15,12 @@ mod http;
 mod ptz;
 mod request;
 
-use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Runtime;
 use vitrail_engine::base::{SharedClock, Shutdown, SystemClock};

@@ -1,9 +1,9 @@
 //! When each frame was handed to the kernel, so that a picture seen later tells its latency.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use vitrail_engine::base::Moment;
 
 use crate::code::Code;

@@ -1,11 +1,11 @@
 //! One stream of one camera: its place on the schedule, its loop, its RTP state and its clients.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt;
 use tokio::sync::mpsc;
 use vitrail_engine::base::{Counter, Moment};

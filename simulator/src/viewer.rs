@@ -1,7 +1,6 @@
 //! The viewer's side, for tests: decodes an RTSP stream, a file or a clip and says when each picture
 //! came out.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use vitrail_engine::base::{Moment, SharedClock};
 use vitrail_engine::media::Codec;
 use vitrail_engine::source::Transport;

@@ -1,6 +1,5 @@
 //! `/metrics`: counters for Prometheus, in its text format. No name of a camera, no credential.
 
-use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parking_lot::{Mutex, RwLock};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use vitrail_engine::base::{Moment, SharedClock};

@@ -1,7 +1,6 @@
 //! The checkpoint file: signed heads, appended elsewhere than the database, so that a database that was
 //! set back as a whole is found. A thread of its own writes it: a share that hangs holds no commit up.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use vitrail_engine::base::files::sync_parent;
 
 use super::Head;

@@ -1,8 +1,8 @@
 //! Whether the log can be written: what operators see, and what the conductor asks before it shows.
 
-use parking_lot::Mutex;
 use std::fmt;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use utoipa::ToSchema;
 

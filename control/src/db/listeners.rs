@@ -1,8 +1,9 @@
 //! Who is told of commits: in the order of the commits, and before [`super::Database::change`] returns.
 
-use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::thread::ThreadId;
+
+use parking_lot::{Mutex, RwLock};
 
 use crate::audit::Record;
 

@@ -1,10 +1,11 @@
 //! Who looks over the network, on record: a look begins on record before its first picture leaves, and ends
 //! there when its last viewer is gone, or when nothing was asked for a while.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::audit::{Actor, Event};
 use crate::base::{Result, Utc};

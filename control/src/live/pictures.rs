@@ -1,9 +1,9 @@
 //! Canvases as JPEG. One encode serves all who ask for the same picture at the same width.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use vitrail_engine::composite::snapshot;
 use vitrail_engine::media::Frame;

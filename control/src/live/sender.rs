@@ -1,13 +1,13 @@
 //! The one thread that serves all viewers: one UDP socket, datagrams told apart by their sender, and
 //! nothing that waits for a viewer.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};

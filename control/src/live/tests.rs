@@ -1,7 +1,6 @@
 //! Pictures over HTTP, of screens and cameras that a test makes up.
 #![allow(clippy::unwrap_used)]
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use vitrail_engine::encode::EncodedSink;
 use vitrail_engine::media::{Frame, FrameMeta, Pts};

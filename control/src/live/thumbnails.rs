@@ -1,12 +1,12 @@
 //! Cameras as small JPEGs, from their newest key frames. What may not be seen any more is not served
 //! from here either.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use vitrail_engine::media::Frame;

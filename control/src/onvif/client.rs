@@ -1,11 +1,11 @@
 //! Carries SOAP to a device over HTTP, within bounds of time and size, and knows its clock.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_auth::{PasswordClient, PasswordParams};
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use url::{Position, Url};
 use vitrail_engine::base::{Login, Moment, SharedClock};

@@ -1,10 +1,10 @@
 //! How often may be tried to log in: token buckets per account, per address, and per both.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use vitrail_engine::base::{Moment, SharedClock};
 
 use super::secret::Hash;

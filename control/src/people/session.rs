@@ -1,10 +1,10 @@
 //! Logins of browsers: a secret in a cookie, ended by logout, idleness, age, or a change of the
 //! account. What hangs on a login (previews, event streams) is told the moment that it ends.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio_util::sync::CancellationToken;
 

@@ -20,9 +20,9 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-use parking_lot::RwLock;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde_json::json;
 
 pub use author::Author;

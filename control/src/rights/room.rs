@@ -1,9 +1,9 @@
 //! The rights in force: loaded from the database, and again on the thread that commits a change of them.
 
-use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock};
 
 use super::load::load;
 use super::{

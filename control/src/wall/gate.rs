@@ -1,10 +1,10 @@
 //! The policy that the engine asks: which cameras may be open now, on what basis, and what ends them.
 //! Guards invariant 4 (no grant, no connection) and that nothing is shown that is not on record.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use vitrail_engine::media::CameraId;
 use vitrail_engine::source::{self, Authority, Grant, Withdrawal};
 

@@ -16,11 +16,11 @@ mod snapshot;
 pub mod state;
 pub mod tours;
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Mutex, MutexGuard};
 use vitrail_engine::base::thread::Worker;
 use vitrail_engine::base::{Mailbox, Overflow};
 use vitrail_engine::config::{CameraSpec, WallSpec};

@@ -1,6 +1,5 @@
 //! A viewer like a browser, in Rust: it offers, connects, takes packets in and decodes.
 
-use parking_lot::Mutex;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -8,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaData, MediaKind};
 use str0m::net::{DatagramRecv, Protocol, Receive};

@@ -1,10 +1,11 @@
 //! The one way to hand something to another thread: bounded, with a stated rule for what happens
 //! when it is full, and a count of what it dropped. No sender ever waits.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::counters::Counter;
 

@@ -1,6 +1,5 @@
 //! Text to coverage bitmaps, with the bundled font only: the same pixels on every machine.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use cosmic_text::{
     Align, Attrs, Buffer, Ellipsize, EllipsizeHeightLimit, Family, FontSystem, Metrics, Shaping, SwashCache,
     SwashContent, SwashImage, Weight, Wrap,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use super::plan::Bitmap;
 use crate::base::Counter;

@@ -1,6 +1,5 @@
 //! The workers that all cameras share, and the handle through which one camera uses them.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::camera::{Outcome, Setting, Shared, Surroundings, Work};
 use super::decoder::{DecoderFactory, DecoderRequest, Order};

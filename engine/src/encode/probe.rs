@@ -1,12 +1,12 @@
 //! Which encoders work here: an encoder counts only when it has encoded a picture.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use parking_lot::Mutex;
 
 use super::element::{CANDIDATES, Candidate, candidates};
 use super::{EncoderChoice, EncoderConfig, Rate, nal, picture};

@@ -1,6 +1,5 @@
 //! The encoder of one screen: pictures in without waiting, access units out as soon as they exist.
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gstreamer as gst;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::element::{self, Candidate};
 use super::run::{Run, encode};

@@ -1,7 +1,6 @@
 //! The encoder against independent decoders: pictures, key frames, order, drops.
 #![allow(clippy::unwrap_used)]
 
-use parking_lot::Mutex;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::base::{Error, ErrorKind, Moment, Result, SystemClock};

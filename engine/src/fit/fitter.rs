@@ -1,7 +1,8 @@
 //! Fits the frames of one camera, on the worker that decoded them, and puts them into the store.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::change::ChangeDetector;
 use super::{Scratch, fit};

@@ -1,9 +1,10 @@
 //! Counts what a camera sends on its way to its sink, and keeps the newest key frame.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::rhythm::Rhythm;
 use super::state::{IngestStatus, SourceState};

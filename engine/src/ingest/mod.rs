@@ -9,12 +9,12 @@ mod supervisor;
 mod tests;
 pub mod watchdog;
 
-use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::base::cpu;

@@ -1,10 +1,11 @@
 //! How fast the cameras of one site may be connected: a token bucket for each site, so that a
 //! thousand cameras that come back at once do not storm its network or its recorder.
 
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::base::Moment;
 

@@ -1,6 +1,5 @@
 //! The supervisor on simulated time, and whole feeds against servers that misbehave.
 
-use parking_lot::Mutex;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 
 use super::meter::Meter;
 use super::supervisor::{Connector, Supervisor};

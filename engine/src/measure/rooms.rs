@@ -1,9 +1,10 @@
 //! What each room costs: runs the room itself on known work and reads the CPU clock.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::footage::Footage;
 use super::{Check, cpu};

@@ -1,12 +1,12 @@
 //! Shows a screen in a window, or on the whole of a monitor, straight from the canvas.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use parking_lot::Mutex;
 
 use super::hub::{Output, OutputState, OutputStatus, StreamParams};
 use super::piped::parse;

@@ -1,10 +1,11 @@
 //! What stands in front of every output and every viewer: at most one second of access units, and
 //! a gate that opens only at a key frame.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::base::mailbox::Empty;
 use crate::base::{Counter, Mailbox, Overflow};

@@ -1,11 +1,11 @@
 //! Writes a screen as HTTP live streaming: a playlist and MPEG-TS segments beside it, for any web
 //! server to hand out.
 
-use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::file::{has_room, writable};

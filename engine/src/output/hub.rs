@@ -1,10 +1,11 @@
 //! Fans one encode out to all outputs of a screen.
 
-use parking_lot::RwLock;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
 
 use super::feed::KeyRequest;
 use super::{OutputSpec, display, file, hls, rtmp, rtp, rtsp, srt, udp};

@@ -1,8 +1,9 @@
 //! An output with a thread of its own that begins anew after each failure.
 
-use parking_lot::Mutex;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::feed::Feed;
 use super::hub::{Output, OutputState, OutputStatus};

@@ -1,7 +1,6 @@
 //! Serves screens over RTSP: one server a listen address, shared by all screens on it; each viewer
 //! has a media and a feed of its own, so that a slow one costs the others nothing.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -15,6 +14,7 @@ use gstreamer_app as gst_app;
 use gstreamer_rtsp as gst_rtsp;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Login;
 use super::feed::{Backlog, Feed, KeyRequest};

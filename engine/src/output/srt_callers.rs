@@ -1,12 +1,12 @@
 //! The callers of a screen that is served over SRT. Each has its own feed and thread, so each begins
 //! with tables, parameter sets and a key frame, and loses only its own pictures (invariants 1 and 6).
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::feed::{Backlog, Feed, KeyRequest};
 use super::hub::{Output, OutputState, OutputStatus, StreamParams};

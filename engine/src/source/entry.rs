@@ -1,7 +1,6 @@
 //! Where the bytes of a GStreamer source come in: when they did, so that a picture's age counts from then and not
 //! from when a demuxer or parser was done with it.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,6 +8,7 @@ use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::base::{Moment, SharedClock};
 

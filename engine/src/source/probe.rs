@@ -1,9 +1,9 @@
 //! Connects to a camera for a few seconds and says what it sends.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 use super::{Authority, Source, SourceConfig, StreamDescription, UnitSink};

@@ -1,7 +1,6 @@
 //! Cameras for tests: a scripted RTSP server that does exactly what a test says, gst-rtsp-server as
 //! the well-kept one, encoded clips, and a sink that remembers.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer_rtsp_server as server;
 use gstreamer_rtsp_server::prelude::*;
+use parking_lot::Mutex;
 
 use super::{StreamDescription, UnitSink};
 use crate::media::annex_b::nal_units;

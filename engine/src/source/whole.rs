@@ -1,10 +1,10 @@
 //! What comes from a source, with whole pictures only: cameras and parsers hand on the two fields of a picture
 //! as two units, each with a time of its own.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::classify::from_each_start;
 use super::fields::{Fields, Half};

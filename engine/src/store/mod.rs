@@ -1,9 +1,10 @@
 //! The newest fitted frame per camera and size, with its age; latest wins.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::base::Counter;
 use crate::media::{CameraId, FitSpec, FittedFrame, SourceRef};

@@ -3,10 +3,11 @@
 mod report;
 mod status;
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::liveness::LivenessLimits;
 use super::pace::Pace;

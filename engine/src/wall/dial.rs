@@ -1,9 +1,10 @@
 //! How much of a screen is made: what the governor asks of it, and what its thread and its encoder do.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::cadence::Share;
 use super::camera::Camera;

@@ -1,11 +1,12 @@
 //! The governor at work: once a second, and at once when a layout changes, it looks at cameras and screens,
 //! decides, and serves them accordingly.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::camera::{Camera, Rooms};
 use super::dial::Dial;

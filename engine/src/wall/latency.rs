@@ -1,9 +1,10 @@
 //! How long a picture takes from the camera to the encoded wall.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::report::{LatencyReport, Spread};
 use crate::base::{Histogram, Moment, SharedClock};

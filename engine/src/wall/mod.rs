@@ -18,10 +18,11 @@ mod stream;
 mod tests;
 mod wanted;
 
-use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::base::{Error, ErrorKind, Moment, ProcessReport, Result, SharedClock, Shutdown};
 use crate::composite::{OverlayStyle, TextRenderer, snapshot};

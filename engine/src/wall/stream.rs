@@ -1,8 +1,9 @@
 //! One stream of a camera: its connection, its decoder, its fitter, and what it costs.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::camera::Rooms;
 use crate::base::Moment;

@@ -1,7 +1,8 @@
 //! The rights in force follow the database, on the thread that commits.
 
-use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
 
 use super::*;
 use crate::rights::agreements::{resume, revoke, suspend};

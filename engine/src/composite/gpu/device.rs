@@ -1,8 +1,9 @@
 //! A wgpu device with the compositor's one pipeline: adapters, opening, errors, loss.
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::base::{Error, ErrorKind, Result};
 

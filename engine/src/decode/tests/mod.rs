@@ -9,7 +9,6 @@ mod hardware;
 mod pool;
 mod robustness;
 
-use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ffmpeg_next as ff;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::base::{ErrorKind, Moment};

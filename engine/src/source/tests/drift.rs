@@ -1,7 +1,6 @@
 //! Live sources whose clock is wrong, over ten simulated minutes: none is paced by it, and each picture's age counts
 //! from when its bytes came.
 
-use parking_lot::Mutex;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use super::super::testing::{Recorder, SDP_H264_BARE, Script, ScriptedCamera, clip};
 use super::super::*;
