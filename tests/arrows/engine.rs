@@ -40,7 +40,7 @@ const ARROWS: Arrows = &[
             "config",
         ],
     ),
-    ("job", &["base", "media", "source", "decode", "fit", "scene", "composite", "encode", "output"]),
+    ("mosaic", &["base", "media", "source", "decode", "fit", "scene", "composite", "output"]),
     ("transcode", &["base", "media", "source", "ingest", "composite", "encode", "evidence"]),
     // Each room is run to measure what it costs.
     (

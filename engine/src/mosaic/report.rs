@@ -1,8 +1,8 @@
-//! What a job did: for its summary and for programs.
+//! What a mosaic did: for its summary and for programs.
 
 use serde::Serialize;
 
-use super::JobEffort;
+use super::MosaicEffort;
 use super::lane::LaneCounts;
 use crate::base::ProcessReport;
 use crate::media::VideoParameters;
@@ -23,7 +23,7 @@ pub struct MosaicReport {
     /// How it was arranged: `4x4`, `1+5`, …
     pub grid: String,
     /// How much was decoded.
-    pub effort: JobEffort,
+    pub effort: MosaicEffort,
     /// Ticks, each with its picture.
     pub pictures: u64,
     /// Pictures in the file: fewer than ticks in a preview, where one that stays is written once.

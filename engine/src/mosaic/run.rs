@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::JobEffort;
+use super::MosaicEffort;
 use super::lane::{Lane, Pace};
 use super::report::{InputReport, MosaicReport, StageReport};
 use super::schedule::{Limits, Schedule, Shown};
@@ -21,7 +21,7 @@ use crate::scene::{
 };
 use crate::source::{CameraUri, FileDemuxer, UriKind};
 
-/// Bytes of fitted pictures that a job holds, whatever its inputs are.
+/// Bytes of fitted pictures that a mosaic holds, whatever its inputs are.
 const FITTED_BYTES: u64 = 256 << 20;
 /// A picture of a preview lasts at most this long, so that players find their place.
 const LASTS: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub struct MosaicSpec {
     /// What to do with inputs whose aspect differs from their tile's.
     pub fit: FitMode,
     /// How much to decode.
-    pub effort: JobEffort,
+    pub effort: MosaicEffort,
     /// How long the mosaic is; as long as its longest input where `None`.
     pub duration: Option<Duration>,
     /// Names of the files in their tiles.
@@ -63,14 +63,14 @@ pub struct MosaicSpec {
     pub workers: Option<usize>,
 }
 
-/// How far a job is.
+/// How far a mosaic is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Ticks whose pictures are made.
     pub pictures: u64,
     /// Pictures in all, where the inputs say how long they are.
     pub of: Option<u64>,
-    /// Seconds since the job began.
+    /// Seconds since the mosaic began.
     pub elapsed: Duration,
 }
 
@@ -328,7 +328,7 @@ impl Pen {
     fn create(spec: &MosaicSpec, partial: &Partial) -> Result<Pen> {
         let has_times = matches!(spec.format, MovieFormat::Encoded(_));
         let most = match spec.effort {
-            JobEffort::Keyframes if has_times => (LASTS.as_secs_f64() * spec.frame_rate.as_f64()) as u64,
+            MosaicEffort::Keyframes if has_times => (LASTS.as_secs_f64() * spec.frame_rate.as_f64()) as u64,
             _ => 1,
         };
         let writer = MovieWriter::create(partial.path(), &spec.output, &spec.format, most > 1)?;

@@ -1,10 +1,10 @@
-//! One input of a job: demultiplexed, decoded and fitted in turns of several pictures, so that the
+//! One input of a mosaic: demultiplexed, decoded and fitted in turns of several pictures, so that the
 //! decoder's data stay in cache.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use super::JobEffort;
+use super::MosaicEffort;
 use super::shortcut::{self, Shortcut};
 use super::timeline::{Ticks, Timeline};
 use crate::base::{Error, ErrorKind, Result, SharedClock};
@@ -46,7 +46,7 @@ pub(super) struct LaneCounts {
     pub seconds: f64,
 }
 
-/// The pace of a job's turns.
+/// The pace of a mosaic's turns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// Units of a turn.
@@ -61,7 +61,7 @@ pub(super) struct Lane {
     demuxer: FileDemuxer,
     decoder: Box<dyn Decoder>,
     shortcut: Option<Shortcut>,
-    effort: JobEffort,
+    effort: MosaicEffort,
     placer: Placer,
 }
 
@@ -70,7 +70,7 @@ impl Lane {
     pub fn new(
         name: String,
         demuxer: FileDemuxer,
-        effort: JobEffort,
+        effort: MosaicEffort,
         spec: FitSpec,
         ticks: Ticks,
         clock: SharedClock,
@@ -82,20 +82,21 @@ impl Lane {
             extradata: parameters.extradata.clone(),
             order: Order::Exact,
             max_pixels: DecoderRequest::MAX_PIXELS,
-            isolated: effort == JobEffort::Keyframes,
+            isolated: effort == MosaicEffort::Keyframes,
         };
         let mut decoder = LibavDecoder::open(&request)?;
         // A preview: no picture refers to another, so that nothing adds up.
-        decoder
-            .set_skip_loop_filter(effort == JobEffort::Keyframes && shortcut::is_small(&parameters, &spec));
+        decoder.set_skip_loop_filter(
+            effort == MosaicEffort::Keyframes && shortcut::is_small(&parameters, &spec),
+        );
         let shortcut =
-            (effort == JobEffort::Balanced).then(|| Shortcut::new(&request, &parameters, spec)).flatten();
+            (effort == MosaicEffort::Balanced).then(|| Shortcut::new(&request, &parameters, spec)).flatten();
         let resolution = i64::try_from(demuxer.resolution().as_nanos()).unwrap_or(0);
         let placer = Placer {
             timeline: Timeline::new(demuxer.picture_time(), demuxer.clock_jumps()),
             ticks,
             resolution,
-            keep_counting: effort == JobEffort::Keyframes,
+            keep_counting: effort == MosaicEffort::Keyframes,
             spec,
             parameters,
             known: BTreeSet::new(),
@@ -152,7 +153,7 @@ impl Lane {
             match self.demuxer.next_unit() {
                 Ok(Some(unit)) => {
                     self.placer.counts.units += 1;
-                    if self.effort == JobEffort::Keyframes && !unit.unit.random_access {
+                    if self.effort == MosaicEffort::Keyframes && !unit.unit.random_access {
                         self.placer.counts.skipped += 1;
                         if !unit.hidden {
                             self.placer.left_out = self.placer.left_out.max(Some(unit.unit.pts));
@@ -178,7 +179,7 @@ impl Lane {
     }
 
     fn decode(&mut self, unit: &FileUnit, end: u64, scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
-        if self.effort == JobEffort::Balanced && unit.unit.disposable && self.placer.is_superseded(unit) {
+        if self.effort == MosaicEffort::Balanced && unit.unit.disposable && self.placer.is_superseded(unit) {
             self.placer.counts.skipped += 1;
             self.placer.known.remove(&unit.unit.pts.0);
             return Ok(());
@@ -193,7 +194,7 @@ impl Lane {
         let placer = &mut self.placer;
         let mut sink = |picture: Picture| placer.take(picture, end, scratch, turn);
         let mut decoded = self.decoder.decode(&unit.unit, &mut sink);
-        if self.effort == JobEffort::Keyframes {
+        if self.effort == MosaicEffort::Keyframes {
             // The next unit does not follow this one: all of it must come out now.
             let drained = self.decoder.drain(&mut sink);
             decoded = decoded.and(drained);
@@ -226,7 +227,7 @@ impl Lane {
 
     fn without_pictures(&self) -> Error {
         let message = match self.effort {
-            JobEffort::Keyframes if self.placer.counts.units > 0 => {
+            MosaicEffort::Keyframes if self.placer.counts.units > 0 => {
                 "has no picture that can be decoded alone; use --effort balanced"
             }
             _ => "has no picture that can be decoded; record it again or leave it out",

@@ -14,7 +14,7 @@ use crate::media::FittedFrame;
 /// How often a waiting tick looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How far inputs may run ahead of the ticks: what bounds the memory of a job. Each input holds at
+/// How far inputs may run ahead of the ticks: what bounds the memory of a mosaic. Each input holds at
 /// most `ahead + pace.units` fitted pictures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -23,7 +23,7 @@ pub(super) struct Limits {
     pub ahead: u64,
 }
 
-/// The inputs of a job and their workers. Guards invariant 8: which picture a tick shows depends on
+/// The inputs of a mosaic and their workers. Guards invariant 8: which picture a tick shows depends on
 /// the inputs and the options alone, because a tick waits until all inputs have settled it.
 pub(super) struct Schedule {
     shared: Arc<Shared>,
@@ -114,7 +114,7 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// What each input shows at `tick`, once all have settled it; `None` where the job is over or
+    /// What each input shows at `tick`, once all have settled it; `None` where the mosaic is over or
     /// `stop` came. Ticks are asked for in order.
     pub fn at(&self, tick: u64, end: u64, stop: &Shutdown) -> Result<Option<Vec<Shown>>> {
         let mut state = self.shared.lock();

@@ -1,22 +1,22 @@
-//! The rooms wired for offline jobs: files in, a file out, as fast as the machine allows, nothing
+//! The rooms wired for offline mosaics: files in, a file out, as fast as the machine allows, nothing
 //! dropped. Deterministic (invariant 8).
 
 mod lane;
-mod mosaic;
 mod report;
+mod run;
 mod schedule;
 mod shortcut;
 mod timeline;
 
 use serde::{Deserialize, Serialize};
 
-pub use mosaic::{MosaicSpec, Progress, run};
 pub use report::{InputReport, MosaicReport, StageReport};
+pub use run::{MosaicSpec, Progress, run};
 
-/// How much decoding a job does.
+/// How much decoding a mosaic does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum JobEffort {
+pub enum MosaicEffort {
     /// Every picture, bit-exactly.
     #[default]
     Exact,
