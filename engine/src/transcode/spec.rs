@@ -299,6 +299,19 @@ pub struct EncodeSpec {
     pub gop: Option<u32>,
 }
 
+impl EncodeSpec {
+    /// What a job takes where nothing is said: H.264 at constant quality.
+    pub fn usual() -> EncodeSpec {
+        EncodeSpec {
+            codec: TargetCodec::H264,
+            encoder: EncoderFamily::Software,
+            rate: RateSpec::Crf(23.0),
+            preset: "veryfast".into(),
+            gop: None,
+        }
+    }
+}
+
 /// Codecs that can be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -310,6 +323,17 @@ pub enum TargetCodec {
     H265,
     /// AV1 (SVT-AV1, libaom), where an encoder is present.
     Av1,
+}
+
+impl TargetCodec {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetCodec::H264 => "h264",
+            TargetCodec::H265 => "h265",
+            TargetCodec::Av1 => "av1",
+        }
+    }
 }
 
 /// Who encodes.

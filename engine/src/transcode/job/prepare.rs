@@ -1,0 +1,202 @@
+//! A job before its first segment: checked, its source read, planned.
+
+use std::sync::Arc;
+
+use super::finish::export;
+use super::identity::identity;
+use super::plan::{self, Plan};
+use super::report::{JobPlan, PlannedRendition, QueueOptions};
+use super::segment::first_picture;
+use super::task::{Came, Streams, Task};
+use crate::base::{Error, ErrorKind, Result, Shutdown, cpu};
+use crate::evidence;
+use crate::transcode::codec::encoder;
+use crate::transcode::edit;
+use crate::transcode::files::folder::{Work, check_free};
+use crate::transcode::files::record::Note;
+use crate::transcode::input::feed::Feed;
+use crate::transcode::input::held::HeldSource;
+use crate::transcode::input::scan::{Footage, scan};
+use crate::transcode::package::Container;
+use crate::transcode::sound::{SoundAction, SoundPlan};
+use crate::transcode::spec::{Target, TranscodeSpec, Verify, VideoSpec};
+use crate::transcode::time::to_ff;
+
+/// A job that can begin.
+pub struct Prepared {
+    pub task: Arc<Task>,
+    pub plan: JobPlan,
+    /// What was noted of the segments that lie in the work folder already.
+    pub done: Vec<Option<Note>>,
+}
+
+/// Checks what is asked for, reads the source and plans; `None` where `stop` came first. `share` is how
+/// many threads the job may count on.
+///
+/// # Errors
+/// What is wrong with the request, the source or the target.
+pub fn prepare(
+    spec: &TranscodeSpec,
+    options: &QueueOptions,
+    share: usize,
+    stop: &Shutdown,
+) -> Result<Option<Prepared>> {
+    check(spec)?;
+    let mut spec = spec.clone();
+    let asked = spec.verify;
+    if let Some(evidence) = &options.evidence {
+        spec.verify = Verify::Full;
+        evidence::check_ready(&export(evidence, &spec)?, spec.target.path())?;
+    }
+    let source = Arc::new(HeldSource::open(&spec.input)?);
+    let evidence = match options.evidence {
+        Some(_) => match source.fingerprint(stop)? {
+            Some(fingerprint) => Some(fingerprint),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    let Some(planned) = look(&spec, source, share, stop)? else { return Ok(None) };
+    let Looked { footage, decoded, edited, mut plan, encoders, notes, feed } = planned;
+    // Workers that other jobs leave help too: as many segments may be in the making.
+    let workers = options.workers.unwrap_or_else(cpu::cores).min(plan.segments.len() / 2);
+    plan.lag = plan.lag.map(|lag| lag.max(workers));
+    let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
+    let identity = identity(&spec, &footage, &plan, &encoders, sum)?;
+    let work = Work::open(&spec.target, &identity, options.fresh)?;
+    let done: Vec<Option<Note>> =
+        (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
+    let mut report = describe(&plan, &encoders, &footage);
+    report.resumed_segments = done.iter().flatten().count();
+    report.warnings.extend(notes);
+    if asked != spec.verify {
+        report.warnings.push("evidence is verified in full, whatever is asked for".into());
+    }
+    let (streams, came) = (Streams::default(), Came::default());
+    let task = Task { spec, footage, decoded, edited, plan, encoders, streams, came, feed, work, evidence };
+    Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
+}
+
+/// What is known before anything is written.
+pub struct Looked {
+    pub footage: Footage,
+    pub decoded: edit::PictureFormat,
+    pub edited: edit::PictureFormat,
+    pub plan: Plan,
+    pub encoders: Vec<&'static str>,
+    pub notes: Vec<String>,
+    pub feed: Feed,
+}
+
+/// Reads the source and plans, without touching the target; `None` where `stop` came first.
+pub fn look(
+    spec: &TranscodeSpec,
+    source: Arc<HeldSource>,
+    share: usize,
+    stop: &Shutdown,
+) -> Result<Option<Looked>> {
+    let Some(footage) = scan(&source, spec.video_stream, stop)? else { return Ok(None) };
+    if let Some(cut) = footage.cut.as_ref().filter(|_| !spec.salvage) {
+        let message = format!("{cut}: a part is missing; add --salvage to keep what is there");
+        return Err(Error::new(ErrorKind::Corrupt, spec.input.display().to_string(), message));
+    }
+    let feed = Feed::new(source, spec.video_stream);
+    let decoded = first_picture(&footage, &feed)?;
+    let upright = footage.orientation.unwrap_or_default();
+    let base = to_ff(footage.time_base);
+    let edited = edit::Editor::new(&spec.edit, upright, &decoded, base)?.output().clone();
+    let parameters = footage.sound.as_ref().filter(|s| s.packets > 0).map(|s| s.parameters.get());
+    let mut sound = SoundPlan::decide(spec.audio, parameters.as_ref(), &spec.target)?;
+    if let Some(parameters) = parameters.filter(|_| footage.sound.as_ref().is_some_and(|s| s.changes)) {
+        sound = sound.of_changing(spec.audio, &parameters, &spec.input)?;
+    }
+    let plan = plan::decide(spec, &footage, &edited, sound, share)?;
+    let mut notes = Vec::new();
+    let mut encoders = Vec::new();
+    let mut plan = plan;
+    if plan.copy.is_none() {
+        for rendition in &plan.renditions {
+            let choice = encoder::choose(&rendition.encode)?;
+            notes.extend(choice.note);
+            encoders.push(choice.name);
+        }
+        if !encoders.contains(&"libx264") {
+            plan.lag = None;
+        }
+    }
+    if let Some(packets) = footage.sound.as_ref().map(|s| s.headless).filter(|packets| *packets > 0) {
+        notes.push(format!("{packets} packets of its sound hold no whole frame and are left out"));
+    }
+    notes.extend(footage.faults.iter().cloned());
+    notes.extend(footage.cut.iter().map(|cut| format!("the source is cut: {cut}")));
+    if footage.orientation.is_none() {
+        notes.push("the file asks for a slanted picture, which is left out".into());
+    }
+    Ok(Some(Looked { footage, decoded, edited, plan, encoders, notes, feed }))
+}
+
+fn check(spec: &TranscodeSpec) -> Result<()> {
+    Container::of(&spec.target)?;
+    check_free(spec.target.path(), spec.overwrite)?;
+    edit::check(&spec.edit)?;
+    let target = spec.target.path();
+    let same =
+        std::fs::canonicalize(target).is_ok_and(|t| std::fs::canonicalize(&spec.input).is_ok_and(|i| i == t));
+    if same {
+        let message = "is its own target; a source is never written to: choose another name";
+        return Err(Error::new(ErrorKind::Config, target.display().to_string(), message));
+    }
+    if spec.renditions.is_empty() || (spec.renditions.len() > 1 && !matches!(spec.target, Target::Hls { .. }))
+    {
+        let message = "takes one rendition for a file; several go into a folder: end the name in /";
+        return Err(Error::new(ErrorKind::Config, target.display().to_string(), message));
+    }
+    for rendition in &spec.renditions {
+        if let Some(encode) = rendition.video.encode() {
+            encoder::check(encode)?;
+        }
+        if spec.renditions.len() > 1 && !matches!(rendition.video, VideoSpec::Encode(_)) {
+            let message = "is one of several, and those are encoded; give it a rate";
+            return Err(Error::new(ErrorKind::Config, format!("rendition {}", rendition.name), message));
+        }
+    }
+    Ok(())
+}
+
+fn describe(plan: &Plan, encoders: &[&'static str], footage: &Footage) -> JobPlan {
+    let renditions = plan.renditions.iter().enumerate().map(|(index, r)| PlannedRendition {
+        name: r.name.clone(),
+        width: r.width,
+        height: r.height,
+        codec: match plan.copy {
+            Some(_) => footage.codec.name().into(),
+            None => r.encode.codec.name().into(),
+        },
+        encoder: encoders.get(index).map(|name| (*name).to_owned()).unwrap_or_default(),
+    });
+    JobPlan {
+        copy: plan.copy.is_some(),
+        reason: plan.copy.clone().unwrap_or_else(|| plan.reason.clone()),
+        video_s: footage.seconds(plan.range.1 - plan.range.0),
+        pictures: plan.pictures,
+        segments: plan.segments.len(),
+        resumed_segments: 0,
+        renditions: renditions.collect(),
+        sound: match plan.sound.action {
+            SoundAction::Drop => format!("none: {}", plan.sound.reason),
+            SoundAction::Copy => format!("copied: {}", plan.sound.reason),
+            SoundAction::Aac { kbps, rate, channels } => {
+                format!("AAC {kbps} kb/s, {rate} Hz, {channels} channels: {}", plan.sound.reason)
+            }
+        },
+        warnings: plan.warnings.clone(),
+        predicted: None,
+    }
+}
+
+/// The plan of a job that was only looked at.
+pub fn plan_of(looked: &Looked) -> JobPlan {
+    let mut plan = describe(&looked.plan, &looked.encoders, &looked.footage);
+    plan.warnings.extend(looked.notes.iter().cloned());
+    plan
+}

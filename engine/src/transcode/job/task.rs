@@ -1,0 +1,181 @@
+//! A job as those see it who make its pieces, and what its pieces must have in common: streams and rates.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+
+use ff::codec;
+use ffmpeg_next as ff;
+
+use super::plan::{Plan, Rendition};
+use super::segments::{Segment, made_of};
+use crate::base::{Error, ErrorKind, Result};
+use crate::evidence::Fingerprint;
+use crate::source::demux_ffi::extradata;
+use crate::transcode::codec::encoder::{self, PictureEncoder, Timing, USUAL_GOP};
+use crate::transcode::codec::rate;
+use crate::transcode::codec::steering::{Cost, Course};
+use crate::transcode::edit::{Editor, PictureFormat, Scaler};
+use crate::transcode::files::folder::Work;
+use crate::transcode::files::record::{note, payload};
+use crate::transcode::input::feed::Feed;
+use crate::transcode::input::scan::Footage;
+use crate::transcode::spec::{RateSpec, Target, TranscodeSpec};
+use crate::transcode::time::to_ff;
+
+/// A job, as its segments see it.
+pub struct Task {
+    pub spec: TranscodeSpec,
+    pub footage: Footage,
+    /// What the decoder gives, and what the editor makes of it.
+    pub decoded: PictureFormat,
+    pub edited: PictureFormat,
+    pub plan: Plan,
+    /// libavcodec's names of the encoders, one for each rendition.
+    pub encoders: Vec<&'static str>,
+    /// What encoders say of their streams, once it was asked.
+    pub streams: Streams,
+    pub came: Came,
+    pub feed: Feed,
+    pub work: Work,
+    /// What the source held before anything was read of it, where evidence is made.
+    pub evidence: Option<Fingerprint>,
+}
+
+/// One for each rendition. Opening an encoder takes tens of megabytes, which the kernel clears first.
+#[derive(Default)]
+pub struct Streams(Mutex<HashMap<usize, Stream>>);
+
+/// Bits and cost of finished segments, by rendition and segment: there may be thousands of them.
+pub type Came = Mutex<HashMap<(usize, usize), (f64, f64)>>;
+
+/// What an encoder says, and the level that it was told.
+#[derive(Clone)]
+struct Stream {
+    parameters: codec::Parameters,
+    level: Option<u8>,
+}
+
+impl Task {
+    pub fn timing(&self) -> Timing {
+        Timing {
+            time_base: self.plan.out_base,
+            frame_rate: self.plan.frame_rate,
+            steered: self.plan.lag.is_some(),
+            aligned: self.plan.renditions.len() > 1 || matches!(self.spec.target, Target::Hls { .. }),
+        }
+    }
+
+    pub fn editor(&self) -> Result<Editor> {
+        let base = to_ff(self.footage.time_base);
+        Editor::new(&self.spec.edit, self.footage.orientation.unwrap_or_default(), &self.decoded, base)
+    }
+
+    /// A rendition with the level that all its segments say.
+    pub fn levelled(&self, rendition: usize) -> Result<Rendition> {
+        let mut levelled = self.plan.renditions[rendition].clone();
+        if self.makes_up(rendition) {
+            levelled.level = self.stream(rendition)?.level;
+        }
+        Ok(levelled)
+    }
+
+    /// What a segment of a rendition at an average rate is to become, from what those before it have.
+    pub fn course(&self, rendition: usize, segment: &Segment) -> Result<Option<Course>> {
+        let asked = &self.plan.renditions[rendition];
+        let (true, RateSpec::Kbps(kbps)) = (self.makes_up(rendition), asked.encode.rate) else {
+            return Ok(None);
+        };
+        let lag = self.plan.lag.unwrap_or_default();
+        let seconds = |s: &Segment| self.footage.seconds(s.to - s.from);
+        let lengths: Vec<(f64, u64)> = self.plan.segments.iter().map(|s| (seconds(s), s.hard)).collect();
+        let planned = rate::plan(f64::from(kbps) * 1000.0, &lengths, self.footage.predicts());
+        let (mut made, mut costs) = (Vec::new(), Vec::new());
+        for known in 0..self.plan.needs(segment.index) {
+            let (bits, cost) = self.came(rendition, known)?;
+            made.push(bits);
+            costs.push(cost);
+        }
+        let index = segment.index;
+        let pictures = |s: &Segment| made_of(s, self.spec.frame_rate, &self.footage);
+        let (width, height) = self.footage.size;
+        let source_pixels = f64::from(width) * f64::from(height);
+        let pixels = f64::from(asked.width) * f64::from(asked.height);
+        let tells = self.footage.predicts();
+        let likely = |s: &Segment| match tells {
+            true => rate::likely(s.hard as f64 / s.pictures.max(1) as f64, source_pixels, pixels),
+            false => 1.0,
+        };
+        let took = costs.iter().zip(&self.plan.segments);
+        let took = took.map(|(cost, s)| rate::Took { cost: *cost, likely: likely(s) });
+        let cost = match rate::cost(took, likely(segment)) {
+            Some(known) => Cost::Known(known),
+            None if tells && self.footage.quantisers => Cost::Said(likely(segment)),
+            None => Cost::Unknown,
+        };
+        Ok(Some(Course {
+            bits: rate::bits(&planned, &made, lag, index),
+            pictures: pictures(segment),
+            rate: pictures(segment) as f64 / seconds(segment).max(1e-3),
+            after_s: lengths[index + 1..].iter().map(|(seconds, _)| seconds).sum(),
+            gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
+            cost,
+            pixels,
+            tree: encoder::has_tree(&asked.encode),
+        }))
+    }
+
+    /// Bits of a finished segment of a rendition, and what its encoder noted of a picture's cost.
+    fn came(&self, rendition: usize, segment: usize) -> Result<(f64, f64)> {
+        let mut came = self.came.lock();
+        if let Some(known) = came.get(&(rendition, segment)) {
+            return Ok(*known);
+        }
+        let path = self.work.segment(rendition, segment);
+        let known = (payload(&path)? as f64 * 8.0, note(&path)?.cost);
+        came.insert((rendition, segment), known);
+        Ok(known)
+    }
+
+    /// What a container or a decoder must know of a rendition; checks that a segment was made alike.
+    pub fn parameters(&self, rendition: usize, made: &[u8]) -> Result<ff::codec::Parameters> {
+        let parameters = self.stream(rendition)?.parameters;
+        if extradata(&parameters) != made {
+            let message = "segments differ in their parameter sets; run again with --fresh";
+            let name = self.plan.renditions[rendition].name.clone();
+            return Err(Error::new(ErrorKind::Internal, name, message));
+        }
+        Ok(parameters)
+    }
+
+    /// Whether segments of a rendition are encoded at rates of their own.
+    fn makes_up(&self, rendition: usize) -> bool {
+        self.plan.lag.is_some()
+            && self.plan.renditions[rendition].makes_up()
+            && self.encoders[rendition] == "libx264"
+    }
+
+    /// What an encoder of a rendition says of its stream, and the level that belongs to its rate.
+    fn stream(&self, rendition: usize) -> Result<Stream> {
+        let mut streams = self.streams.0.lock();
+        if let Some(known) = streams.get(&rendition) {
+            return Ok(known.clone());
+        }
+        let mut planned = self.plan.renditions[rendition].clone();
+        let scaler = Scaler::new(&self.edited, planned.size)?;
+        let name = self.encoders[rendition];
+        let open = |planned: &Rendition, timing| -> Result<codec::Parameters> {
+            Ok(PictureEncoder::open(name, &planned.encode, planned.level, scaler.output(), timing, 1)?
+                .parameters())
+        };
+        let timing = self.timing();
+        if self.makes_up(rendition) {
+            // x264 chooses the level from the rate too, which it is not told where it is steered.
+            let unsteered = open(&planned, Timing { steered: false, ..timing })?;
+            planned.level = encoder::h264_level(&extradata(&unsteered));
+        }
+        let parameters = open(&planned, timing)?;
+        let stream = Stream { parameters, level: planned.level };
+        streams.insert(rendition, stream.clone());
+        Ok(stream)
+    }
+}
