@@ -5,6 +5,7 @@ pub mod decoder;
 pub mod decoder_ffi;
 pub mod encoder;
 mod encoder_ffi;
+pub mod kind;
 pub mod proof;
 pub mod rate;
 pub mod steering;

@@ -73,7 +73,7 @@ pub fn complete(
     let mut report = JobReport {
         input: names::lossless(&task.footage.path),
         output: names::lossless(task.spec.target.path()),
-        copied: task.plan.copy.is_some(),
+        copied: task.plan.copies,
         pictures,
         video_s: seconds,
         bytes,
@@ -108,7 +108,7 @@ fn attest(task: &Task, evidence: &Evidence, report: &JobReport, clock: &SharedCl
     let version = |name: &str, version: String| evidence::Version { name: name.to_owned(), version };
     let options = serde_json::to_value(&task.spec)
         .map_err(|e| Error::new(ErrorKind::Internal, "options", "cannot be written as JSON").caused_by(e))?;
-    let encoders = task.encoders.iter().map(|name| version("encoder", (*name).to_owned()));
+    let encoders = task.plan.encoders.iter().map(|encoder| version("encoder", encoder.name().to_owned()));
     let subject = evidence::Subject {
         sources: vec![evidence::Source { path: task.footage.path.clone(), held: task.evidence.clone() }],
         outputs: vec![task.spec.target.path().to_owned()],

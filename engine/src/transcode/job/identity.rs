@@ -16,13 +16,7 @@ const MAKING: u32 = 6;
 
 /// What an interrupted job must have in common with this one for its segments to be used: everything that
 /// decides a single byte.
-pub fn identity(
-    spec: &TranscodeSpec,
-    footage: &Footage,
-    plan: &Plan,
-    encoders: &[&str],
-    sum: Option<&str>,
-) -> Result<String> {
+pub fn identity(spec: &TranscodeSpec, footage: &Footage, plan: &Plan, sum: Option<&str>) -> Result<String> {
     let unwritten = |e: serde_json::Error| {
         Error::new(ErrorKind::Internal, "plan", "cannot be written as JSON").caused_by(e)
     };
@@ -38,7 +32,7 @@ pub fn identity(
         "libraries": libraries(),
         "spec": spec,
         "source": { "bytes": footage.bytes, "modified_ns": footage.modified, "ends": ends(footage)?, "sha256": sum },
-        "encoders": encoders,
+        "encoders": plan.encoders.iter().map(|encoder| encoder.name()).collect::<Vec<_>>(),
         "renditions": plan.renditions.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>(),
         "sound": format!("{:?}", plan.sound),
         "segments": segments,

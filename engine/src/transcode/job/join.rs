@@ -35,13 +35,13 @@ pub fn write(
     let audio = sound.map(|s| s.track.clone());
     let mut packager = Packager::create(&task.spec.target, hidden, &tracks, audio.as_ref())?;
     let mut expected = Expected::new(&tracks, audio.as_ref());
-    if task.plan.copy.is_some() {
+    if task.plan.copies {
         (0..tracks.len()).for_each(|track| expected.copies(Track::Video(track)));
     }
     if task.plan.sound.action == SoundAction::Copy {
         expected.copies(Track::Audio);
     }
-    expected.damaged = task.plan.copy.is_some() && task.spec.salvage;
+    expected.damaged = task.plan.copies && task.spec.salvage;
     expected.verify = task.spec.verify;
     if let Some(sound) = sound {
         lanes.push(Lane::sound(task, sound)?);
@@ -71,9 +71,9 @@ pub fn write(
 
 fn track(task: &Task, rendition: usize, lane: &Lane) -> Result<VideoTrack> {
     let planned = &task.plan.renditions[rendition];
-    let parameters = match task.plan.copy {
-        Some(_) => task.footage.video.get(),
-        None => task.parameters(rendition, &lane.extradata)?,
+    let parameters = match task.plan.copies {
+        true => task.footage.video.get(),
+        false => task.parameters(rendition, &lane.extradata)?,
     };
     let constant = task.spec.frame_rate.or((task.footage.counted).then_some(task.footage.frame_rate));
     Ok(VideoTrack {

@@ -3,15 +3,15 @@
 
 use ffmpeg_next::codec::Id;
 
-use super::segments::{self, Needs, Segment, key_before, last_unit, tick_from};
+use super::segments::{self, Needs, Rate, Segment, key_before, last_unit, tick_from};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::{Orientation, Ratio};
-use crate::transcode::codec::encoder::{self, USUAL_GOP};
+use crate::transcode::codec::kind::{Encoder, USUAL_GOP};
 use crate::transcode::edit::{PictureFormat, target_size};
 use crate::transcode::input::scan::Footage;
 use crate::transcode::sound::{SoundAction, SoundPlan};
 use crate::transcode::spec::{
-    EncodeSpec, RateSpec, RenditionSpec, SizeSpec, Target, TargetCodec, TranscodeSpec, VideoSpec,
+    EncodeSpec, RateSpec, RenditionSpec, SizeSpec, Target, TranscodeSpec, VideoSpec,
 };
 
 /// The part of a target size that video may take: containers need the rest.
@@ -36,9 +36,9 @@ pub struct Rendition {
 /// What is done.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Why the pictures are copied; `None` where they are encoded.
-    pub copy: Option<String>,
-    /// Why they are encoded.
+    /// The pictures are copied, not encoded.
+    pub copies: bool,
+    /// Why they are copied or encoded.
     pub reason: String,
     /// Ticks of the source: from, until before.
     pub range: (i64, i64),
@@ -49,24 +49,26 @@ pub struct Plan {
     pub frame_rate: Ratio,
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
-    /// A segment's rate depends on those before it, but for so many; `None` where x264 makes nothing at an average
+    /// Who encodes each of them; none where they are copied.
+    pub encoders: Vec<Encoder>,
+    /// A segment's rate depends on those before it, but for so many; `None` where nothing is steered to an average
     /// rate, or there is one segment.
     pub lag: Option<usize>,
     pub sound: SoundPlan,
     pub warnings: Vec<String>,
 }
 
-impl Rendition {
-    /// Whether later segments of it make up for what earlier ones fell short of at an average rate.
-    pub fn makes_up(&self) -> bool {
-        matches!(self.encode.rate, RateSpec::Kbps(_)) && self.encode.codec == TargetCodec::H264
-    }
-}
-
 impl Plan {
     /// How many segments, from the first, must be made before one can be: their sizes decide its rate.
     pub fn needs(&self, segment: usize) -> usize {
         self.lag.map_or(0, |lag| segment.saturating_sub(lag))
+    }
+
+    /// Whether segments of a rendition are encoded at rates of their own: later ones make up for what earlier ones
+    /// fell short of.
+    pub fn makes_up(&self, rendition: usize) -> bool {
+        let rate = self.renditions[rendition].encode.rate;
+        self.lag.is_some() && self.encoders.get(rendition).is_some_and(|encoder| encoder.is_steered(rate))
     }
 
     /// A source's time as a tick of what comes out, counted from the beginning of the range, where each
@@ -76,78 +78,103 @@ impl Plan {
     }
 }
 
-/// Decides. `format` is what the editor makes of the pictures; `share` is how many of the machine's
-/// threads this job may count on.
+/// What is known of the source.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    pub footage: &'a Footage,
+    /// What the editor makes of its pictures.
+    pub edited: &'a PictureFormat,
+    pub sound: &'a SoundPlan,
+}
+
+/// What of the machine a job may count on.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Threads.
+    pub threads: usize,
+    /// Workers that may help, where other jobs leave them.
+    pub workers: usize,
+}
+
+/// Whether pictures are copied or encoded, and which.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub copies: bool,
+    /// Why.
+    pub reason: String,
+    /// Ticks of the source: from, until before.
+    pub range: (i64, i64),
+}
+
+/// Decides whether pictures can be copied. `edited` is what the editor makes of them.
+///
+/// # Errors
+/// `Config` where nothing lies in the range, or a copy is asked for that cannot be.
+pub fn way(spec: &TranscodeSpec, footage: &Footage, edited: &PictureFormat) -> Result<Way> {
+    let range = range(spec, footage)?;
+    match why_not_copy(spec, footage, edited, range) {
+        Ok(()) => {
+            let reason = format!("nothing asks for a change of its {} pictures", footage.codec.name());
+            Ok(Way { copies: true, reason, range: (key_before(footage, range.0).own, range.1) })
+        }
+        Err(reason) if matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy)) => {
+            let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
+            Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message))
+        }
+        Err(reason) => Ok(Way { copies: false, reason, range }),
+    }
+}
+
+/// Decides. `encoders` are those of the renditions, none where pictures are copied.
 ///
 /// # Errors
 /// `Config` where what is asked for contradicts itself or the source, `Unsupported` where the target
 /// cannot hold it.
 pub fn decide(
     spec: &TranscodeSpec,
-    footage: &Footage,
-    format: &PictureFormat,
-    sound: SoundPlan,
-    share: usize,
+    source: Source<'_>,
+    way: Way,
+    encoders: Vec<Encoder>,
+    share: Share,
 ) -> Result<Plan> {
-    let range = range(spec, footage)?;
-    let why_not = why_not_copy(spec, footage, format, range).err();
-    let must_copy = matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy));
-    if let Some(reason) = why_not.as_ref().filter(|_| must_copy) {
-        let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
-        return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
-    }
-    let unchanged = || format!("nothing asks for a change of its {} pictures", footage.codec.name());
-    let copy = why_not.is_none().then(unchanged);
-    let reason = why_not.unwrap_or_default();
-    let range = if copy.is_some() { (key_before(footage, range.0).own, range.1) } else { range };
+    let (footage, Way { copies, reason, range }) = (source.footage, way);
     let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
     let out_base = match spec.frame_rate {
         Some(rate) => (i64::from(rate.den), i64::from(rate.num)),
         None => footage.time_base,
     };
     let seconds = footage.seconds(range.1 - range.0);
-    let renditions = match copy {
-        Some(_) => vec![copied(spec, footage)],
-        None => {
-            let make = |r: &RenditionSpec| rendition(spec, r, format, seconds, frame_rate, &sound);
-            spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
-        }
+    let renditions = if copies {
+        vec![copied(spec, footage)]
+    } else {
+        let make = |r: &RenditionSpec| rendition(spec, r, source, seconds, frame_rate);
+        spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
     };
-    let mut segments = match copy {
-        Some(_) => segments::copied(footage, range),
-        None => {
-            // What an encoder still holds back when its last picture comes cannot be steered any more.
-            let made_up = renditions.iter().filter(|r| r.makes_up());
-            let threads = encoder::threads("libx264", share, renditions.len());
-            let needs = Needs {
-                gop: renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP),
-                frame_rate,
-                is_constant: spec.frame_rate.is_some(),
-                is_rated: renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_))),
-                held_back: made_up.map(|r| encoder::held_back(&r.encode, threads)).max().unwrap_or(0),
-            };
-            segments::encoded(footage, range, &needs, share)
-        }
+    let mut segments = if copies {
+        segments::copied(footage, range)
+    } else {
+        let needs = needs(&renditions, &encoders, share.threads);
+        let rate = Rate { pictures: frame_rate, is_constant: spec.frame_rate.is_some() };
+        segments::encoded(footage, range, rate, needs, share.threads)
     };
     if segments.iter().all(|s| s.pictures == 0) {
         let message = "the range holds no picture; look at --from and --to";
         return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
     }
-    segments::give_threads(&mut segments, share);
+    segments::give_threads(&mut segments, share.threads);
     let pictures = match spec.frame_rate {
         Some(rate) => tick_from(range.1 - range.0, footage.time_base, rate),
         None => segments.iter().map(|s| s.pictures).sum(),
     };
     let mut warnings = footage.notes.clone();
-    if copy.is_none() && segments.len() == 1 && seconds > 60.0 {
+    if !copies && segments.len() == 1 && seconds > 60.0 {
         warnings.push("it can be cut nowhere, so an interrupted job starts over".into());
     }
-    // As many as are in the making when one is taken, and that one: nobody waits, unless a segment takes
-    // twice as long as the next two.
-    let makes_up = renditions.iter().any(Rendition::makes_up);
-    let lag = (copy.is_none() && makes_up && segments.len() > 1).then_some(share.max(2));
+    let is_steered = steered(&renditions, &encoders).next().is_some();
+    let lag = (is_steered && segments.len() > 1).then(|| lag(segments.len(), share));
+    let sound = source.sound.clone();
     Ok(Plan {
-        copy,
+        copies,
         reason,
         range,
         pictures,
@@ -155,10 +182,39 @@ pub fn decide(
         frame_rate,
         segments,
         renditions,
+        encoders,
         lag,
         sound,
         warnings,
     })
+}
+
+/// Renditions that are steered to an average rate, and by whom they are encoded.
+fn steered<'a>(
+    renditions: &'a [Rendition],
+    encoders: &'a [Encoder],
+) -> impl Iterator<Item = (&'a Rendition, Encoder)> {
+    let with = renditions.iter().zip(encoders.iter().copied());
+    with.filter(|(rendition, encoder)| encoder.is_steered(rendition.encode.rate))
+}
+
+/// What encoders ask of segments that are made by so many threads.
+fn needs(renditions: &[Rendition], encoders: &[Encoder], threads: usize) -> Needs {
+    // What an encoder still holds back when its last picture comes cannot be steered any more.
+    let held_back = steered(renditions, encoders).map(|(rendition, encoder)| {
+        encoder.held_back(&rendition.encode.preset, encoder.threads(threads, renditions.len()))
+    });
+    Needs {
+        gop: renditions.iter().filter_map(|r| r.encode.gop).max().unwrap_or(USUAL_GOP),
+        is_rated: renditions.iter().any(|r| matches!(r.encode.rate, RateSpec::Kbps(_))),
+        held_back: held_back.max().unwrap_or(0),
+    }
+}
+
+/// As many segments as are in the making when one is taken, and that one: nobody waits, unless a segment takes
+/// twice as long as the next two. Workers that other jobs leave help too: as many may be in the making.
+fn lag(segments: usize, share: Share) -> usize {
+    share.threads.max(2).max(share.workers.min(segments / 2))
 }
 
 /// The range in ticks: from the picture that is shown at its beginning.
@@ -253,17 +309,16 @@ fn copied(spec: &TranscodeSpec, footage: &Footage) -> Rendition {
 fn rendition(
     spec: &TranscodeSpec,
     asked: &RenditionSpec,
-    format: &PictureFormat,
+    source: Source<'_>,
     seconds: f64,
     frame_rate: Ratio,
-    sound: &SoundPlan,
 ) -> Result<Rendition> {
     let subject = || format!("rendition {}", asked.name);
     let mut encode = asked.video.encode().cloned().ok_or_else(|| {
         Error::new(ErrorKind::Config, subject(), "a ladder's pictures cannot be copied; give it a rate")
     })?;
     if let RateSpec::TargetBytes(bytes) = encode.rate {
-        let sound_kbps = match sound.action {
+        let sound_kbps = match source.sound.action {
             SoundAction::Aac { kbps, .. } => f64::from(kbps),
             SoundAction::Copy => COPIED_SOUND_KBPS,
             SoundAction::Drop => 0.0,
@@ -275,7 +330,7 @@ fn rendition(
         }
         encode.rate = RateSpec::Kbps(kbps.min(1e6) as u32);
     }
-    let size = target_size(asked.size, format)?;
+    let size = target_size(asked.size, source.edited)?;
     if let Target::Hls { segment, .. } = &spec.target {
         // Whole GOPs of about two seconds at most fill a segment, and are no shorter than it together: it would end
         // one later.

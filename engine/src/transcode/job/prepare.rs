@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::finish::export;
 use super::identity::identity;
-use super::plan::{self, Plan};
+use super::plan::{self, Plan, Share, Source};
 use super::report::{JobPlan, PlannedRendition, QueueOptions};
 use super::segment::first_picture;
 use super::task::{Came, Streams, Task};
 use crate::base::{Error, ErrorKind, Result, Shutdown, cpu};
 use crate::evidence;
-use crate::transcode::codec::encoder;
+use crate::transcode::codec::kind;
 use crate::transcode::edit;
 use crate::transcode::files::folder::{Work, check_free};
 use crate::transcode::files::record::Note;
@@ -30,15 +30,15 @@ pub struct Prepared {
     pub done: Vec<Option<Note>>,
 }
 
-/// Checks what is asked for, reads the source and plans; `None` where `stop` came first. `share` is how
-/// many threads the job may count on.
+/// Checks what is asked for, reads the source and plans; `None` where `stop` came first. `threads` is how
+/// many the job may count on.
 ///
 /// # Errors
 /// What is wrong with the request, the source or the target.
 pub fn prepare(
     spec: &TranscodeSpec,
     options: &QueueOptions,
-    share: usize,
+    threads: usize,
     stop: &Shutdown,
 ) -> Result<Option<Prepared>> {
     check(spec)?;
@@ -56,24 +56,22 @@ pub fn prepare(
         },
         None => None,
     };
+    let share = Share { threads, workers: options.workers.unwrap_or_else(cpu::cores) };
     let Some(planned) = look(&spec, source, share, stop)? else { return Ok(None) };
-    let Looked { footage, decoded, edited, mut plan, encoders, notes, feed } = planned;
-    // Workers that other jobs leave help too: as many segments may be in the making.
-    let workers = options.workers.unwrap_or_else(cpu::cores).min(plan.segments.len() / 2);
-    plan.lag = plan.lag.map(|lag| lag.max(workers));
+    let Looked { footage, decoded, edited, plan, notes, feed } = planned;
     let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
-    let identity = identity(&spec, &footage, &plan, &encoders, sum)?;
+    let identity = identity(&spec, &footage, &plan, sum)?;
     let work = Work::open(&spec.target, &identity, options.fresh)?;
     let done: Vec<Option<Note>> =
         (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
-    let mut report = describe(&plan, &encoders, &footage);
+    let mut report = describe(&plan, &footage);
     report.resumed_segments = done.iter().flatten().count();
     report.warnings.extend(notes);
     if asked != spec.verify {
         report.warnings.push("evidence is verified in full, whatever is asked for".into());
     }
     let (streams, came) = (Streams::default(), Came::default());
-    let task = Task { spec, footage, decoded, edited, plan, encoders, streams, came, feed, work, evidence };
+    let task = Task { spec, footage, decoded, edited, plan, streams, came, feed, work, evidence };
     Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
 }
 
@@ -83,7 +81,6 @@ pub struct Looked {
     pub decoded: edit::PictureFormat,
     pub edited: edit::PictureFormat,
     pub plan: Plan,
-    pub encoders: Vec<&'static str>,
     pub notes: Vec<String>,
     pub feed: Feed,
 }
@@ -92,7 +89,7 @@ pub struct Looked {
 pub fn look(
     spec: &TranscodeSpec,
     source: Arc<HeldSource>,
-    share: usize,
+    share: Share,
     stop: &Shutdown,
 ) -> Result<Option<Looked>> {
     let Some(footage) = scan(&source, spec.video_stream, stop)? else { return Ok(None) };
@@ -110,20 +107,17 @@ pub fn look(
     if let Some(parameters) = parameters.filter(|_| footage.sound.as_ref().is_some_and(|s| s.changes)) {
         sound = sound.of_changing(spec.audio, &parameters, &spec.input)?;
     }
-    let plan = plan::decide(spec, &footage, &edited, sound, share)?;
-    let mut notes = Vec::new();
-    let mut encoders = Vec::new();
-    let mut plan = plan;
-    if plan.copy.is_none() {
-        for rendition in &plan.renditions {
-            let choice = encoder::choose(&rendition.encode)?;
+    let way = plan::way(spec, &footage, &edited)?;
+    let (mut notes, mut encoders) = (Vec::new(), Vec::new());
+    if !way.copies {
+        for encode in spec.renditions.iter().filter_map(|r| r.video.encode()) {
+            let choice = kind::choose(encode)?;
             notes.extend(choice.note);
-            encoders.push(choice.name);
-        }
-        if !encoders.contains(&"libx264") {
-            plan.lag = None;
+            encoders.push(choice.encoder);
         }
     }
+    let known = Source { footage: &footage, edited: &edited, sound: &sound };
+    let plan = plan::decide(spec, known, way, encoders, share)?;
     if let Some(packets) = footage.sound.as_ref().map(|s| s.headless).filter(|packets| *packets > 0) {
         notes.push(format!("{packets} packets of its sound hold no whole frame and are left out"));
     }
@@ -132,7 +126,7 @@ pub fn look(
     if footage.orientation.is_none() {
         notes.push("the file asks for a slanted picture, which is left out".into());
     }
-    Ok(Some(Looked { footage, decoded, edited, plan, encoders, notes, feed }))
+    Ok(Some(Looked { footage, decoded, edited, plan, notes, feed }))
 }
 
 fn check(spec: &TranscodeSpec) -> Result<()> {
@@ -153,7 +147,7 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
     }
     for rendition in &spec.renditions {
         if let Some(encode) = rendition.video.encode() {
-            encoder::check(encode)?;
+            kind::check(encode)?;
         }
         if spec.renditions.len() > 1 && !matches!(rendition.video, VideoSpec::Encode(_)) {
             let message = "is one of several, and those are encoded; give it a rate";
@@ -163,20 +157,20 @@ fn check(spec: &TranscodeSpec) -> Result<()> {
     Ok(())
 }
 
-fn describe(plan: &Plan, encoders: &[&'static str], footage: &Footage) -> JobPlan {
+fn describe(plan: &Plan, footage: &Footage) -> JobPlan {
     let renditions = plan.renditions.iter().enumerate().map(|(index, r)| PlannedRendition {
         name: r.name.clone(),
         width: r.width,
         height: r.height,
-        codec: match plan.copy {
-            Some(_) => footage.codec.name().into(),
-            None => r.encode.codec.name().into(),
+        codec: match plan.copies {
+            true => footage.codec.name().into(),
+            false => r.encode.codec.name().into(),
         },
-        encoder: encoders.get(index).map(|name| (*name).to_owned()).unwrap_or_default(),
+        encoder: plan.encoders.get(index).map(|encoder| encoder.name().to_owned()).unwrap_or_default(),
     });
     JobPlan {
-        copy: plan.copy.is_some(),
-        reason: plan.copy.clone().unwrap_or_else(|| plan.reason.clone()),
+        copy: plan.copies,
+        reason: plan.reason.clone(),
         video_s: footage.seconds(plan.range.1 - plan.range.0),
         pictures: plan.pictures,
         segments: plan.segments.len(),
@@ -196,7 +190,7 @@ fn describe(plan: &Plan, encoders: &[&'static str], footage: &Footage) -> JobPla
 
 /// The plan of a job that was only looked at.
 pub fn plan_of(looked: &Looked) -> JobPlan {
-    let mut plan = describe(&looked.plan, &looked.encoders, &looked.footage);
+    let mut plan = describe(&looked.plan, &looked.footage);
     plan.warnings.extend(looked.notes.iter().cloned());
     plan
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::plan::Share;
 use super::report::*;
 
 use super::segment::SegmentOutcome;
@@ -56,7 +57,8 @@ pub fn plan_only(job: &TranscodeSpec, options: &QueueOptions, stop: &Shutdown) -
     let workers = options.workers.unwrap_or_else(cpu::cores).max(1);
     let interrupted = || Error::new(ErrorKind::Io, job.input.display().to_string(), "interrupted");
     let source = Arc::new(HeldSource::open(&job.input)?);
-    let looked = prepare::look(job, source, workers, stop)?.ok_or_else(interrupted)?;
+    let looked =
+        prepare::look(job, source, Share { threads: workers, workers }, stop)?.ok_or_else(interrupted)?;
     let mut plan = prepare::plan_of(&looked);
     plan.predicted = sample::predict(job, looked, workers, stop)?;
     Ok(plan)

@@ -32,7 +32,7 @@ pub fn predict(
     stop: &Shutdown,
 ) -> Result<Option<Prediction>> {
     let video_s = looked.footage.seconds(looked.plan.range.1 - looked.plan.range.0);
-    if looked.plan.copy.is_some() {
+    if looked.plan.copies {
         let part = video_s / looked.footage.seconds(looked.footage.end).max(1e-3);
         let bytes = looked.footage.bytes as f64 * part.min(1.0);
         let seconds = bytes / COPIED_BYTES;
@@ -42,24 +42,13 @@ pub fn predict(
     std::fs::create_dir_all(&folder).map_err(|e| disk(&folder, &e))?;
     let work = Work::open(&Target::File(folder.join("sample.mp4")), "samples", true);
     let result = work.and_then(|work| {
-        let Looked { footage, decoded, edited, mut plan, encoders, feed, .. } = looked;
+        let Looked { footage, decoded, edited, mut plan, feed, .. } = looked;
         // A sample knows of no segment before it.
         plan.lag = None;
         let (streams, came, evidence) = (Streams::default(), Came::default(), None);
         let spec_of = spec.clone();
-        let task = Task {
-            spec: spec_of,
-            footage,
-            decoded,
-            edited,
-            plan,
-            encoders,
-            streams,
-            came,
-            feed,
-            work,
-            evidence,
-        };
+        let task =
+            Task { spec: spec_of, footage, decoded, edited, plan, streams, came, feed, work, evidence };
         let samples = samples(&task);
         let mut seen = Vec::new();
         for sample in &samples {

@@ -11,7 +11,7 @@ use super::task::Task;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::source::demux_ffi::extradata;
 use crate::transcode::codec::decoder::{PictureDecoder, Purpose};
-use crate::transcode::codec::encoder::{self, PictureEncoder};
+use crate::transcode::codec::encoder::PictureEncoder;
 use crate::transcode::codec::proof::Proof;
 use crate::transcode::edit::{Editor, PictureFormat, Scaler};
 use crate::transcode::files::record::{Note, Record, RecordWriter};
@@ -40,9 +40,9 @@ pub fn make(
     // Soon, where it is of no use to go on.
     task.feed.source().check()?;
     let segment = &task.plan.segments[index];
-    match task.plan.copy {
-        Some(_) => copy::run(task, segment, stop, advanced),
-        None => encode(task, segment, stop, advanced),
+    match task.plan.copies {
+        true => copy::run(task, segment, stop, advanced),
+        false => encode(task, segment, stop, advanced),
     }
 }
 
@@ -128,19 +128,19 @@ struct Made {
 impl<'a> Lanes<'a> {
     fn open(task: &'a Task, segment: &'a Segment) -> Result<Lanes<'a>> {
         let mut lanes = Vec::new();
-        for (rendition, (planned, name)) in task.plan.renditions.iter().zip(&task.encoders).enumerate() {
+        for (rendition, (planned, kind)) in task.plan.renditions.iter().zip(&task.plan.encoders).enumerate() {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
             let rated = task.levelled(rendition)?;
-            let threads = encoder::threads(name, segment.threads, task.encoders.len());
+            let threads = kind.threads(segment.threads, task.plan.encoders.len());
             let mut encoder =
-                PictureEncoder::open(name, &rated.encode, rated.level, format, task.timing(), threads)?;
+                PictureEncoder::open(*kind, &rated.encode, rated.level, format, task.timing(), threads)?;
             if let Some(course) = task.course(rendition, segment)? {
                 encoder.steer(course, threads);
             }
             let pictures = made_of(segment, task.spec.frame_rate, &task.footage);
-            if segment.index > 0 && pictures > encoder::held_back(&rated.encode, threads) {
-                encoder.continues(name, &rated.encode);
+            if segment.index > 0 && pictures > kind.held_back(&rated.encode.preset, threads) {
+                encoder.continues(&rated.encode);
             }
             let extradata = extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;

@@ -41,15 +41,20 @@ pub struct Segment {
     pub hard: u64,
 }
 
+/// How often pictures of the result come.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// A second, about.
+    pub pictures: Ratio,
+    /// Exactly so often, whatever the source's times are.
+    pub is_constant: bool,
+}
+
 /// What encoders ask of their segments.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
     /// Pictures from one key frame of the result to the next.
     pub gop: u32,
-    /// Pictures of the result a second, about.
-    pub frame_rate: Ratio,
-    /// They come at that rate exactly, whatever the source's times are.
-    pub is_constant: bool,
     /// An average rate is asked for.
     pub is_rated: bool,
     /// Pictures that an encoder which is steered holds back.
@@ -64,16 +69,14 @@ struct Least {
 }
 
 /// The segments of what is encoded between two times.
-pub fn encoded(footage: &Footage, range: (i64, i64), needs: &Needs, share: usize) -> Vec<Segment> {
+pub fn encoded(footage: &Footage, range: (i64, i64), rate: Rate, needs: Needs, share: usize) -> Vec<Segment> {
     let whole = range.1 - range.0;
     let share_of_all = Duration::from_secs_f64(footage.seconds(whole).max(0.0) / f64::from(SEGMENTS_AT_RATE));
     let usual = if needs.is_rated { share_of_all.clamp(SEGMENT_AT_RATE, SEGMENT) } else { SEGMENT };
-    let most = longest(footage, usual, f64::from(needs.gop) / needs.frame_rate.as_f64().max(0.01));
+    let most = longest(footage, usual, f64::from(needs.gop) / rate.pictures.as_f64().max(0.01));
     let most = if whole <= footage.ticks(WHOLE) { whole.max(most) } else { most };
-    let least = Least {
-        pictures: STEERED * needs.held_back,
-        frame_rate: needs.is_constant.then_some(needs.frame_rate),
-    };
+    let least =
+        Least { pictures: STEERED * needs.held_back, frame_rate: rate.is_constant.then_some(rate.pictures) };
     cut(footage, range, most, share, least)
 }
 

@@ -11,7 +11,8 @@ use super::segments::{Segment, made_of};
 use crate::base::{Error, ErrorKind, Result};
 use crate::evidence::Fingerprint;
 use crate::source::demux_ffi::extradata;
-use crate::transcode::codec::encoder::{self, PictureEncoder, Timing, USUAL_GOP};
+use crate::transcode::codec::encoder::{PictureEncoder, Timing, h264_level};
+use crate::transcode::codec::kind::USUAL_GOP;
 use crate::transcode::codec::rate;
 use crate::transcode::codec::steering::{Cost, Course};
 use crate::transcode::edit::{Editor, PictureFormat, Scaler};
@@ -30,8 +31,6 @@ pub struct Task {
     pub decoded: PictureFormat,
     pub edited: PictureFormat,
     pub plan: Plan,
-    /// libavcodec's names of the encoders, one for each rendition.
-    pub encoders: Vec<&'static str>,
     /// What encoders say of their streams, once it was asked.
     pub streams: Streams,
     pub came: Came,
@@ -73,7 +72,7 @@ impl Task {
     /// A rendition with the level that all its segments say.
     pub fn levelled(&self, rendition: usize) -> Result<Rendition> {
         let mut levelled = self.plan.renditions[rendition].clone();
-        if self.makes_up(rendition) {
+        if self.plan.makes_up(rendition) {
             levelled.level = self.stream(rendition)?.level;
         }
         Ok(levelled)
@@ -82,7 +81,7 @@ impl Task {
     /// What a segment of a rendition at an average rate is to become, from what those before it have.
     pub fn course(&self, rendition: usize, segment: &Segment) -> Result<Option<Course>> {
         let asked = &self.plan.renditions[rendition];
-        let (true, RateSpec::Kbps(kbps)) = (self.makes_up(rendition), asked.encode.rate) else {
+        let (true, RateSpec::Kbps(kbps)) = (self.plan.makes_up(rendition), asked.encode.rate) else {
             return Ok(None);
         };
         let lag = self.plan.lag.unwrap_or_default();
@@ -120,7 +119,7 @@ impl Task {
             gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
             cost,
             pixels,
-            tree: encoder::has_tree(&asked.encode),
+            tree: self.plan.encoders[rendition].has_tree(&asked.encode),
         }))
     }
 
@@ -147,13 +146,6 @@ impl Task {
         Ok(parameters)
     }
 
-    /// Whether segments of a rendition are encoded at rates of their own.
-    fn makes_up(&self, rendition: usize) -> bool {
-        self.plan.lag.is_some()
-            && self.plan.renditions[rendition].makes_up()
-            && self.encoders[rendition] == "libx264"
-    }
-
     /// What an encoder of a rendition says of its stream, and the level that belongs to its rate.
     fn stream(&self, rendition: usize) -> Result<Stream> {
         let mut streams = self.streams.0.lock();
@@ -162,16 +154,16 @@ impl Task {
         }
         let mut planned = self.plan.renditions[rendition].clone();
         let scaler = Scaler::new(&self.edited, planned.size)?;
-        let name = self.encoders[rendition];
+        let encoder = self.plan.encoders[rendition];
         let open = |planned: &Rendition, timing| -> Result<codec::Parameters> {
-            Ok(PictureEncoder::open(name, &planned.encode, planned.level, scaler.output(), timing, 1)?
+            Ok(PictureEncoder::open(encoder, &planned.encode, planned.level, scaler.output(), timing, 1)?
                 .parameters())
         };
         let timing = self.timing();
-        if self.makes_up(rendition) {
+        if self.plan.makes_up(rendition) {
             // x264 chooses the level from the rate too, which it is not told where it is steered.
             let unsteered = open(&planned, Timing { steered: false, ..timing })?;
-            planned.level = encoder::h264_level(&extradata(&unsteered));
+            planned.level = h264_level(&extradata(&unsteered));
         }
         let parameters = open(&planned, timing)?;
         let stream = Stream { parameters, level: planned.level };
