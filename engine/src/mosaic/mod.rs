@@ -1,7 +1,7 @@
 //! The rooms wired for offline mosaics: files in, a file out, as fast as the machine allows, nothing
 //! dropped. Deterministic (invariant 8).
 
-mod lane;
+mod input;
 mod report;
 mod run;
 mod schedule;

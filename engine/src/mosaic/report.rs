@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::MosaicEffort;
-use super::lane::LaneCounts;
+use super::input::InputCounts;
 use crate::base::ProcessReport;
 use crate::media::VideoParameters;
 
@@ -101,7 +101,7 @@ pub struct InputReport {
 }
 
 impl InputReport {
-    pub(super) fn new(input: String, parameters: &VideoParameters, counts: &LaneCounts, shown: u64) -> Self {
+    pub(super) fn new(input: String, parameters: &VideoParameters, counts: &InputCounts) -> Self {
         InputReport {
             input,
             codec: parameters.codec.to_string(),
@@ -110,7 +110,7 @@ impl InputReport {
             fps: parameters.frame_rate.map(|rate| rate.as_f64()),
             units: counts.units,
             decoded: counts.decoded,
-            shown,
+            shown: counts.shown,
             skipped: counts.skipped,
             unfiltered: counts.unfiltered,
             hidden: counts.hidden,

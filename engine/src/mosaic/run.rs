@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MosaicEffort;
-use super::lane::{Lane, Pace};
+use super::input::{MosaicInput, Pace};
 use super::report::{InputReport, MosaicReport, StageReport};
 use super::schedule::{Limits, Schedule, Shown};
 use super::timeline::Ticks;
@@ -97,8 +97,8 @@ pub fn run(
     spec.format.check(&spec.output)?;
     let opened = open(&spec.inputs)?;
     let partial = Partial::create(&spec.output, spec.overwrite)?;
-    let mut pen = Pen::create(spec, &partial)?;
-    let encoder = pen.writer.encoder().to_owned();
+    let mut movie = Movie::create(spec, &partial)?;
+    let encoder = movie.writer.encoder().to_owned();
     let ticks = Ticks::new(spec.frame_rate);
     let end =
         spec.duration.map_or(u64::MAX, |d| ticks.first_from(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
@@ -106,9 +106,9 @@ pub fn run(
     let parameters: Vec<_> = opened.iter().map(|o| (o.name.clone(), o.parameters.clone())).collect();
     let of = expected(&opened, &ticks, spec.duration.map(|_| end));
     let names: Vec<String> = opened.iter().map(|o| stem(&o.name)).collect();
-    let lanes = lanes(spec, &layout, opened, ticks, clock)?;
+    let inputs = tile_inputs(spec, &layout, opened, ticks, clock)?;
     let workers = spec.workers.unwrap_or_else(cores).max(1);
-    let schedule = Schedule::start(lanes, limits, workers)?;
+    let schedule = Schedule::start(inputs, limits, workers)?;
     let mut canvas = Canvas::new(spec, &layout, names)?;
     let mut stages = StageReport::default();
     let mut tick = 0;
@@ -118,7 +118,7 @@ pub fn run(
         let ready = clock.now();
         let drawing = canvas.draw(tick, &ticks, shown)?;
         let drawn = clock.now();
-        if !pen.take(tick, drawing, stop)? {
+        if !movie.take(tick, drawing, stop)? {
             break;
         }
         stages.waited_for_decoding_s += ready.since(asked).as_secs_f64();
@@ -130,11 +130,11 @@ pub fn run(
     if stop.is_cancelled() {
         return Ok(None);
     }
-    let Some(written) = pen.finish(stop)? else { return Ok(None) };
+    let Some(written) = movie.finish(stop)? else { return Ok(None) };
     let bytes = std::fs::metadata(partial.path()).map(|m| m.len()).unwrap_or_default();
     partial.commit()?;
     let counts = schedule.finish();
-    for (counts, _) in &counts {
+    for counts in &counts {
         stages.decode_s += counts.decode.as_secs_f64();
         stages.fit_s += counts.fit.as_secs_f64();
     }
@@ -159,7 +159,7 @@ pub fn run(
         workers,
         stages,
         inputs: inputs
-            .map(|((name, parameters), (counts, shown))| InputReport::new(name, &parameters, counts, *shown))
+            .map(|((name, parameters), counts)| InputReport::new(name, &parameters, counts))
             .collect(),
         process: ProcessReport::now(),
     }))
@@ -248,16 +248,16 @@ fn limits(spec: &MosaicSpec, opened: &[Opened], end: u64) -> Limits {
     Limits { pace, ahead: held.saturating_sub(units).max(2) }
 }
 
-fn lanes(
+fn tile_inputs(
     spec: &MosaicSpec,
     layout: &ScreenLayout,
     opened: Vec<Opened>,
     ticks: Ticks,
     clock: &SharedClock,
-) -> Result<Vec<Lane>> {
-    let lanes = opened.into_iter().zip(&layout.tiles);
-    lanes
-        .map(|(o, tile)| Lane::new(o.name, o.demuxer, spec.effort, tile.spec, ticks, clock.clone()))
+) -> Result<Vec<MosaicInput>> {
+    let tiles = opened.into_iter().zip(&layout.tiles);
+    tiles
+        .map(|(o, tile)| MosaicInput::new(o.name, o.demuxer, spec.effort, tile.spec, ticks, clock.clone()))
         .collect()
 }
 
@@ -315,7 +315,7 @@ impl Canvas {
 
 /// Writes the pictures of the ticks. In a preview one that stays is written once, with the time that it
 /// lasts: encoding it again for each tick took half of the whole work.
-struct Pen {
+struct Movie {
     writer: MovieWriter,
     /// The picture that is not written yet, and the ticks that show it.
     held: Option<(Frame, Range<u64>)>,
@@ -324,15 +324,15 @@ struct Pen {
     written: u64,
 }
 
-impl Pen {
-    fn create(spec: &MosaicSpec, partial: &Partial) -> Result<Pen> {
+impl Movie {
+    fn create(spec: &MosaicSpec, partial: &Partial) -> Result<Movie> {
         let has_times = matches!(spec.format, MovieFormat::Encoded(_));
         let most = match spec.effort {
             MosaicEffort::Keyframes if has_times => (LASTS.as_secs_f64() * spec.frame_rate.as_f64()) as u64,
             _ => 1,
         };
         let writer = MovieWriter::create(partial.path(), &spec.output, &spec.format, most > 1)?;
-        Ok(Pen { writer, held: None, most, written: 0 })
+        Ok(Movie { writer, held: None, most, written: 0 })
     }
 
     /// Takes the next tick and its picture, `None` where it is the one before; false where `stop` came

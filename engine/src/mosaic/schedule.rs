@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::{Lane, LaneCounts, Pace, Placed};
+use super::input::{InputCounts, MosaicInput, Pace, Placed};
 use crate::base::thread::Worker;
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::fit::Scratch;
@@ -40,22 +40,22 @@ struct Shared {
 }
 
 struct State {
-    seats: Vec<Seat>,
+    inputs: Vec<InputTurns>,
     tick: u64,
     stopped: bool,
     error: Option<Error>,
 }
 
 /// What is kept of one input between its turns.
-struct Seat {
+struct InputTurns {
     /// `None` while a worker has it.
-    lane: Option<Box<Lane>>,
+    input: Option<Box<MosaicInput>>,
     queue: VecDeque<Placed>,
     covered: u64,
     ended: Option<u64>,
     current: Option<(u64, FittedFrame)>,
     shown: u64,
-    counts: LaneCounts,
+    counts: InputCounts,
 }
 
 /// What one input shows: a number that changes with the picture, and the picture.
@@ -71,35 +71,36 @@ impl State {
     /// The input that is needed next, of those that wait for a turn.
     fn next(&self, ahead: u64) -> Option<usize> {
         let horizon = self.tick.saturating_add(ahead);
-        let waits = |seat: &Seat| seat.lane.is_some() && seat.ended.is_none() && seat.covered < horizon;
-        let waiting = self.seats.iter().enumerate().filter(|(_, seat)| waits(seat));
-        waiting.min_by_key(|(index, seat)| (seat.covered, *index)).map(|(index, _)| index)
+        let waits =
+            |turns: &InputTurns| turns.input.is_some() && turns.ended.is_none() && turns.covered < horizon;
+        let waiting = self.inputs.iter().enumerate().filter(|(_, turns)| waits(turns));
+        waiting.min_by_key(|(index, turns)| (turns.covered, *index)).map(|(index, _)| index)
     }
 
     fn settled(&self, tick: u64) -> bool {
-        self.seats.iter().all(|seat| seat.ended.is_some() || seat.covered > tick)
+        self.inputs.iter().all(|turns| turns.ended.is_some() || turns.covered > tick)
     }
 
     /// True where no input has anything new for this tick or a later one.
     fn over(&self, tick: u64) -> bool {
-        self.seats.iter().all(|seat| seat.ended.is_some_and(|end| end <= tick))
+        self.inputs.iter().all(|turns| turns.ended.is_some_and(|end| end <= tick))
     }
 }
 
 impl Schedule {
     /// Starts `workers` threads over these inputs.
-    pub fn start(lanes: Vec<Lane>, limits: Limits, workers: usize) -> Result<Schedule> {
-        let seat = |lane: Lane| Seat {
-            lane: Some(Box::new(lane)),
+    pub fn start(inputs: Vec<MosaicInput>, limits: Limits, workers: usize) -> Result<Schedule> {
+        let begin = |input: MosaicInput| InputTurns {
+            input: Some(Box::new(input)),
             queue: VecDeque::new(),
             covered: 0,
             ended: None,
             current: None,
             shown: 0,
-            counts: LaneCounts::default(),
+            counts: InputCounts::default(),
         };
         let state =
-            State { seats: lanes.into_iter().map(seat).collect(), tick: 0, stopped: false, error: None };
+            State { inputs: inputs.into_iter().map(begin).collect(), tick: 0, stopped: false, error: None };
         let shared = Arc::new(Shared {
             limits,
             state: Mutex::new(state),
@@ -136,25 +137,25 @@ impl Schedule {
         if end == u64::MAX && state.over(tick) {
             return Ok(None);
         }
-        let shown = state.seats.iter_mut().map(|seat| {
+        let shown = state.inputs.iter_mut().map(|turns| {
             let mut newest = None;
-            while seat.queue.front().is_some_and(|placed| placed.tick <= tick) {
-                newest = seat.queue.pop_front();
+            while turns.queue.front().is_some_and(|placed| placed.tick <= tick) {
+                newest = turns.queue.pop_front();
             }
             if let Some(placed) = newest {
-                seat.shown += 1;
-                seat.current = Some((seat.shown, placed.picture));
+                turns.shown += 1;
+                turns.current = Some((turns.shown, placed.picture));
             }
-            seat.current.clone()
+            turns.current.clone()
         });
         Ok(Some(shown.collect()))
     }
 
-    /// Ends the workers; what was counted of each input, and how many of its pictures were shown.
-    pub fn finish(mut self) -> Vec<(LaneCounts, u64)> {
+    /// Ends the workers; what was counted of each input.
+    pub fn finish(mut self) -> Vec<InputCounts> {
         self.stop();
         let state = self.shared.lock();
-        state.seats.iter().map(|seat| (seat.counts.clone(), seat.shown)).collect()
+        state.inputs.iter().map(|turns| InputCounts { shown: turns.shown, ..turns.counts.clone() }).collect()
     }
 
     fn stop(&mut self) {
@@ -171,9 +172,9 @@ impl Drop for Schedule {
 }
 
 /// Tells the waiting tick that a worker fell, if it did.
-struct Fall<'a>(&'a Shared);
+struct PanicNotice<'a>(&'a Shared);
 
-impl Drop for Fall<'_> {
+impl Drop for PanicNotice<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error =
@@ -185,7 +186,7 @@ impl Drop for Fall<'_> {
 }
 
 fn work(shared: &Shared) {
-    let _fall = Fall(shared);
+    let _notice = PanicNotice(shared);
     let mut scratch = Scratch::default();
     let mut state = shared.lock();
     loop {
@@ -193,23 +194,23 @@ fn work(shared: &Shared) {
             return;
         }
         let next = state.next(shared.limits.ahead);
-        let taken = next.and_then(|index| Some((index, state.seats[index].lane.take()?)));
-        let Some((index, mut lane)) = taken else {
+        let taken = next.and_then(|index| Some((index, state.inputs[index].input.take()?)));
+        let Some((index, mut input)) = taken else {
             shared.work.wait(&mut state);
             continue;
         };
         drop(state);
-        let turn = lane.turn(shared.limits.pace, &mut scratch);
+        let turn = input.turn(shared.limits.pace, &mut scratch);
         state = shared.lock();
-        let seat = &mut state.seats[index];
-        seat.counts = lane.counts().clone();
+        let turns = &mut state.inputs[index];
+        turns.counts = input.counts().clone();
         match turn {
             Ok(turn) => {
-                seat.covered = turn.covered.map_or(seat.covered, |covered| covered.max(seat.covered));
-                seat.queue.extend(turn.pictures);
-                seat.ended = turn.ended;
-                if seat.ended.is_none() {
-                    seat.lane = Some(lane);
+                turns.covered = turn.covered.map_or(turns.covered, |covered| covered.max(turns.covered));
+                turns.queue.extend(turn.pictures);
+                turns.ended = turn.ended;
+                if turns.ended.is_none() {
+                    turns.input = Some(input);
                 }
             }
             Err(error) => state.error = Some(error),

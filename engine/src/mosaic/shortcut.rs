@@ -1,6 +1,6 @@
 //! When the loop filter may be left out: tried on the input itself, because it depends on what it shows.
 
-use super::lane::Placed;
+use super::input::Placed;
 use crate::base::Result;
 use crate::decode::{Decoder, DecoderRequest, LibavDecoder, Picture};
 use crate::fit::{Scratch, fit};

@@ -32,7 +32,7 @@ pub(super) struct Turn {
 
 /// What was counted of one input.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LaneCounts {
+pub(super) struct InputCounts {
     pub units: u64,
     pub decoded: u64,
     pub fitted: u64,
@@ -44,6 +44,8 @@ pub(super) struct LaneCounts {
     pub decode: Duration,
     pub fit: Duration,
     pub seconds: f64,
+    /// Pictures shown by at least one tick.
+    pub shown: u64,
 }
 
 /// The pace of a mosaic's turns.
@@ -56,7 +58,7 @@ pub(super) struct Pace {
 }
 
 /// One input on its way to its tile.
-pub(super) struct Lane {
+pub(super) struct MosaicInput {
     name: String,
     demuxer: FileDemuxer,
     decoder: Box<dyn Decoder>,
@@ -65,7 +67,7 @@ pub(super) struct Lane {
     placer: Placer,
 }
 
-impl Lane {
+impl MosaicInput {
     /// An input that is open already, for its tile.
     pub fn new(
         name: String,
@@ -74,7 +76,7 @@ impl Lane {
         spec: FitSpec,
         ticks: Ticks,
         clock: SharedClock,
-    ) -> Result<Lane> {
+    ) -> Result<MosaicInput> {
         let parameters = demuxer.parameters().clone();
         let request = DecoderRequest {
             codec: parameters.codec,
@@ -105,14 +107,14 @@ impl Lane {
             untimed: HashMap::new(),
             decoded: VecDeque::new(),
             newest: None,
-            counts: LaneCounts::default(),
+            counts: InputCounts::default(),
             clock,
         };
-        Ok(Lane { name, demuxer, decoder: Box::new(decoder), shortcut, effort, placer })
+        Ok(MosaicInput { name, demuxer, decoder: Box::new(decoder), shortcut, effort, placer })
     }
 
     /// What was counted so far.
-    pub fn counts(&self) -> &LaneCounts {
+    pub fn counts(&self) -> &InputCounts {
         &self.placer.counts
     }
 
@@ -259,7 +261,7 @@ struct Placer {
     decoded: VecDeque<(u64, Pts)>,
     /// The largest number of a unit whose picture was placed.
     newest: Option<u64>,
-    counts: LaneCounts,
+    counts: InputCounts,
     clock: SharedClock,
 }
 
