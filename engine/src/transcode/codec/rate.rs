@@ -28,19 +28,25 @@ const LIKELY: f64 = 0.7;
 /// other.
 const SMALLER: f64 = 0.75;
 
-/// Bits that each segment is to have, of `asked` bits a second, from how long it lasts in seconds and how hard
-/// its source was. Where `tells` is false, all have the same rate.
-pub fn plan(asked: f64, lengths: &[(f64, u64)], tells: bool) -> Vec<f64> {
-    let all: f64 = lengths.iter().map(|(seconds, _)| seconds).sum();
-    let sum: f64 = lengths.iter().map(|(_, hard)| *hard as f64).sum();
+/// A segment, as far as its rate depends on it: how long it lasts, and how hard its source was.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub seconds: f64,
+    pub hard: u64,
+}
+
+/// Bits that each segment is to have, of `asked` bits a second, from what they are. Where `tells` is false, all have the same rate.
+pub fn plan(asked: f64, parts: &[Part], tells: bool) -> Vec<f64> {
+    let all: f64 = parts.iter().map(|part| part.seconds).sum();
+    let sum: f64 = parts.iter().map(|part| part.hard as f64).sum();
     if !tells || all <= 0.0 || sum <= 0.0 {
-        return lengths.iter().map(|(seconds, _)| asked * seconds).collect();
+        return parts.iter().map(|part| asked * part.seconds).collect();
     }
     let mean = sum / all;
-    let hard = |(seconds, hard): &(f64, u64)| (*hard as f64 / seconds.max(1e-3) / mean).powf(TELLS);
-    let mut weights: Vec<f64> = lengths.iter().map(hard).collect();
+    let hard = |part: &Part| (part.hard as f64 / part.seconds.max(1e-3) / mean).powf(TELLS);
+    let mut weights: Vec<f64> = parts.iter().map(hard).collect();
     let to_mean = |weights: &mut [f64]| {
-        let sum: f64 = weights.iter().zip(lengths).map(|(weight, (seconds, _))| weight * seconds).sum();
+        let sum: f64 = weights.iter().zip(parts).map(|(weight, part)| weight * part.seconds).sum();
         weights.iter_mut().for_each(|weight| *weight *= all / sum);
     };
     // What the bounds take from one goes to the others, whom it may bring to theirs.
@@ -49,7 +55,7 @@ pub fn plan(asked: f64, lengths: &[(f64, u64)], tells: bool) -> Vec<f64> {
         weights.iter_mut().for_each(|weight| *weight = weight.clamp(EASIEST, HARDEST));
     }
     to_mean(&mut weights);
-    weights.iter().zip(lengths).map(|(weight, (seconds, _))| asked * seconds * weight).collect()
+    weights.iter().zip(parts).map(|(weight, part)| asked * part.seconds * weight).collect()
 }
 
 /// What a picture will likely take at quality zero, of so many pixels, from how hard one of the source was and
@@ -61,14 +67,14 @@ pub fn likely(hard: f64, source_pixels: f64, pixels: f64) -> f64 {
 
 /// What a picture of a segment took at quality zero, and would likely have taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Took {
+pub struct PictureCost {
     pub cost: f64,
     pub likely: f64,
 }
 
 /// What a picture of a segment will take, of which it will likely be so much: as far from that as in the newest
 /// of those before.
-pub fn cost(before: impl DoubleEndedIterator<Item = Took>, likely: f64) -> Option<f64> {
+pub fn cost(before: impl DoubleEndedIterator<Item = PictureCost>, likely: f64) -> Option<f64> {
     let told = before.rev().filter(|took| took.cost > 0.0 && took.likely > 0.0).take(NEWEST);
     let (sum, count) = told.fold((0.0, 0.0), |(sum, n), t| (sum + t.cost / t.likely, n + 1.0));
     (count > 0.0).then(|| likely * sum / count)
@@ -135,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_a_picture_takes_is_told_by_the_newest_in_proportion() {
-        let told = |cost, likely| Took { cost, likely };
+        let told = |cost, likely| PictureCost { cost, likely };
         let before =
             [told(9.0, 1.0), told(2.0, 1.0), told(0.0, 1.0), told(4.0, 2.0), told(2.0, 1.0), told(6.0, 3.0)];
         assert_eq!(
@@ -148,21 +154,22 @@ mod tests {
 
     #[test]
     fn what_took_more_in_the_source_has_more() {
-        let lengths = [(10.0, 1_000_000), (10.0, 1_500_000), (5.0, 500_000)];
-        let planned = plan(1000.0, &lengths, true);
+        let part = |seconds, hard| Part { seconds, hard };
+        let parts = [part(10.0, 1_000_000), part(10.0, 1_500_000), part(5.0, 500_000)];
+        let planned = plan(1000.0, &parts, true);
         assert!((planned.iter().sum::<f64>() - 25_000.0).abs() < 1.0, "{planned:?}");
         assert!((planned[1] / planned[0] - 1.5_f64.powf(TELLS)).abs() < 0.01, "{planned:?}");
         assert!((planned[0] / planned[2] - 2.0).abs() < 0.01, "as hard, twice as long: {planned:?}");
-        assert_eq!(plan(1000.0, &lengths, false), [10_000.0, 10_000.0, 5_000.0]);
-        assert_eq!(plan(1000.0, &[(10.0, 0)], true), [10_000.0]);
+        assert_eq!(plan(1000.0, &parts, false), [10_000.0, 10_000.0, 5_000.0]);
+        assert_eq!(plan(1000.0, &[part(10.0, 0)], true), [10_000.0]);
     }
 
     #[test]
     fn no_segment_starves_or_takes_it_all() {
-        let mut lengths = vec![(10.0, 1000); 30];
-        lengths[7].1 = 50_000_000;
-        lengths[8].1 = 0;
-        let planned = plan(1000.0, &lengths, true);
+        let mut parts = vec![Part { seconds: 10.0, hard: 1000 }; 30];
+        parts[7].hard = 50_000_000;
+        parts[8].hard = 0;
+        let planned = plan(1000.0, &parts, true);
         assert!(planned.iter().all(|bits| (2_400.0..=17_500.0).contains(bits)), "{planned:?}");
         assert!((planned.iter().sum::<f64>() - 300_000.0).abs() < 1.0, "{planned:?}");
     }

@@ -16,18 +16,18 @@ const LOCK: &str = "lock";
 const JOINED: &str = "joined";
 
 /// The folder, held by one process at a time.
-pub struct Work {
+pub struct WorkFolder {
     folder: PathBuf,
     _lock: File,
 }
 
-impl Work {
+impl WorkFolder {
     /// Opens the folder of a target, or makes it. What lies in it is kept where `identity` (the job, its
     /// source and the libraries) is the same as then, and thrown away otherwise or with `fresh`.
     ///
     /// # Errors
     /// `Config` where another process works on the same target; `Io` where the folder cannot be made.
-    pub fn open(target: &Target, identity: &str, fresh: bool) -> Result<Work> {
+    pub fn open(target: &Target, identity: &str, fresh: bool) -> Result<WorkFolder> {
         let path = target.path();
         let subject = || path.display().to_string();
         let Some(folder) = hidden_folder(path) else {
@@ -43,7 +43,7 @@ impl Work {
             let message = "another job is working on it; wait for it, or choose another name";
             return Err(Error::new(ErrorKind::Config, subject(), message));
         }
-        let work = Work { folder, _lock: lock };
+        let work = WorkFolder { folder, _lock: lock };
         let same = std::fs::read(work.folder.join(PLAN)).is_ok_and(|found| found == identity.as_bytes());
         if fresh || !same {
             work.empty().map_err(|e| disk(path, &e))?;
@@ -213,16 +213,16 @@ mod tests {
     fn the_same_job_finds_what_it_left_and_another_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::File(folder.path().join("a.mp4"));
-        let work = Work::open(&target, "job one", false).unwrap();
+        let work = WorkFolder::open(&target, "job one", false).unwrap();
         segment(&work.segment(0, 0));
         assert!(work.has(1, 0).is_some() && work.has(2, 0).is_none() && work.has(1, 1).is_none());
         drop(work);
-        assert!(Work::open(&target, "job one", false).unwrap().has(1, 0).is_some());
-        assert!(Work::open(&target, "job two", false).unwrap().has(1, 0).is_none());
-        let work = Work::open(&target, "job two", false).unwrap();
+        assert!(WorkFolder::open(&target, "job one", false).unwrap().has(1, 0).is_some());
+        assert!(WorkFolder::open(&target, "job two", false).unwrap().has(1, 0).is_none());
+        let work = WorkFolder::open(&target, "job two", false).unwrap();
         segment(&work.segment(0, 0));
         drop(work);
-        let work = Work::open(&target, "job two", true).unwrap();
+        let work = WorkFolder::open(&target, "job two", true).unwrap();
         assert!(work.has(1, 0).is_none(), "fresh");
         work.remove();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -232,8 +232,8 @@ mod tests {
     fn one_process_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::File(folder.path().join("a.mp4"));
-        let _held = Work::open(&target, "x", false).unwrap();
-        let error = Work::open(&target, "x", false).err().unwrap();
+        let _held = WorkFolder::open(&target, "x", false).unwrap();
+        let error = WorkFolder::open(&target, "x", false).err().unwrap();
         assert!(error.message().contains("another job"));
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn a_job_that_was_killed_after_its_last_step_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::File(folder.path().join("a.mp4"));
-        let work = Work::open(&target, "x", false).unwrap();
+        let work = WorkFolder::open(&target, "x", false).unwrap();
         let written = work.container(&target).unwrap();
         std::fs::write(&written, "whole").unwrap();
         assert!(!was_finished(&target), "it is being worked on");

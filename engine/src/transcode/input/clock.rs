@@ -14,55 +14,66 @@ const PAUSE: i64 = 3_000_000_000;
 /// moved by the same amount, so that sound stays with its pictures. Pictures never go back: where sound
 /// jumped first and ended before them, what follows of it waits for them.
 #[derive(Debug)]
-pub struct Timeline {
+pub struct SourceClock {
     forward: bool,
-    lanes: [Lane; 2],
+    pictures: Shift,
+    sound: Shift,
     jumps: u32,
 }
 
+/// The streams of a source that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Pictures,
+    Sound,
+}
+
+/// By how much a stream is moved.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lane {
+struct Shift {
     offset: i64,
     /// When the next packet is due, after moving.
     due: Option<i64>,
 }
 
-impl Timeline {
+impl SourceClock {
     /// `forward`: a step forward may be a jump in this format, too.
-    pub fn new(forward: bool) -> Timeline {
-        Timeline { forward, lanes: [Lane::default(); 2], jumps: 0 }
+    pub fn new(forward: bool) -> SourceClock {
+        SourceClock { forward, pictures: Shift::default(), sound: Shift::default(), jumps: 0 }
     }
 
-    /// By how much the packet of a lane (0: pictures, 1: sound) is moved, all in nanoseconds; `time` is
-    /// its decoding time where the source has one.
-    pub fn shift(&mut self, lane: usize, time: Option<i64>, duration: i64) -> i64 {
-        let other = self.lanes[1 - lane].offset;
-        let (pictures, mut follows) = (lane == 0, false);
-        let lane = &mut self.lanes[lane];
-        let Some(time) = time else { return lane.offset };
-        if let Some(due) = lane.due {
-            let gap = time.saturating_add(lane.offset).saturating_sub(due);
+    /// By how much the packet of a stream is moved, all in nanoseconds; `time` is its decoding time where the source
+    /// has one.
+    pub fn shift(&mut self, stream: Stream, time: Option<i64>, duration: i64) -> i64 {
+        let (this, other) = match stream {
+            Stream::Pictures => (&mut self.pictures, &mut self.sound),
+            Stream::Sound => (&mut self.sound, &mut self.pictures),
+        };
+        let Some(time) = time else { return this.offset };
+        if let Some(due) = this.due {
+            let gap = time.saturating_add(this.offset).saturating_sub(due);
             if gap < -BACK || (self.forward && gap > FORWARD) {
-                let with_other = time.saturating_add(other).saturating_sub(due);
-                let together = other != lane.offset && (-OVERLAP..PAUSE).contains(&with_other);
-                let joins = together && (with_other >= 0 || !pictures);
-                lane.offset = if joins { other } else { due.saturating_sub(time) };
+                let with_other = time.saturating_add(other.offset).saturating_sub(due);
+                let together = other.offset != this.offset && (-OVERLAP..PAUSE).contains(&with_other);
+                let joins = together && (with_other >= 0 || stream == Stream::Sound);
+                this.offset = if joins { other.offset } else { due.saturating_sub(time) };
                 self.jumps += u32::from(!together);
-                follows = together && !joins;
+                if together && !joins {
+                    other.offset = this.offset;
+                }
             }
         }
-        let offset = lane.offset;
-        lane.due = Some(time.saturating_add(offset).saturating_add(duration.max(0)));
-        if follows {
-            self.lanes[1].offset = offset;
-        }
-        offset
+        this.due = Some(time.saturating_add(this.offset).saturating_add(duration.max(0)));
+        this.offset
     }
 
-    /// By how much a packet of a lane is moved that nobody sees or hears: it says nothing of the clock, because an
+    /// By how much a packet of a stream is moved that nobody sees or hears: it says nothing of the clock, because an
     /// edit list puts it before what was there already.
-    pub fn shift_of_hidden(&self, lane: usize) -> i64 {
-        self.lanes[lane].offset
+    pub fn shift_of_hidden(&self, stream: Stream) -> i64 {
+        match stream {
+            Stream::Pictures => self.pictures.offset,
+            Stream::Sound => self.sound.offset,
+        }
     }
 
     /// Jumps so far; one that both streams make counts once.
@@ -79,68 +90,72 @@ mod tests {
 
     #[test]
     fn a_steady_clock_is_left_alone() {
-        let mut timeline = Timeline::new(true);
+        let mut clock = SourceClock::new(true);
         for n in 0..100 {
-            assert_eq!(timeline.shift(0, Some(5 * S + n * S / 25), S / 25), 0);
-            assert_eq!(timeline.shift(1, Some(5 * S + n * S / 25), S / 25), 0);
+            assert_eq!(clock.shift(Stream::Pictures, Some(5 * S + n * S / 25), S / 25), 0);
+            assert_eq!(clock.shift(Stream::Sound, Some(5 * S + n * S / 25), S / 25), 0);
         }
-        assert_eq!(timeline.jumps(), 0);
+        assert_eq!(clock.jumps(), 0);
     }
 
     #[test]
     fn a_jump_is_closed_for_both_streams_alike() {
-        let mut timeline = Timeline::new(true);
+        let mut clock = SourceClock::new(true);
         for n in 0..50 {
-            timeline.shift(0, Some(n * S / 25), S / 25);
-            timeline.shift(1, Some(n * S / 25), S / 25);
+            clock.shift(Stream::Pictures, Some(n * S / 25), S / 25);
+            clock.shift(Stream::Sound, Some(n * S / 25), S / 25);
         }
         // The clock starts anew at 1000 s; sound that was read late still has the old one.
-        let moved = timeline.shift(0, Some(1000 * S), S / 25);
+        let moved = clock.shift(Stream::Pictures, Some(1000 * S), S / 25);
         assert_eq!(1000 * S + moved, 2 * S);
-        assert_eq!(timeline.shift(1, Some(2 * S), S / 25), 0);
-        assert_eq!(timeline.shift(1, Some(1000 * S + S / 25), S / 25), moved);
-        assert_eq!(timeline.jumps(), 1);
+        assert_eq!(clock.shift(Stream::Sound, Some(2 * S), S / 25), 0);
+        assert_eq!(clock.shift(Stream::Sound, Some(1000 * S + S / 25), S / 25), moved);
+        assert_eq!(clock.jumps(), 1);
         // And back to zero.
-        let moved = timeline.shift(0, Some(0), S / 25);
+        let moved = clock.shift(Stream::Pictures, Some(0), S / 25);
         assert_eq!(moved, 2 * S + S / 25);
     }
 
     /// Sound is read first behind the seam, and ended half a second before the pictures did.
     #[test]
     fn pictures_never_go_back_where_sound_jumps_first() {
-        let mut timeline = Timeline::new(true);
+        let mut clock = SourceClock::new(true);
         for n in 0..75 {
-            timeline.shift(0, Some(20 * S + n * S / 25), S / 25);
+            clock.shift(Stream::Pictures, Some(20 * S + n * S / 25), S / 25);
         }
         for n in 0..20 {
-            timeline.shift(1, Some(20 * S + n * S / 8), S / 8);
+            clock.shift(Stream::Sound, Some(20 * S + n * S / 8), S / 8);
         }
-        assert_eq!(timeline.shift(1, Some(0), S / 8), 22 * S + S / 2);
-        assert_eq!(timeline.shift(0, Some(0), S / 25), 23 * S, "behind the last picture");
-        assert_eq!(timeline.shift(1, Some(S / 8), S / 8), 23 * S, "and the sound goes with them");
-        assert_eq!(timeline.jumps(), 1);
+        assert_eq!(clock.shift(Stream::Sound, Some(0), S / 8), 22 * S + S / 2);
+        assert_eq!(clock.shift(Stream::Pictures, Some(0), S / 25), 23 * S, "behind the last picture");
+        assert_eq!(clock.shift(Stream::Sound, Some(S / 8), S / 8), 23 * S, "and the sound goes with them");
+        assert_eq!(clock.jumps(), 1);
     }
 
     /// Sound ended before the pictures did, and begins behind them.
     #[test]
     fn sound_that_pauses_over_a_seam_stays_with_its_pictures() {
-        let mut timeline = Timeline::new(true);
+        let mut clock = SourceClock::new(true);
         for n in 0..100 {
-            timeline.shift(0, Some(n * S / 25), S / 25);
+            clock.shift(Stream::Pictures, Some(n * S / 25), S / 25);
         }
         for n in 0..33 {
-            timeline.shift(1, Some(n * S / 10), S / 10);
+            clock.shift(Stream::Sound, Some(n * S / 10), S / 10);
         }
-        assert_eq!(timeline.shift(0, Some(0), S / 25), 4 * S);
-        assert_eq!(timeline.shift(1, Some(S / 2), S / 10), 4 * S, "1.2 s behind the end of the sound before");
-        assert_eq!(timeline.jumps(), 1);
+        assert_eq!(clock.shift(Stream::Pictures, Some(0), S / 25), 4 * S);
+        assert_eq!(
+            clock.shift(Stream::Sound, Some(S / 2), S / 10),
+            4 * S,
+            "1.2 s behind the end of the sound before"
+        );
+        assert_eq!(clock.jumps(), 1);
     }
 
     #[test]
     fn a_gap_stays_a_gap_where_clocks_do_not_jump() {
-        let mut timeline = Timeline::new(false);
-        timeline.shift(0, Some(0), S);
-        assert_eq!((timeline.shift(0, Some(60 * S), S), timeline.jumps()), (0, 0));
-        assert_eq!(timeline.shift(0, None, S), 0);
+        let mut clock = SourceClock::new(false);
+        clock.shift(Stream::Pictures, Some(0), S);
+        assert_eq!((clock.shift(Stream::Pictures, Some(60 * S), S), clock.jumps()), (0, 0));
+        assert_eq!(clock.shift(Stream::Pictures, None, S), 0);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ffmpeg_next as ff;
 
 use super::held::HeldSource;
-use super::reader::{Read, Reader};
+use super::reader::{Reader, SourcePacket};
 use super::scan::Footage;
 use crate::base::Result;
 
@@ -24,14 +24,14 @@ pub struct Feed {
 #[derive(Default)]
 pub struct Inside {
     reader: Option<Reader>,
-    /// Units that a later segment may need again, in order.
+    /// SegmentUnits that a later segment may need again, in order.
     kept: VecDeque<Arc<ff::Packet>>,
     /// The number of the first of them, or of the next to read.
     first: u64,
 }
 
 /// The units of a segment, one by one.
-pub enum Units<'a> {
+pub enum SegmentUnits<'a> {
     Held(VecDeque<Arc<ff::Packet>>),
     Streamed { inside: MutexGuard<'a, Inside>, footage: &'a Footage, next: u64, until: u64 },
 }
@@ -53,7 +53,7 @@ impl Feed {
         footage: &'a Footage,
         range: std::ops::Range<u64>,
         bytes: u64,
-    ) -> Result<Units<'a>> {
+    ) -> Result<SegmentUnits<'a>> {
         let mut inside = self.inside.lock();
         if inside.reader.is_none() || range.start < inside.first {
             let reader = self.source.reader(self.nth)?;
@@ -63,21 +63,21 @@ impl Feed {
             if inside.kept.pop_front().is_some() {
                 inside.first += 1;
             } else if inside.read(footage).is_none() {
-                return Ok(Units::Held(VecDeque::new()));
+                return Ok(SegmentUnits::Held(VecDeque::new()));
             } else {
                 inside.first += 1;
             }
         }
         if bytes > HELD {
             let (next, until) = (range.start, range.end);
-            return Ok(Units::Streamed { inside, footage, next, until });
+            return Ok(SegmentUnits::Streamed { inside, footage, next, until });
         }
         while inside.first + (inside.kept.len() as u64) < range.end {
             let Some(packet) = inside.read(footage) else { break };
             inside.kept.push_back(packet);
         }
         let count = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        Ok(Units::Held(inside.kept.iter().take(count).cloned().collect()))
+        Ok(SegmentUnits::Held(inside.kept.iter().take(count).cloned().collect()))
     }
 }
 
@@ -86,7 +86,7 @@ impl Inside {
     fn read(&mut self, footage: &Footage) -> Option<Arc<ff::Packet>> {
         let reader = self.reader.as_mut()?;
         loop {
-            if let Read::Unit(mut unit) = reader.next()? {
+            if let SourcePacket::Unit(mut unit) = reader.next()? {
                 let time = usize::try_from(unit.number).ok().and_then(|n| footage.times.get(n).copied()?);
                 unit.packet.set_pts(time);
                 unit.packet.set_dts(None);
@@ -96,12 +96,12 @@ impl Inside {
     }
 }
 
-impl Units<'_> {
+impl SegmentUnits<'_> {
     /// The next unit; `None` at the end of the segment.
     pub fn next(&mut self) -> Option<Arc<ff::Packet>> {
         match self {
-            Units::Held(units) => units.pop_front(),
-            Units::Streamed { inside, footage, next, until } => {
+            SegmentUnits::Held(units) => units.pop_front(),
+            SegmentUnits::Streamed { inside, footage, next, until } => {
                 if *next >= *until {
                     return None;
                 }

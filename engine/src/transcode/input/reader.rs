@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ff::codec::packet::side_data::Type as SideData;
 use ffmpeg_next as ff;
 
-use super::clock::Timeline;
+use super::clock::{SourceClock, Stream};
 use crate::base::{Error, ErrorKind, Result};
 use crate::media::Orientation;
 use crate::source::Pictures;
@@ -23,7 +23,7 @@ const PLAYLIST: &str = "is a playlist and holds no pictures; name the files that
                         they are encrypted";
 
 /// A packet of a source.
-pub enum Read {
+pub enum SourcePacket {
     /// A coded picture; its times are moved onto the source's one clock.
     Unit(Unit),
     /// A packet of sound, on the same clock.
@@ -38,14 +38,20 @@ pub struct Unit {
     pub packet: ff::Packet,
 }
 
+/// Seconds of a tick of each stream, as numerator and denominator.
+struct Bases {
+    pictures: (i64, i64),
+    sound: (i64, i64),
+}
+
 /// An open source.
 pub struct Reader {
     input: ff::format::context::Input,
     path: PathBuf,
     video: usize,
     sound: Option<usize>,
-    bases: [(i64, i64); 2],
-    timeline: Timeline,
+    bases: Bases,
+    clock: SourceClock,
     pictures: Pictures,
     next: u64,
     encrypted: bool,
@@ -82,7 +88,7 @@ impl Reader {
         };
         let sound = input.streams().best(ff::media::Type::Audio).map(|s| s.index());
         let base = |index: usize| input.stream(index).map_or((1, 1), |s| rational(s.time_base()));
-        let bases = [base(video), sound.map_or((1, 1), base)];
+        let bases = Bases { pictures: base(video), sound: sound.map_or((1, 1), base) };
         let coded = input.stream(video).map(|s| s.parameters());
         let pictures = coded.map_or_else(
             || Pictures::new(ff::codec::Id::None, &[]),
@@ -94,7 +100,7 @@ impl Reader {
             video,
             sound,
             bases,
-            timeline: Timeline::new(jumping),
+            clock: SourceClock::new(jumping),
             pictures,
             next: 0,
             encrypted: false,
@@ -151,7 +157,7 @@ impl Reader {
 
     /// Jumps of the clock so far.
     pub fn jumps(&self) -> u32 {
-        self.timeline.jumps()
+        self.clock.jumps()
     }
 
     /// Pictures so far are encrypted. What a decoder makes of them may even look like a picture.
@@ -175,14 +181,14 @@ impl Reader {
     }
 
     /// The next packet in the file's order; `None` at the end, and where it cannot be read further.
-    pub fn next(&mut self) -> Option<Read> {
+    pub fn next(&mut self) -> Option<SourcePacket> {
         loop {
             if let Some(mut packet) = self.pictures.pop() {
-                self.place(0, &mut packet);
+                self.place(Stream::Pictures, &mut packet);
                 self.damaged = packet.is_corrupt();
                 let number = self.next;
                 self.next += 1;
-                return Some(Read::Unit(Unit { number, packet }));
+                return Some(SourcePacket::Unit(Unit { number, packet }));
             }
             if self.ended {
                 return None;
@@ -202,8 +208,8 @@ impl Reader {
                     self.pictures.push(packet);
                 }
                 Ok(()) if Some(packet.stream()) == self.sound && packet.size() > 0 => {
-                    self.place(1, &mut packet);
-                    return Some(Read::Sound(packet));
+                    self.place(Stream::Sound, &mut packet);
+                    return Some(SourcePacket::Sound(packet));
                 }
                 Ok(()) => {}
                 Err(ff::Error::Eof) => self.end(),
@@ -231,12 +237,15 @@ impl Reader {
         self.pictures.end();
     }
 
-    fn place(&mut self, lane: usize, packet: &mut ff::Packet) {
-        let base = self.bases[lane];
+    fn place(&mut self, stream: Stream, packet: &mut ff::Packet) {
+        let base = match stream {
+            Stream::Pictures => self.bases.pictures,
+            Stream::Sound => self.bases.sound,
+        };
         let dts = packet.dts().map(|dts| nanos(dts, base));
         let shift = match is_hidden(packet) {
-            true => self.timeline.shift_of_hidden(lane),
-            false => self.timeline.shift(lane, dts, nanos(packet.duration(), base)),
+            true => self.clock.shift_of_hidden(stream),
+            false => self.clock.shift(stream, dts, nanos(packet.duration(), base)),
         };
         if shift != 0 {
             let shift = ticks(shift, base);

@@ -8,9 +8,9 @@ use ffmpeg_next as ff;
 use super::boxes;
 use super::hardness::Hardness;
 use super::held::HeldSource;
-use super::reader::{Read, Reader};
+use super::reader::{Reader, SourcePacket};
 use super::refresh::Refresh;
-use super::units::Units;
+use super::units::{KeyUnit, LastUnit, ScannedUnits};
 use crate::base::{Error, ErrorKind, Result, Shutdown};
 use crate::media::{Orientation, Ratio};
 use crate::source::demux::{ASSUMED_RATE, plausible, rate_of};
@@ -65,7 +65,7 @@ pub struct Footage {
     pub orientation: Option<Orientation>,
     /// What zero is in the stream's own ticks.
     pub zero: i64,
-    /// When each unit is shown; `None` where it gives no picture that is. Units count from the first in
+    /// When each unit is shown; `None` where it gives no picture that is. ScannedUnits count from the first in
     /// the file.
     pub times: Vec<Option<i64>>,
     /// Times came from counting pictures: the source has none.
@@ -173,7 +173,8 @@ pub fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<Option<F
     let mut reader = source.reader(nth)?;
     let mut footage = describe(&reader, source.known())?;
     let record = crate::source::demux_ffi::extradata(&footage.video.get());
-    let mut units = Units::new(Hardness::new(footage.codec, &record), Refresh::new(footage.codec, &record));
+    let mut units =
+        ScannedUnits::new(Hardness::new(footage.codec, &record), Refresh::new(footage.codec, &record));
     while let Some(read) = reader.next() {
         if stop.is_cancelled() {
             return Ok(None);
@@ -183,8 +184,8 @@ pub fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<Option<F
             return Err(Error::new(ErrorKind::Unsupported, subject(), message));
         }
         match read {
-            Read::Unit(unit) => units.add(&unit.packet),
-            Read::Sound(packet) => {
+            SourcePacket::Unit(unit) => units.add(&unit.packet),
+            SourcePacket::Sound(packet) => {
                 if let Some(sound) = &mut footage.sound {
                     sound.note(&packet);
                 }
@@ -199,14 +200,14 @@ pub fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<Option<F
         };
         return Err(Error::new(ErrorKind::Corrupt, subject(), message));
     };
-    footage.refreshes = units.refresh.whole(first.0) != Some(first.0);
+    footage.refreshes = units.refresh.whole(first.number) != Some(first.number);
     let sharing = units.sharing();
     if units.untimed || sharing > units.times.len() / MOST_SHARE_IN {
         let Some(order) = display_order(source, nth, &footage, stop)? else { return Ok(None) };
         if footage.format == "avi" && units.decoded_with_gaps() {
-            units.take_decoding_times(&order, first.0);
+            units.take_decoding_times(&order, first.number);
         } else {
-            units.count(&order, first.0);
+            units.count(&order, first.number);
             footage.counted = true;
             footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
         }
@@ -292,7 +293,7 @@ fn display_order(
         if stop.is_cancelled() {
             return Ok(None);
         }
-        if let Read::Unit(mut unit) = read {
+        if let SourcePacket::Unit(mut unit) = read {
             let label = i64::try_from(unit.number).ok().filter(|_| !is_hidden(&unit.packet));
             unit.packet.set_pts(label);
             unit.packet.set_dts(label);
@@ -305,21 +306,22 @@ fn display_order(
 
 impl Footage {
     /// Takes what was read; the first key frame becomes zero.
-    fn take(&mut self, units: Units, reader: &Reader) {
+    fn take(&mut self, units: ScannedUnits, reader: &Reader) {
         let begins = units.begins();
         let zero = begins.iter().flatten().next().copied().unwrap_or(0);
         self.zero = if self.counted { 0 } else { zero };
         self.quantisers = units.hardness.is_told();
         let time_of = |unit: u64| units.times.get(unit as usize).copied().flatten();
-        let first = units.keys.first().map(|(unit, ..)| *unit);
+        let first = units.keys.first().map(|key| key.number);
         let keys = units.keys.iter().zip(begins);
         self.keys = keys
-            .filter_map(|((unit, bytes, hard), begin)| {
-                let hard = if self.quantisers { *hard } else { *bytes };
+            .filter_map(|(key, begin)| {
+                let KeyUnit { number: unit, bytes, hard } = *key;
+                let hard = if self.quantisers { hard } else { bytes };
                 let own = begin?.saturating_sub(self.zero);
-                let whole = if first == Some(*unit) { *unit } else { units.refresh.whole(*unit)? };
-                let pts = if whole == *unit { own } else { time_of(whole)?.saturating_sub(self.zero) };
-                Some(Key { unit: *unit, pts, own, bytes: *bytes, hard })
+                let whole = if first == Some(unit) { unit } else { units.refresh.whole(unit)? };
+                let pts = if whole == unit { own } else { time_of(whole)?.saturating_sub(self.zero) };
+                Some(Key { unit, pts, own, bytes, hard })
             })
             .filter(|key| key.pts >= 0)
             .collect();
@@ -340,7 +342,8 @@ impl Footage {
             / (f64::from(self.frame_rate.num) * num as f64))
             .round()
             .max(1.0) as i64;
-        let (last, duration) = units.last.unwrap_or((self.zero, usual));
+        let LastUnit { time: last, duration } =
+            units.last.unwrap_or(LastUnit { time: self.zero, duration: usual });
         // Some containers state the distance to the next packet, however far that is.
         let duration = if duration > 0 && duration < usual.saturating_mul(20) { duration } else { usual };
         self.end = last.saturating_sub(self.zero).saturating_add(duration);

@@ -7,7 +7,7 @@ use super::refresh::Refresh;
 use crate::source::demux_ffi::is_hidden;
 
 /// What was read of the units.
-pub struct Units {
+pub struct ScannedUnits {
     pub hardness: Hardness,
     pub refresh: Refresh,
     pub hard: u64,
@@ -15,18 +15,32 @@ pub struct Units {
     /// Decoding times, as long as each is later than the one before.
     pub decode: Option<Vec<i64>>,
     pub hidden: Vec<u64>,
-    /// Number, bytes and hardness before.
-    pub keys: Vec<(u64, u64, u64)>,
+    pub keys: Vec<KeyUnit>,
     pub bytes: u64,
-    /// The longest stated duration of the unit that is shown last.
-    pub last: Option<(i64, i64)>,
+    pub last: Option<LastUnit>,
     pub untimed: bool,
     pub damaged: u64,
 }
 
-impl Units {
-    pub fn new(hardness: Hardness, refresh: Refresh) -> Units {
-        Units {
+/// A unit with which decoding may begin.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUnit {
+    pub number: u64,
+    /// Bytes of all units before it, and how hard those were.
+    pub bytes: u64,
+    pub hard: u64,
+}
+
+/// The unit that is shown last, with the longest duration that is stated of it.
+#[derive(Clone, Copy, Debug)]
+pub struct LastUnit {
+    pub time: i64,
+    pub duration: i64,
+}
+
+impl ScannedUnits {
+    pub fn new(hardness: Hardness, refresh: Refresh) -> ScannedUnits {
+        ScannedUnits {
             hardness,
             refresh,
             hard: 0,
@@ -49,7 +63,7 @@ impl Units {
         }
         self.refresh.note(number, packet.is_key(), packet.data().unwrap_or_default());
         if packet.is_key() {
-            self.keys.push((number, self.bytes, self.hard));
+            self.keys.push(KeyUnit { number, bytes: self.bytes, hard: self.hard });
         }
         self.bytes += packet.size() as u64;
         self.hard += self.hardness.of(packet.data().unwrap_or_default()) as u64;
@@ -62,9 +76,9 @@ impl Units {
         });
         let time = packet.pts().filter(|_| !hidden);
         if let Some(time) = time
-            && self.last.is_none_or(|(last, _)| time >= last)
+            && self.last.is_none_or(|last| time >= last.time)
         {
-            self.last = Some((time, packet.duration()));
+            self.last = Some(LastUnit { time, duration: packet.duration() });
         }
         self.times.push(time);
     }
@@ -95,8 +109,8 @@ impl Units {
             *time = newest.map_or(*time, |newest: i64| newest.saturating_add(1).max(*time));
             newest = Some(*time);
         }
-        if let (Some((last, _)), Some(newest)) = (&mut self.last, newest) {
-            *last = newest.max(*last);
+        if let (Some(last), Some(newest)) = (&mut self.last, newest) {
+            last.time = newest.max(last.time);
         }
     }
 
@@ -131,21 +145,21 @@ impl Units {
         for (unit, time) in timed {
             if let Some(slot) = usize::try_from(*unit).ok().and_then(|unit| self.times.get_mut(unit)) {
                 *slot = Some(*time);
-                self.last = Some((*time, 1));
+                self.last = Some(LastUnit { time: *time, duration: 1 });
             }
         }
         let shows = |unit: u64| self.times.get(unit as usize).is_some_and(Option::is_some);
         let hidden = &self.hidden;
-        self.keys.retain(|(unit, ..)| shows(*unit) || hidden.binary_search(unit).is_ok());
+        self.keys.retain(|key| shows(key.number) || hidden.binary_search(&key.number).is_ok());
     }
 
     /// When what can be decoded from each key frame begins: with itself, or where an edit list leaves it out, with
     /// the first picture that is shown of its group, or of those that lead the next one's. `None`: with nothing.
     pub fn begins(&self) -> Vec<Option<i64>> {
-        let unit = |at: usize| self.keys.get(at).map_or(self.times.len(), |key| key.0 as usize);
+        let unit = |at: usize| self.keys.get(at).map_or(self.times.len(), |key| key.number as usize);
         let mut begins = vec![None; self.keys.len()];
         for at in (0..self.keys.len()).rev() {
-            begins[at] = match self.hidden.binary_search(&self.keys[at].0) {
+            begins[at] = match self.hidden.binary_search(&self.keys[at].number) {
                 Err(_) => self.times[unit(at)],
                 Ok(_) => {
                     let first = self.times[unit(at)..unit(at + 2)].iter().flatten().min().copied();
@@ -163,9 +177,9 @@ mod tests {
     use super::*;
 
     /// Units with these times, as a container may tell any.
-    fn told(times: &[i64]) -> Units {
+    fn told(times: &[i64]) -> ScannedUnits {
         let codec = ff::codec::Id::MJPEG;
-        let mut units = Units::new(Hardness::new(codec, &[]), Refresh::new(codec, &[]));
+        let mut units = ScannedUnits::new(Hardness::new(codec, &[]), Refresh::new(codec, &[]));
         for time in times {
             let mut packet = ff::Packet::copy(&[0]);
             packet.set_pts(Some(*time));

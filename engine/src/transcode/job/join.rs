@@ -25,12 +25,12 @@ pub fn write(
     hidden: &Path,
     stop: &Shutdown,
 ) -> Result<Option<Expected>> {
-    let mut lanes = Vec::new();
+    let mut readers = Vec::new();
     let mut tracks = Vec::new();
     for rendition in 0..task.plan.renditions.len() {
-        let lane = Lane::video(task, rendition)?;
-        tracks.push(track(task, rendition, &lane)?);
-        lanes.push(lane);
+        let reader = TrackReader::video(task, rendition)?;
+        tracks.push(track(task, rendition, &reader)?);
+        readers.push(reader);
     }
     let audio = sound.map(|s| s.track.clone());
     let mut packager = Packager::create(&task.spec.target, hidden, &tracks, audio.as_ref())?;
@@ -44,13 +44,13 @@ pub fn write(
     expected.damaged = task.plan.copies && task.spec.salvage;
     expected.verify = task.spec.verify;
     if let Some(sound) = sound {
-        lanes.push(Lane::sound(task, sound)?);
+        readers.push(TrackReader::sound(task, sound)?);
     }
     loop {
         // The packet that is due first, over all tracks.
         let mut next: Option<(usize, f64)> = None;
-        for (index, lane) in lanes.iter_mut().enumerate() {
-            if let Some(due) = lane.due()?
+        for (index, reader) in readers.iter_mut().enumerate() {
+            if let Some(due) = reader.due()?
                 && next.is_none_or(|(_, least)| due < least)
             {
                 next = Some((index, due));
@@ -60,20 +60,20 @@ pub fn write(
         if stop.is_cancelled() {
             return Ok(None);
         }
-        if let Some(packet) = lanes[index].take() {
-            expected.note(lanes[index].track, &packet);
-            packager.write(lanes[index].track, packet)?;
+        if let Some(packet) = readers[index].take() {
+            expected.note(readers[index].track, &packet);
+            packager.write(readers[index].track, packet)?;
         }
     }
     packager.finish()?;
     Ok(Some(expected))
 }
 
-fn track(task: &Task, rendition: usize, lane: &Lane) -> Result<VideoTrack> {
+fn track(task: &Task, rendition: usize, reader: &TrackReader) -> Result<VideoTrack> {
     let planned = &task.plan.renditions[rendition];
     let parameters = match task.plan.copies {
         true => task.footage.video.get(),
-        false => task.parameters(rendition, &lane.extradata)?,
+        false => task.parameters(rendition, &reader.extradata)?,
     };
     let constant = task.spec.frame_rate.or((task.footage.counted).then_some(task.footage.frame_rate));
     Ok(VideoTrack {
@@ -90,7 +90,7 @@ fn track(task: &Task, rendition: usize, lane: &Lane) -> Result<VideoTrack> {
 }
 
 /// One track, packet by packet.
-struct Lane {
+struct TrackReader {
     track: Track,
     files: std::vec::IntoIter<std::path::PathBuf>,
     reader: Option<RecordReader>,
@@ -102,8 +102,8 @@ struct Lane {
     waiting: Option<ff::Packet>,
 }
 
-impl Lane {
-    fn video(task: &Task, rendition: usize) -> Result<Lane> {
+impl TrackReader {
+    fn video(task: &Task, rendition: usize) -> Result<TrackReader> {
         let files: Vec<_> =
             (0..task.plan.segments.len()).map(|segment| task.work.segment(rendition, segment)).collect();
         let mut shown = Vec::new();
@@ -124,7 +124,7 @@ impl Lane {
         let (num, den) = task.plan.out_base;
         let rate = task.plan.frame_rate;
         let usual = (den as f64 * f64::from(rate.den) / (num as f64 * f64::from(rate.num))).round().max(1.0);
-        Ok(Lane {
+        Ok(TrackReader {
             track: Track::Video(rendition),
             files: files.into_iter(),
             reader: None,
@@ -135,9 +135,9 @@ impl Lane {
         })
     }
 
-    fn sound(task: &Task, sound: &SoundFile) -> Result<Lane> {
+    fn sound(task: &Task, sound: &SoundFile) -> Result<TrackReader> {
         let base = sound.track.time_base;
-        Ok(Lane {
+        Ok(TrackReader {
             track: Track::Audio,
             files: vec![task.work.sound()].into_iter(),
             reader: None,

@@ -1,6 +1,8 @@
 //! From what is asked and what the source is to what is done: copy or encode, sizes, segments, threads.
 //! Pure.
 
+use std::ops::Range;
+
 use ffmpeg_next::codec::Id;
 
 use super::segments::{self, Needs, Rate, Segment, key_before, last_unit, tick_from};
@@ -40,8 +42,8 @@ pub struct Plan {
     pub copies: bool,
     /// Why they are copied or encoded.
     pub reason: String,
-    /// Ticks of the source: from, until before.
-    pub range: (i64, i64),
+    /// Ticks of the source.
+    pub range: Range<i64>,
     /// Pictures that come out.
     pub pictures: u64,
     /// Seconds of a tick of what comes out, as numerator and denominator.
@@ -74,7 +76,7 @@ impl Plan {
     /// A source's time as a tick of what comes out, counted from the beginning of the range, where each
     /// picture keeps its time.
     pub fn out_time(&self, pts: i64) -> i64 {
-        pts - self.range.0
+        pts - self.range.start
     }
 }
 
@@ -102,8 +104,8 @@ pub struct Way {
     pub copies: bool,
     /// Why.
     pub reason: String,
-    /// Ticks of the source: from, until before.
-    pub range: (i64, i64),
+    /// Ticks of the source.
+    pub range: Range<i64>,
 }
 
 /// Decides whether pictures can be copied. `edited` is what the editor makes of them.
@@ -112,10 +114,10 @@ pub struct Way {
 /// `Config` where nothing lies in the range, or a copy is asked for that cannot be.
 pub fn way(spec: &TranscodeSpec, footage: &Footage, edited: &PictureFormat) -> Result<Way> {
     let range = range(spec, footage)?;
-    match why_not_copy(spec, footage, edited, range) {
+    match why_not_copy(spec, footage, edited, &range) {
         Ok(()) => {
             let reason = format!("nothing asks for a change of its {} pictures", footage.codec.name());
-            Ok(Way { copies: true, reason, range: (key_before(footage, range.0).own, range.1) })
+            Ok(Way { copies: true, reason, range: key_before(footage, range.start).own..range.end })
         }
         Err(reason) if matches!(spec.renditions.first().map(|r| &r.video), Some(VideoSpec::Copy)) => {
             let message = format!("cannot be copied: {reason}; leave `copy` out to have it encoded");
@@ -143,7 +145,7 @@ pub fn decide(
         Some(rate) => (i64::from(rate.den), i64::from(rate.num)),
         None => footage.time_base,
     };
-    let seconds = footage.seconds(range.1 - range.0);
+    let seconds = footage.seconds(range.end - range.start);
     let renditions = if copies {
         vec![copied(spec, footage)]
     } else {
@@ -151,11 +153,11 @@ pub fn decide(
         spec.renditions.iter().map(make).collect::<Result<Vec<_>>>()?
     };
     let mut segments = if copies {
-        segments::copied(footage, range)
+        segments::copied(footage, &range)
     } else {
         let needs = needs(&renditions, &encoders, share.threads);
         let rate = Rate { pictures: frame_rate, is_constant: spec.frame_rate.is_some() };
-        segments::encoded(footage, range, rate, needs, share.threads)
+        segments::encoded(footage, &range, rate, needs, share.threads)
     };
     if segments.iter().all(|s| s.pictures == 0) {
         let message = "the range holds no picture; look at --from and --to";
@@ -163,7 +165,7 @@ pub fn decide(
     }
     segments::give_threads(&mut segments, share.threads);
     let pictures = match spec.frame_rate {
-        Some(rate) => tick_from(range.1 - range.0, footage.time_base, rate),
+        Some(rate) => tick_from(range.end - range.start, footage.time_base, rate),
         None => segments.iter().map(|s| s.pictures).sum(),
     };
     let mut warnings = footage.notes.clone();
@@ -218,7 +220,7 @@ fn lag(segments: usize, share: Share) -> usize {
 }
 
 /// The range in ticks: from the picture that is shown at its beginning.
-fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
+fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<Range<i64>> {
     let from = footage.ticks(spec.range.from.unwrap_or_default());
     let to = spec.range.to.map_or(footage.end, |to| footage.ticks(to).min(footage.end));
     if from >= footage.end || from >= to {
@@ -226,18 +228,18 @@ fn range(spec: &TranscodeSpec, footage: &Footage) -> Result<(i64, i64)> {
         return Err(Error::new(ErrorKind::Config, footage.path.display().to_string(), message));
     }
     if from == 0 {
-        return Ok((0, to));
+        return Ok(0..to);
     }
     let slack = footage.ticks(std::time::Duration::from_millis(1));
     let shown = footage.times.iter().flatten().filter(|t| **t <= from + slack).max();
-    Ok((shown.copied().unwrap_or(0).max(0), to))
+    Ok(shown.copied().unwrap_or(0).max(0)..to)
 }
 
 fn why_not_copy(
     spec: &TranscodeSpec,
     footage: &Footage,
     format: &PictureFormat,
-    (from, to): (i64, i64),
+    range: &Range<i64>,
 ) -> Result<(), String> {
     let [rendition] = spec.renditions.as_slice() else {
         return Err("a ladder has several renditions".into());
@@ -266,10 +268,10 @@ fn why_not_copy(
     if spec.salvage && footage.cut.is_some() {
         return Err("a damaged source is decoded to see what of it is good".into());
     }
-    let key = key_before(footage, from);
-    let off = footage.seconds(from - key.own);
+    let key = key_before(footage, range.start);
+    let off = footage.seconds(range.start - key.own);
     // Copied, they would be shown: not every container and not every player knows edit lists.
-    let copied = key.unit..last_unit(footage, key.unit, to, None);
+    let copied = key.unit..last_unit(footage, key.unit, range.end, None);
     if footage.hidden.iter().any(|unit| copied.contains(unit)) {
         return Err("its edit list leaves out pictures that shown ones are predicted from".into());
     }

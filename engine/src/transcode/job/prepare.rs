@@ -7,12 +7,12 @@ use super::identity::identity;
 use super::plan::{self, Plan, Share, Source};
 use super::report::{JobPlan, PlannedRendition, QueueOptions};
 use super::segment::first_picture;
-use super::task::{Came, Streams, Task};
+use super::task::{EncodedStreams, FinishedSegments, Task};
 use crate::base::{Error, ErrorKind, Result, Shutdown, cpu};
 use crate::evidence;
 use crate::transcode::codec::kind;
 use crate::transcode::edit;
-use crate::transcode::files::folder::{Work, check_free};
+use crate::transcode::files::folder::{WorkFolder, check_free};
 use crate::transcode::files::record::Note;
 use crate::transcode::input::feed::Feed;
 use crate::transcode::input::held::HeldSource;
@@ -58,10 +58,10 @@ pub fn prepare(
     };
     let share = Share { threads, workers: options.workers.unwrap_or_else(cpu::cores) };
     let Some(planned) = look(&spec, source, share, stop)? else { return Ok(None) };
-    let Looked { footage, decoded, edited, plan, notes, feed } = planned;
+    let Planned { footage, decoded, edited, plan, notes, feed } = planned;
     let sum = evidence.as_ref().map(evidence::Fingerprint::sha256);
     let identity = identity(&spec, &footage, &plan, sum)?;
-    let work = Work::open(&spec.target, &identity, options.fresh)?;
+    let work = WorkFolder::open(&spec.target, &identity, options.fresh)?;
     let done: Vec<Option<Note>> =
         (0..plan.segments.len()).map(|segment| work.has(plan.renditions.len(), segment)).collect();
     let mut report = describe(&plan, &footage);
@@ -70,13 +70,13 @@ pub fn prepare(
     if asked != spec.verify {
         report.warnings.push("evidence is verified in full, whatever is asked for".into());
     }
-    let (streams, came) = (Streams::default(), Came::default());
-    let task = Task { spec, footage, decoded, edited, plan, streams, came, feed, work, evidence };
+    let (streams, finished) = (EncodedStreams::default(), FinishedSegments::default());
+    let task = Task { spec, footage, decoded, edited, plan, streams, finished, feed, work, evidence };
     Ok(Some(Prepared { task: Arc::new(task), plan: report, done }))
 }
 
 /// What is known before anything is written.
-pub struct Looked {
+pub struct Planned {
     pub footage: Footage,
     pub decoded: edit::PictureFormat,
     pub edited: edit::PictureFormat,
@@ -91,7 +91,7 @@ pub fn look(
     source: Arc<HeldSource>,
     share: Share,
     stop: &Shutdown,
-) -> Result<Option<Looked>> {
+) -> Result<Option<Planned>> {
     let Some(footage) = scan(&source, spec.video_stream, stop)? else { return Ok(None) };
     if let Some(cut) = footage.cut.as_ref().filter(|_| !spec.salvage) {
         let message = format!("{cut}: a part is missing; add --salvage to keep what is there");
@@ -126,7 +126,7 @@ pub fn look(
     if footage.orientation.is_none() {
         notes.push("the file asks for a slanted picture, which is left out".into());
     }
-    Ok(Some(Looked { footage, decoded, edited, plan, notes, feed }))
+    Ok(Some(Planned { footage, decoded, edited, plan, notes, feed }))
 }
 
 fn check(spec: &TranscodeSpec) -> Result<()> {
@@ -171,7 +171,7 @@ fn describe(plan: &Plan, footage: &Footage) -> JobPlan {
     JobPlan {
         copy: plan.copies,
         reason: plan.reason.clone(),
-        video_s: footage.seconds(plan.range.1 - plan.range.0),
+        video_s: footage.seconds(plan.range.end - plan.range.start),
         pictures: plan.pictures,
         segments: plan.segments.len(),
         resumed_segments: 0,
@@ -189,8 +189,8 @@ fn describe(plan: &Plan, footage: &Footage) -> JobPlan {
 }
 
 /// The plan of a job that was only looked at.
-pub fn plan_of(looked: &Looked) -> JobPlan {
-    let mut plan = describe(&looked.plan, &looked.footage);
-    plan.warnings.extend(looked.notes.iter().cloned());
+pub fn plan_of(planned: &Planned) -> JobPlan {
+    let mut plan = describe(&planned.plan, &planned.footage);
+    plan.warnings.extend(planned.notes.iter().cloned());
     plan
 }

@@ -57,10 +57,10 @@ pub fn plan_only(job: &TranscodeSpec, options: &QueueOptions, stop: &Shutdown) -
     let workers = options.workers.unwrap_or_else(cpu::cores).max(1);
     let interrupted = || Error::new(ErrorKind::Io, job.input.display().to_string(), "interrupted");
     let source = Arc::new(HeldSource::open(&job.input)?);
-    let looked =
+    let planned =
         prepare::look(job, source, Share { threads: workers, workers }, stop)?.ok_or_else(interrupted)?;
-    let mut plan = prepare::plan_of(&looked);
-    plan.predicted = sample::predict(job, looked, workers, stop)?;
+    let mut plan = prepare::plan_of(&planned);
+    plan.predicted = sample::predict(job, planned, workers, stop)?;
     Ok(plan)
 }
 
@@ -72,12 +72,12 @@ pub fn finished_before(target: &Target) -> bool {
 
 /// Where a job stands.
 struct JobState {
-    stage: Standing,
+    phase: Phase,
     task: Option<Arc<Task>>,
     /// Ends its pieces early when one of them failed.
     stop: Shutdown,
-    segments: Vec<Piece>,
-    sound: Piece,
+    segments: Vec<PieceState>,
+    sound: PieceState,
     /// Pieces that are being made now.
     busy: usize,
     decoded: u64,
@@ -92,7 +92,7 @@ struct JobState {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Phase {
     Waiting,
     Preparing,
     Running,
@@ -101,7 +101,7 @@ enum Standing {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Piece {
+enum PieceState {
     Waiting,
     Busy,
     Done,
@@ -115,7 +115,7 @@ struct Progress {
 }
 
 /// A piece of work.
-enum Errand {
+enum Piece {
     Prepare,
     Sound(Arc<Task>),
     Segment(Arc<Task>, usize),
@@ -123,7 +123,7 @@ enum Errand {
 }
 
 /// What came of it.
-enum Return {
+enum PieceResult {
     Prepared(Box<prepare::Prepared>),
     Sound,
     Segment(usize, SegmentOutcome),
@@ -146,11 +146,11 @@ struct Board<'a> {
 impl JobState {
     fn new(stop: &Shutdown) -> JobState {
         JobState {
-            stage: Standing::Waiting,
+            phase: Phase::Waiting,
             task: None,
             stop: stop.child_token(),
             segments: Vec::new(),
-            sound: Piece::Waiting,
+            sound: PieceState::Waiting,
             busy: 0,
             decoded: 0,
             damaged: 0,
@@ -164,33 +164,34 @@ impl JobState {
         }
     }
 
-    fn next(&mut self) -> Option<Errand> {
+    fn next(&mut self) -> Option<Piece> {
         if self.failure.is_some() || self.stop.is_cancelled() {
             return None;
         }
         let task = self.task.clone();
-        match (self.stage, task) {
-            (Standing::Waiting, _) => {
-                self.stage = Standing::Preparing;
-                Some(Errand::Prepare)
+        match (self.phase, task) {
+            (Phase::Waiting, _) => {
+                self.phase = Phase::Preparing;
+                Some(Piece::Prepare)
             }
-            (Standing::Running, Some(task)) => {
-                if self.sound == Piece::Waiting {
-                    self.sound = Piece::Busy;
-                    return Some(Errand::Sound(task));
+            (Phase::Running, Some(task)) => {
+                if self.sound == PieceState::Waiting {
+                    self.sound = PieceState::Busy;
+                    return Some(Piece::Sound(task));
                 }
-                let next = self.segments.iter().position(|p| *p == Piece::Waiting);
+                let next = self.segments.iter().position(|p| *p == PieceState::Waiting);
                 let ready = |index: &usize| {
-                    self.segments[..task.plan.needs(*index)].iter().all(|p| *p == Piece::Done)
+                    self.segments[..task.plan.needs(*index)].iter().all(|p| *p == PieceState::Done)
                 };
                 if let Some(index) = next.filter(ready) {
-                    self.segments[index] = Piece::Busy;
-                    return Some(Errand::Segment(task, index));
+                    self.segments[index] = PieceState::Busy;
+                    return Some(Piece::Segment(task, index));
                 }
-                let whole = self.sound == Piece::Done && self.segments.iter().all(|p| *p == Piece::Done);
+                let whole =
+                    self.sound == PieceState::Done && self.segments.iter().all(|p| *p == PieceState::Done);
                 whole.then(|| {
-                    self.stage = Standing::Completing;
-                    Errand::Complete(task)
+                    self.phase = Phase::Completing;
+                    Piece::Complete(task)
                 })
             }
             _ => None,
@@ -205,9 +206,9 @@ impl Board<'_> {
 
     /// What one worker does until nothing is left.
     fn work(&self) {
-        while let Some((job, errand)) = self.take() {
+        while let Some((job, piece)) = self.take() {
             let begun = cpu::thread_time();
-            let result = catch_unwind(AssertUnwindSafe(|| self.run(job, errand))).unwrap_or_else(|_| {
+            let result = catch_unwind(AssertUnwindSafe(|| self.run(job, piece))).unwrap_or_else(|_| {
                 let subject = self.specs[job].input.display().to_string();
                 Err(Error::new(ErrorKind::Internal, subject, "broke a part of the program; report it"))
             });
@@ -216,7 +217,7 @@ impl Board<'_> {
     }
 
     /// The next piece of the first job that has one; waits while others may bring some.
-    fn take(&self) -> Option<(usize, Errand)> {
+    fn take(&self) -> Option<(usize, Piece)> {
         let mut jobs = self.lock();
         loop {
             let mut open = 0;
@@ -224,14 +225,14 @@ impl Board<'_> {
                 if open >= self.open {
                     break;
                 }
-                if let Some(errand) = jobs[job].next() {
+                if let Some(piece) = jobs[job].next() {
                     jobs[job].busy += 1;
                     if jobs[job].begun.is_none() {
                         jobs[job].begun = Some(self.clock.now());
                     }
-                    return Some((job, errand));
+                    return Some((job, piece));
                 }
-                open += usize::from(jobs[job].stage != Standing::Over);
+                open += usize::from(jobs[job].phase != Phase::Over);
             }
             if jobs.iter().all(|j| j.busy == 0) {
                 self.moved.notify_all();
@@ -241,39 +242,39 @@ impl Board<'_> {
         }
     }
 
-    fn run(&self, job: usize, errand: Errand) -> Result<Return> {
+    fn run(&self, job: usize, piece: Piece) -> Result<PieceResult> {
         let (stop, progress) = {
             let jobs = self.lock();
             (jobs[job].stop.clone(), jobs[job].progress.clone())
         };
         let stage = |stage| (self.events)(JobEvent::Stage { job, stage });
-        match errand {
-            Errand::Prepare => {
+        match piece {
+            Piece::Prepare => {
                 stage(Stage::Scanning);
                 let prepared = prepare::prepare(&self.specs[job], self.options, self.share, &stop)?;
-                let Some(prepared) = prepared else { return Ok(Return::Stopped) };
+                let Some(prepared) = prepared else { return Ok(PieceResult::Stopped) };
                 (self.events)(JobEvent::Planned { job, plan: prepared.plan.clone() });
                 stage(Stage::Encoding);
-                Ok(Return::Prepared(Box::new(prepared)))
+                Ok(PieceResult::Prepared(Box::new(prepared)))
             }
-            Errand::Sound(task) => {
-                Ok(if sound::make(&task, &stop)? { Return::Sound } else { Return::Stopped })
+            Piece::Sound(task) => {
+                Ok(if sound::make(&task, &stop)? { PieceResult::Sound } else { PieceResult::Stopped })
             }
-            Errand::Segment(task, index) => {
+            Piece::Segment(task, index) => {
                 let all: u64 = task.plan.segments.iter().map(|s| s.pictures).sum();
-                let of_s = task.footage.seconds(task.plan.range.1 - task.plan.range.0);
+                let of_s = task.footage.seconds(task.plan.range.end - task.plan.range.start);
                 let advanced = |_| {
                     let done = progress.pictures.fetch_add(1, Ordering::Relaxed) + 1;
                     self.tell(job, &progress, done as f64 / all.max(1) as f64 * of_s, of_s);
                 };
                 let outcome = segment::make(&task, index, &stop, &advanced)?;
-                Ok(outcome.map_or(Return::Stopped, |outcome| Return::Segment(index, outcome)))
+                Ok(outcome.map_or(PieceResult::Stopped, |outcome| PieceResult::Segment(index, outcome)))
             }
-            Errand::Complete(task) => {
+            Piece::Complete(task) => {
                 stage(Stage::Joining);
                 let checking = || stage(Stage::Checking);
                 let report = finish::complete(&task, self.options, self.clock, &stop, &checking)?;
-                Ok(report.map_or(Return::Stopped, |report| Return::Completed(Box::new(report))))
+                Ok(report.map_or(PieceResult::Stopped, |report| PieceResult::Completed(Box::new(report))))
             }
         }
     }
@@ -286,32 +287,32 @@ impl Board<'_> {
         }
     }
 
-    fn put(&self, job: usize, result: Result<Return>, cpu: Duration) {
+    fn put(&self, job: usize, result: Result<PieceResult>, cpu: Duration) {
         let mut jobs = self.lock();
         let state = &mut jobs[job];
         state.busy -= 1;
         state.cpu += cpu;
         match result {
-            Ok(Return::Prepared(prepared)) => self.begin(state, *prepared),
-            Ok(Return::Sound) => state.sound = Piece::Done,
-            Ok(Return::Segment(index, outcome)) => {
-                state.segments[index] = Piece::Done;
+            Ok(PieceResult::Prepared(prepared)) => self.begin(state, *prepared),
+            Ok(PieceResult::Sound) => state.sound = PieceState::Done,
+            Ok(PieceResult::Segment(index, outcome)) => {
+                state.segments[index] = PieceState::Done;
                 state.decoded += outcome.decoded;
                 state.damaged += outcome.damaged;
                 self.judge(state);
             }
-            Ok(Return::Completed(report)) => self.succeed(state, *report),
-            Ok(Return::Stopped) => state.stop.cancel(),
+            Ok(PieceResult::Completed(report)) => self.succeed(state, *report),
+            Ok(PieceResult::Stopped) => state.stop.cancel(),
             Err(error) => {
                 // What follows from the first failure says less than it.
                 state.failure.get_or_insert(error);
                 state.stop.cancel();
             }
         }
-        if state.stage != Standing::Over && state.busy == 0 && state.stop.is_cancelled() {
+        if state.phase != Phase::Over && state.busy == 0 && state.stop.is_cancelled() {
             self.give_up(state);
         }
-        let over = state.stage == Standing::Over;
+        let over = state.phase == Phase::Over;
         drop(jobs);
         if over {
             (self.events)(JobEvent::Finished { job });
@@ -320,7 +321,7 @@ impl Board<'_> {
     }
 
     fn begin(&self, state: &mut JobState, prepared: prepare::Prepared) {
-        let piece = |done: &Option<Note>| if done.is_some() { Piece::Done } else { Piece::Waiting };
+        let piece = |done: &Option<Note>| if done.is_some() { PieceState::Done } else { PieceState::Waiting };
         state.segments = prepared.done.iter().map(piece).collect();
         // A run that was killed judged nothing: what it found counts here.
         for Note { decoded, damaged, .. } in prepared.done.iter().flatten() {
@@ -331,14 +332,14 @@ impl Board<'_> {
         state.progress.pictures.store(state.decoded, Ordering::Relaxed);
         state.notes.extend(prepared.plan.warnings.iter().cloned());
         state.task = Some(prepared.task);
-        state.stage = Standing::Running;
+        state.phase = Phase::Running;
         self.judge(state);
     }
 
     /// Looks at what could be decoded as soon as all segments are made.
     fn judge(&self, state: &mut JobState) {
         let Some(task) = &state.task else { return };
-        if state.segments.iter().any(|piece| *piece != Piece::Done) {
+        if state.segments.iter().any(|piece| *piece != PieceState::Done) {
             return;
         }
         if let Err(error) = finish::judge(task, state.decoded) {
@@ -375,7 +376,7 @@ impl Board<'_> {
         {
             task.work.remove();
         }
-        state.stage = Standing::Over;
+        state.phase = Phase::Over;
         state.outcome = Some(outcome);
     }
 }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::prepare::Looked;
+use super::prepare::Planned;
 use super::report::Prediction;
 use super::segment;
 use super::segments::Segment;
-use super::task::{Came, Streams, Task};
+use super::task::{EncodedStreams, FinishedSegments, Task};
 use crate::base::{Result, Shutdown, cpu};
-use crate::transcode::files::folder::Work;
+use crate::transcode::files::folder::WorkFolder;
 use crate::transcode::files::record::{RecordReader, disk};
 use crate::transcode::spec::{RateSpec, Target, TranscodeSpec};
 
@@ -27,28 +27,28 @@ const COPIED_BYTES: f64 = 100e6;
 /// Predicts; `None` where `stop` came first.
 pub fn predict(
     spec: &TranscodeSpec,
-    looked: Looked,
+    planned: Planned,
     workers: usize,
     stop: &Shutdown,
 ) -> Result<Option<Prediction>> {
-    let video_s = looked.footage.seconds(looked.plan.range.1 - looked.plan.range.0);
-    if looked.plan.copies {
-        let part = video_s / looked.footage.seconds(looked.footage.end).max(1e-3);
-        let bytes = looked.footage.bytes as f64 * part.min(1.0);
+    let video_s = planned.footage.seconds(planned.plan.range.end - planned.plan.range.start);
+    if planned.plan.copies {
+        let part = video_s / planned.footage.seconds(planned.footage.end).max(1e-3);
+        let bytes = planned.footage.bytes as f64 * part.min(1.0);
         let seconds = bytes / COPIED_BYTES;
         return Ok(Some(Prediction { seconds, bytes: bytes as u64, error: 0.5 }));
     }
     let folder = std::env::temp_dir().join(format!("vitrail-samples-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|e| disk(&folder, &e))?;
-    let work = Work::open(&Target::File(folder.join("sample.mp4")), "samples", true);
+    let work = WorkFolder::open(&Target::File(folder.join("sample.mp4")), "samples", true);
     let result = work.and_then(|work| {
-        let Looked { footage, decoded, edited, mut plan, feed, .. } = looked;
+        let Planned { footage, decoded, edited, mut plan, feed, .. } = planned;
         // A sample knows of no segment before it.
         plan.lag = None;
-        let (streams, came, evidence) = (Streams::default(), Came::default(), None);
+        let (streams, finished, evidence) = (EncodedStreams::default(), FinishedSegments::default(), None);
         let spec_of = spec.clone();
         let task =
-            Task { spec: spec_of, footage, decoded, edited, plan, streams, came, feed, work, evidence };
+            Task { spec: spec_of, footage, decoded, edited, plan, streams, finished, feed, work, evidence };
         let samples = samples(&task);
         let mut seen = Vec::new();
         for sample in &samples {

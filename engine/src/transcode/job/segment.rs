@@ -63,7 +63,7 @@ pub fn encode(
         PictureDecoder::open(task.footage.video.get(), base, segment.threads, Purpose::Pictures)?;
     decoder.show_unrefreshed(task.footage.refreshes);
     decoder.counts_in(segment.from..segment.to);
-    let mut lanes = Lanes::open(task, segment)?;
+    let mut outputs = Outputs::open(task, segment)?;
     let mut newest = i64::MIN;
     let mut outcome = SegmentOutcome::default();
     let mut show = |frame: ff::frame::Video, editor: &mut Editor| {
@@ -80,7 +80,7 @@ pub fn encode(
         }
         // Without neighbours only the picture that is shown when the segment begins is of use.
         if inside || neighbours {
-            editor.push(Some(frame), &mut |edited| lanes.take(edited))?;
+            editor.push(Some(frame), &mut |edited| outputs.take(edited))?;
         }
         Ok(pts < segment.to && !stop.is_cancelled())
     };
@@ -95,17 +95,17 @@ pub fn encode(
     if stop.is_cancelled() {
         return Ok(None);
     }
-    editor.push(None, &mut |edited| lanes.take(edited))?;
+    editor.push(None, &mut |edited| outputs.take(edited))?;
     outcome.damaged = decoder.damaged;
-    outcome.encoded = lanes.finish(outcome)?;
+    outcome.encoded = outputs.finish(outcome)?;
     Ok(Some(outcome))
 }
 
 /// The renditions of a segment.
-struct Lanes<'a> {
+struct Outputs<'a> {
     task: &'a Task,
     segment: &'a Segment,
-    lanes: Vec<Lane>,
+    outputs: Vec<Output>,
     /// The picture that is shown until the next comes, where a frame rate is asked for.
     shown: Option<ff::frame::Video>,
     next_tick: u64,
@@ -113,21 +113,21 @@ struct Lanes<'a> {
     encoded: u64,
 }
 
-struct Lane {
+struct Output {
     scaler: Scaler,
     encoder: PictureEncoder,
-    made: Made,
+    made: ProvedFile,
 }
 
 /// Where packets of a rendition go: into their file, and to the proof.
-struct Made {
+struct ProvedFile {
     file: RecordWriter,
     proof: Proof,
 }
 
-impl<'a> Lanes<'a> {
-    fn open(task: &'a Task, segment: &'a Segment) -> Result<Lanes<'a>> {
-        let mut lanes = Vec::new();
+impl<'a> Outputs<'a> {
+    fn open(task: &'a Task, segment: &'a Segment) -> Result<Outputs<'a>> {
+        let mut outputs = Vec::new();
         for (rendition, (planned, kind)) in task.plan.renditions.iter().zip(&task.plan.encoders).enumerate() {
             let scaler = Scaler::new(&task.edited, planned.size)?;
             let format = scaler.output();
@@ -147,14 +147,14 @@ impl<'a> Lanes<'a> {
             let base = to_ff(task.plan.out_base);
             let parameters = task.parameters(rendition, &extradata)?;
             let proof = Proof::open(parameters, base, segment.threads, task.spec.verify)?;
-            lanes.push(Lane { scaler, encoder, made: Made { file, proof } });
+            outputs.push(Output { scaler, encoder, made: ProvedFile { file, proof } });
         }
         let tick = |pts: i64| match task.spec.frame_rate {
             Some(rate) => tick_from(task.plan.out_time(pts), task.footage.time_base, rate),
             None => 0,
         };
         let (next_tick, end_tick) = (tick(segment.from), tick(segment.to));
-        Ok(Lanes { task, segment, lanes, shown: None, next_tick, end_tick, encoded: 0 })
+        Ok(Outputs { task, segment, outputs, shown: None, next_tick, end_tick, encoded: 0 })
     }
 
     /// Takes an edited picture, in the order of time.
@@ -191,13 +191,13 @@ impl<'a> Lanes<'a> {
     }
 
     fn encode(&mut self, frame: &ff::frame::Video, time: i64) -> Result<()> {
-        for lane in &mut self.lanes {
-            let mut scaled = lane.scaler.scale(frame)?;
+        for output in &mut self.outputs {
+            let mut scaled = output.scaler.scale(frame)?;
             scaled.set_pts(Some(time));
             // What the source made of it is no order to the encoder.
             scaled.set_kind(ff::picture::Type::None);
-            let made = &mut lane.made;
-            lane.encoder.push(Some(&scaled), &mut |packet| made.take(packet))?;
+            let made = &mut output.made;
+            output.encoder.push(Some(&scaled), &mut |packet| made.take(packet))?;
         }
         self.encoded += 1;
         Ok(())
@@ -209,17 +209,17 @@ impl<'a> Lanes<'a> {
         if self.task.spec.frame_rate.is_some() {
             self.fill(self.end_tick)?;
         }
-        for lane in &mut self.lanes {
-            let made = &mut lane.made;
-            lane.encoder.push(None, &mut |packet| made.take(packet))?;
+        for output in &mut self.outputs {
+            let made = &mut output.made;
+            output.encoder.push(None, &mut |packet| made.take(packet))?;
         }
         let (target, place) = (self.task.spec.target.path(), self.task.footage.seconds(self.segment.from));
-        for lane in self.lanes {
-            let Made { mut file, proof } = lane.made;
+        for output in self.outputs {
+            let ProvedFile { mut file, proof } = output.made;
             let SegmentOutcome { decoded, damaged, .. } = found;
-            file.note = Note { cost: lane.encoder.cost(), decoded, damaged };
+            file.note = Note { cost: output.encoder.cost(), decoded, damaged };
             // Both take memory that the proof can use.
-            drop((lane.encoder, lane.scaler));
+            drop((output.encoder, output.scaler));
             file.commit_if(|file| match proof.end(file, self.encoded)? {
                 None => Ok(()),
                 Some(wrong) => {
@@ -232,7 +232,7 @@ impl<'a> Lanes<'a> {
     }
 }
 
-impl Made {
+impl ProvedFile {
     fn take(&mut self, packet: &ff::Packet) -> Result<()> {
         let record = Record::of(packet)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "encoder", "gives a packet without a time"))?;

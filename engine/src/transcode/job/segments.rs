@@ -69,8 +69,14 @@ struct Least {
 }
 
 /// The segments of what is encoded between two times.
-pub fn encoded(footage: &Footage, range: (i64, i64), rate: Rate, needs: Needs, share: usize) -> Vec<Segment> {
-    let whole = range.1 - range.0;
+pub fn encoded(
+    footage: &Footage,
+    range: &Range<i64>,
+    rate: Rate,
+    needs: Needs,
+    share: usize,
+) -> Vec<Segment> {
+    let whole = range.end - range.start;
     let share_of_all = Duration::from_secs_f64(footage.seconds(whole).max(0.0) / f64::from(SEGMENTS_AT_RATE));
     let usual = if needs.is_rated { share_of_all.clamp(SEGMENT_AT_RATE, SEGMENT) } else { SEGMENT };
     let most = longest(footage, usual, f64::from(needs.gop) / rate.pictures.as_f64().max(0.01));
@@ -89,7 +95,8 @@ fn longest(footage: &Footage, usual: Duration, gop_seconds: f64) -> i64 {
 /// Equal parts, as many as bring each below `most`: rounds of all `share` workers, and a few that are made
 /// last with several threads each, so that none idles while another makes the last one. Each begins at the
 /// key frame that is nearest, and has `least` pictures.
-fn cut(footage: &Footage, (from, to): (i64, i64), most: i64, share: usize, least: Least) -> Vec<Segment> {
+fn cut(footage: &Footage, range: &Range<i64>, most: i64, share: usize, least: Least) -> Vec<Segment> {
+    let (from, to) = (range.start, range.end);
     let mut shown: Vec<i64> = footage.times.iter().flatten().copied().collect();
     shown.sort_unstable();
     let before = |time: i64| shown.partition_point(|t| *t < time) as u64;
@@ -152,7 +159,8 @@ fn last_ones(share: usize) -> u64 {
 }
 
 /// All that is copied: in decoding order, so that nothing at its end lacks what it refers to.
-pub fn copied(footage: &Footage, (from, to): (i64, i64)) -> Vec<Segment> {
+pub fn copied(footage: &Footage, range: &Range<i64>) -> Vec<Segment> {
+    let (from, to) = (range.start, range.end);
     let unit =
         footage.keys.iter().rev().find(|key| key.own <= from).or(footage.keys.first()).map_or(0, |k| k.unit);
     let until = last_unit(footage, unit, to, None);
@@ -287,7 +295,7 @@ mod tests {
             for (from, to) in [(0, pictures), (pictures / 3, pictures - pictures / 5)] {
                 for (share, open) in [(1, false), (2, true), (5, false)] {
                     let footage = footage(pictures, key_every, open);
-                    let segments = cut(&footage, (from, to), 250, share, Least::default());
+                    let segments = cut(&footage, &(from..to), 250, share, Least::default());
                     assert_eq!((segments[0].from, segments[segments.len() - 1].to), (from, to));
                     assert!(segments.windows(2).all(|w| w[0].to == w[1].from && w[0].from < w[0].to));
                     let sum: u64 = segments.iter().map(|s| s.pictures).sum();
@@ -305,8 +313,9 @@ mod tests {
 
     #[test]
     fn segments_are_alike_and_fill_rounds_of_all_workers() {
-        let segments =
-            |pictures, share| cut(&footage(pictures, 50, false), (0, pictures), 250, share, Least::default());
+        let segments = |pictures, share| {
+            cut(&footage(pictures, 50, false), &(0..pictures), 250, share, Least::default())
+        };
         let lengths = |pictures, share| -> Vec<i64> {
             segments(pictures, share).iter().map(|s| (s.to - s.from) / 50).collect()
         };
@@ -330,7 +339,7 @@ mod tests {
         let lengths = |share, (pictures, frame_rate): (u64, Option<Ratio>), at: &[i64]| -> Vec<i64> {
             let mut footage = footage(1500, 50, false);
             footage.keys.retain(|key| at.is_empty() || at.contains(&key.pts));
-            cut(&footage, (0, 1500), 250, share, Least { pictures, frame_rate })
+            cut(&footage, &(0..1500), 250, share, Least { pictures, frame_rate })
                 .iter()
                 .map(|s| s.to - s.from)
                 .collect()

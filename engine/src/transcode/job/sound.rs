@@ -8,7 +8,7 @@ use super::task::Task;
 use crate::base::{Result, Shutdown};
 use crate::source::demux_ffi::is_hidden;
 use crate::transcode::files::record::{Record, RecordWriter, is_whole};
-use crate::transcode::input::reader::Read;
+use crate::transcode::input::reader::SourcePacket;
 use crate::transcode::sound::{Sound, SoundAction, SoundRange};
 use crate::transcode::time::{nanos, ticks, to_ff};
 
@@ -32,7 +32,7 @@ pub fn make(task: &Task, stop: &Shutdown) -> Result<bool> {
         if stop.is_cancelled() {
             return Ok(false);
         }
-        if let Read::Sound(mut packet) = read {
+        if let SourcePacket::Sound(mut packet) = read {
             if copied && is_hidden(&packet) {
                 continue;
             }
@@ -54,7 +54,7 @@ fn zero_of(task: &Task) -> i64 {
 
 pub fn open(task: &Task) -> Result<Option<Sound>> {
     let Some(source) = &task.footage.sound else { return Ok(None) };
-    let (from, to) = task.plan.range;
+    let (from, to) = (task.plan.range.start, task.plan.range.end);
     let time = |at: i64| {
         let nanos = nanos(at, task.footage.time_base);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))

@@ -16,7 +16,7 @@ use crate::transcode::codec::kind::USUAL_GOP;
 use crate::transcode::codec::rate;
 use crate::transcode::codec::steering::{Cost, Course};
 use crate::transcode::edit::{Editor, PictureFormat, Scaler};
-use crate::transcode::files::folder::Work;
+use crate::transcode::files::folder::WorkFolder;
 use crate::transcode::files::record::{note, payload};
 use crate::transcode::input::feed::Feed;
 use crate::transcode::input::scan::Footage;
@@ -32,24 +32,32 @@ pub struct Task {
     pub edited: PictureFormat,
     pub plan: Plan,
     /// What encoders say of their streams, once it was asked.
-    pub streams: Streams,
-    pub came: Came,
+    pub streams: EncodedStreams,
+    pub finished: FinishedSegments,
     pub feed: Feed,
-    pub work: Work,
+    pub work: WorkFolder,
     /// What the source held before anything was read of it, where evidence is made.
     pub evidence: Option<Fingerprint>,
 }
 
 /// One for each rendition. Opening an encoder takes tens of megabytes, which the kernel clears first.
 #[derive(Default)]
-pub struct Streams(Mutex<HashMap<usize, Stream>>);
+pub struct EncodedStreams(Mutex<HashMap<usize, EncodedStream>>);
 
-/// Bits and cost of finished segments, by rendition and segment: there may be thousands of them.
-pub type Came = Mutex<HashMap<(usize, usize), (f64, f64)>>;
+/// Finished segments, by the numbers of rendition and segment: there may be thousands of them.
+pub type FinishedSegments = Mutex<HashMap<(usize, usize), FinishedSegment>>;
+
+/// What came of a segment of a rendition.
+#[derive(Clone, Copy, Debug)]
+pub struct FinishedSegment {
+    bits: f64,
+    /// What a picture took at quality zero, as its encoder noted it.
+    cost: f64,
+}
 
 /// What an encoder says, and the level that it was told.
 #[derive(Clone)]
-struct Stream {
+struct EncodedStream {
     parameters: codec::Parameters,
     level: Option<u8>,
 }
@@ -86,13 +94,14 @@ impl Task {
         };
         let lag = self.plan.lag.unwrap_or_default();
         let seconds = |s: &Segment| self.footage.seconds(s.to - s.from);
-        let lengths: Vec<(f64, u64)> = self.plan.segments.iter().map(|s| (seconds(s), s.hard)).collect();
-        let planned = rate::plan(f64::from(kbps) * 1000.0, &lengths, self.footage.predicts());
+        let part = |s: &Segment| rate::Part { seconds: seconds(s), hard: s.hard };
+        let parts: Vec<rate::Part> = self.plan.segments.iter().map(part).collect();
+        let planned = rate::plan(f64::from(kbps) * 1000.0, &parts, self.footage.predicts());
         let (mut made, mut costs) = (Vec::new(), Vec::new());
         for known in 0..self.plan.needs(segment.index) {
-            let (bits, cost) = self.came(rendition, known)?;
-            made.push(bits);
-            costs.push(cost);
+            let known = self.finished(rendition, known)?;
+            made.push(known.bits);
+            costs.push(known.cost);
         }
         let index = segment.index;
         let pictures = |s: &Segment| made_of(s, self.spec.frame_rate, &self.footage);
@@ -105,7 +114,7 @@ impl Task {
             false => 1.0,
         };
         let took = costs.iter().zip(&self.plan.segments);
-        let took = took.map(|(cost, s)| rate::Took { cost: *cost, likely: likely(s) });
+        let took = took.map(|(cost, s)| rate::PictureCost { cost: *cost, likely: likely(s) });
         let cost = match rate::cost(took, likely(segment)) {
             Some(known) => Cost::Known(known),
             None if tells && self.footage.quantisers => Cost::Said(likely(segment)),
@@ -115,7 +124,7 @@ impl Task {
             bits: rate::bits(&planned, &made, lag, index),
             pictures: pictures(segment),
             rate: pictures(segment) as f64 / seconds(segment).max(1e-3),
-            after_s: lengths[index + 1..].iter().map(|(seconds, _)| seconds).sum(),
+            after_s: parts[index + 1..].iter().map(|part| part.seconds).sum(),
             gop: f64::from(asked.encode.gop.unwrap_or(USUAL_GOP)),
             cost,
             pixels,
@@ -123,15 +132,15 @@ impl Task {
         }))
     }
 
-    /// Bits of a finished segment of a rendition, and what its encoder noted of a picture's cost.
-    fn came(&self, rendition: usize, segment: usize) -> Result<(f64, f64)> {
-        let mut came = self.came.lock();
-        if let Some(known) = came.get(&(rendition, segment)) {
+    /// What came of a segment of a rendition, which is finished.
+    fn finished(&self, rendition: usize, segment: usize) -> Result<FinishedSegment> {
+        let mut finished = self.finished.lock();
+        if let Some(known) = finished.get(&(rendition, segment)) {
             return Ok(*known);
         }
         let path = self.work.segment(rendition, segment);
-        let known = (payload(&path)? as f64 * 8.0, note(&path)?.cost);
-        came.insert((rendition, segment), known);
+        let known = FinishedSegment { bits: payload(&path)? as f64 * 8.0, cost: note(&path)?.cost };
+        finished.insert((rendition, segment), known);
         Ok(known)
     }
 
@@ -147,7 +156,7 @@ impl Task {
     }
 
     /// What an encoder of a rendition says of its stream, and the level that belongs to its rate.
-    fn stream(&self, rendition: usize) -> Result<Stream> {
+    fn stream(&self, rendition: usize) -> Result<EncodedStream> {
         let mut streams = self.streams.0.lock();
         if let Some(known) = streams.get(&rendition) {
             return Ok(known.clone());
@@ -166,7 +175,7 @@ impl Task {
             planned.level = h264_level(&extradata(&unsteered));
         }
         let parameters = open(&planned, timing)?;
-        let stream = Stream { parameters, level: planned.level };
+        let stream = EncodedStream { parameters, level: planned.level };
         streams.insert(rendition, stream.clone());
         Ok(stream)
     }

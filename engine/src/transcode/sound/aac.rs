@@ -13,6 +13,16 @@ use crate::base::{Error, ErrorKind, Result};
 /// a second, more than the millisecond that containers round to and the jitter of cameras' clocks.
 const OFF_TIME: &str = "0.03";
 
+/// What AAC is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Format {
+    /// Kilobits a second.
+    pub kbps: u32,
+    /// Samples a second.
+    pub rate: u32,
+    pub channels: u32,
+}
+
 /// Decoder, filters, encoder.
 pub(super) struct Transcoder {
     decoder: ff::decoder::Audio,
@@ -36,7 +46,7 @@ impl Transcoder {
         parameters: ff::codec::Parameters,
         time_base: ff::Rational,
         range: SoundRange,
-        (kbps, rate, channels): (u32, u32, u32),
+        Format { kbps, rate, channels }: Format,
     ) -> Result<Transcoder> {
         let name = parameters.id().name();
         let unsupported = |e: ff::Error| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ffmpeg_next as ff;
 
-use aac::{Transcoder, to_i32};
+use aac::{Format, Transcoder, to_i32};
 use copy::Copier;
 
 use super::package::AudioTrack;
@@ -65,7 +65,8 @@ impl Sound {
                 (way, AudioTrack { parameters, time_base })
             }
             SoundAction::Aac { kbps, rate, channels } => {
-                let transcoder = Transcoder::open(parameters, time_base, range, (kbps, rate, channels))?;
+                let transcoder =
+                    Transcoder::open(parameters, time_base, range, Format { kbps, rate, channels })?;
                 let parameters = ff::codec::Parameters::from(&transcoder.encoder);
                 let time_base = ff::Rational::new(1, to_i32(rate));
                 (Way::Encode(Box::new(transcoder)), AudioTrack { parameters, time_base })

@@ -239,7 +239,7 @@ fn a_full_disk_is_reported() {
                 .arg((room * 4096).to_string())
                 .arg(&mount)
                 .arg(std::env::current_exe().unwrap())
-                .arg("transcode::package::tests::a_full_disk_is_reported")
+                .arg("transcode::tests::files::a_full_disk_is_reported")
                 .env(FULL_DISK, &mount)
                 .env("VITRAIL_TEST_SOURCE", &source)
                 .env("VITRAIL_TEST_ENDING", ending)
