@@ -2,23 +2,51 @@
 
 use ffmpeg_next as ff;
 
-pub(super) use crate::source::demux::nanos;
+use crate::media::Ratio;
+use crate::source::demux;
 
-/// Numerator and denominator, both positive.
-pub fn rational(ratio: ff::Rational) -> (i64, i64) {
-    (i64::from(ratio.numerator()).max(1), i64::from(ratio.denominator()).max(1))
+/// Seconds of a tick, as a ratio of positive numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeBase {
+    pub num: i64,
+    pub den: i64,
 }
 
-/// Nanoseconds as ticks of a time base, to the nearest.
-pub fn ticks(nanos: i64, (num, den): (i64, i64)) -> i64 {
-    let unit = i128::from(num) * 1_000_000_000;
-    let ticks = (i128::from(nanos) * i128::from(den) + unit / 2).div_euclid(unit);
-    ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
-}
+impl TimeBase {
+    /// A second.
+    pub const SECOND: TimeBase = TimeBase { num: 1, den: 1 };
 
-/// A time base as libav has it.
-pub fn to_ff((num, den): (i64, i64)) -> ff::Rational {
-    ff::Rational(i32::try_from(num).unwrap_or(1), i32::try_from(den).unwrap_or(i32::MAX))
+    /// As libav says it.
+    pub fn of(base: ff::Rational) -> TimeBase {
+        TimeBase { num: i64::from(base.numerator()).max(1), den: i64::from(base.denominator()).max(1) }
+    }
+
+    /// A tick for each picture at a rate.
+    pub fn of_rate(rate: Ratio) -> TimeBase {
+        TimeBase { num: i64::from(rate.den), den: i64::from(rate.num) }
+    }
+
+    /// As libav has it.
+    pub fn to_ff(self) -> ff::Rational {
+        ff::Rational(i32::try_from(self.num).unwrap_or(1), i32::try_from(self.den).unwrap_or(i32::MAX))
+    }
+
+    /// Ticks as nanoseconds.
+    pub fn nanos(self, ticks: i64) -> i64 {
+        demux::nanos(ticks, (self.num, self.den))
+    }
+
+    /// Nanoseconds as ticks, to the nearest.
+    pub fn ticks(self, nanos: i64) -> i64 {
+        let unit = i128::from(self.num) * 1_000_000_000;
+        let ticks = (i128::from(nanos) * i128::from(self.den) + unit / 2).div_euclid(unit);
+        ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Ticks as seconds.
+    pub fn seconds(self, ticks: i64) -> f64 {
+        ticks as f64 * self.num as f64 / self.den as f64
+    }
 }
 
 /// Decoding times and durations of pictures, from the times at which they are shown, in decoding order.

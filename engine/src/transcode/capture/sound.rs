@@ -10,7 +10,7 @@ use crate::media::{SoundCodec, SoundPacket, SoundParameters};
 use crate::transcode::codec::decoder_ffi;
 use crate::transcode::files::record::{Record, RecordReader, RecordWriter};
 use crate::transcode::package::AudioTrack;
-use crate::transcode::time::ticks;
+use crate::transcode::time::TimeBase;
 
 /// Sender reports of pictures and sound that put them further apart than their arrival does, in
 /// nanoseconds, come from a clock that is wrong in one of them.
@@ -110,7 +110,14 @@ impl SoundTape {
         };
         let reader = RecordReader::open(&self.records)?;
         let (offset, length) = (shift.saturating_sub(first), end.saturating_sub(first));
-        Ok(Some(RecordedSound { track, reader, offset, length, base: (1, i64::from(rate)), newest: -1 }))
+        Ok(Some(RecordedSound {
+            track,
+            reader,
+            offset,
+            length,
+            base: TimeBase { num: 1, den: i64::from(rate) },
+            newest: -1,
+        }))
     }
 
     /// How many packets came.
@@ -130,7 +137,7 @@ pub struct RecordedSound {
     reader: RecordReader,
     offset: i64,
     length: i64,
-    base: (i64, i64),
+    base: TimeBase,
     newest: i64,
 }
 
@@ -142,8 +149,8 @@ impl RecordedSound {
             if time < 0 || time >= self.length {
                 continue;
             }
-            record.pts = ticks(time, self.base);
-            record.duration = ticks(record.duration, self.base);
+            record.pts = self.base.ticks(time);
+            record.duration = self.base.ticks(record.duration);
             // A clock that went back would put sound where there is some already.
             if record.pts <= self.newest {
                 continue;

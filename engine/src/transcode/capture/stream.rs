@@ -18,11 +18,10 @@ use crate::transcode::codec::decoder_ffi;
 use crate::transcode::files::record::{Record, RecordReader, RecordWriter};
 use crate::transcode::package::{Packager, Track, VideoTrack};
 use crate::transcode::spec::Target;
-use crate::transcode::time::decoding_times;
-use crate::transcode::time::ticks;
+use crate::transcode::time::{TimeBase, decoding_times};
 
 /// Ticks of a second: those of RTP video (RFC 6184, clause 8.2.1).
-const BASE: (i64, i64) = (1, 90_000);
+const BASE: TimeBase = TimeBase { num: 1, den: 90_000 };
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -255,7 +254,7 @@ impl Inside {
         // Pictures that are shown before the first key frame cannot be decoded.
         let (Some(writer), true) = (&mut self.writer, pts >= 0) else { return Ok(()) };
         let record =
-            Record { pts: ticks(pts, BASE), duration: 0, key: unit.random_access, data: unit.data.to_vec() };
+            Record { pts: BASE.ticks(pts), duration: 0, key: unit.random_access, data: unit.data.to_vec() };
         writer.write(&record)?;
         self.last = self.last.max(unit.pts.0);
         self.pictures += 1;
@@ -343,7 +342,7 @@ fn package(
     let track = VideoTrack {
         name: "capture".into(),
         parameters: decoder_ffi::parameters(id, size, sets)?,
-        time_base: ff::Rational(BASE.0 as i32, BASE.1 as i32),
+        time_base: BASE.to_ff(),
         frame_rate: None,
         kbps: None,
         matrix: None,
@@ -365,7 +364,7 @@ fn package(
         let (dts, duration) = places.next().unwrap_or((record.pts, usual));
         packet.set_dts(Some(dts));
         packet.set_duration(duration);
-        let due = dts as f64 * BASE.0 as f64 / BASE.1 as f64;
+        let due = BASE.seconds(dts);
         while let Some((_, packet)) = heard.take_if(|(at, _)| *at <= due) {
             packager.write(Track::Audio, packet)?;
             heard = next_heard(&mut sound)?;

@@ -12,7 +12,7 @@ use crate::base::{Error, ErrorKind, Result};
 use crate::media::{Ratio, annex_b};
 use crate::transcode::edit::PictureFormat;
 use crate::transcode::spec::{EncodeSpec, RateSpec};
-use crate::transcode::time::to_ff;
+use crate::transcode::time::TimeBase;
 
 /// The constant quality that an encoder which is steered is opened with: x264's own default.
 pub(super) const NOMINAL: f64 = 23.0;
@@ -22,8 +22,7 @@ const KEY_FRAME_FINER: f64 = 2.913;
 /// How pictures come and go.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Seconds of a tick.
-    pub time_base: (i64, i64),
+    pub time_base: TimeBase,
     /// Pictures a second, about.
     pub frame_rate: Ratio,
     /// One of several segments: x264 is steered to its average rate ([`PictureEncoder::steer`]).
@@ -98,7 +97,7 @@ impl PictureEncoder {
         context.set_flags(codec::Flags::GLOBAL_HEADER | encoder.flags());
         let kind = if threads > 1 { threading::Type::Frame } else { threading::Type::None };
         context.set_threading(threading::Config { count: threads.max(1), ..threading::Config::kind(kind) });
-        context.set_time_base(to_ff(timing.time_base));
+        context.set_time_base(timing.time_base.to_ff());
         let rate = (timing.frame_rate.num as i32, timing.frame_rate.den as i32);
         context.set_frame_rate(Some(rate));
         let mut video = context.encoder().video().map_err(refused)?;
@@ -238,7 +237,8 @@ mod tests {
         let encode = EncodeSpec { rate: RateSpec::Crf(23.0), gop: Some(30), ..EncodeSpec::usual() };
         let picture = || ff::frame::Video::new(ff::format::Pixel::YUV420P, 320, 240);
         let frame_rate = Ratio::new(25, 1).expect("not zero");
-        let timing = Timing { time_base: (1, 25), frame_rate, steered: false, aligned: false };
+        let timing =
+            Timing { time_base: TimeBase { num: 1, den: 25 }, frame_rate, steered: false, aligned: false };
         let format = PictureFormat::of(&picture());
         let mut encoder =
             PictureEncoder::open(Encoder::X264, &encode, None, &format, timing, 1).expect("opens");

@@ -12,7 +12,7 @@ use crate::media::Orientation;
 use crate::source::Pictures;
 use crate::source::demux::{JUMPING, open_file, orientation_of};
 use crate::source::demux_ffi::{extradata, indexed_end, is_hidden};
-use crate::transcode::time::{nanos, rational, ticks};
+use crate::transcode::time::TimeBase;
 
 /// What is opened, by libavformat's names: no playlists, no scripts, no devices.
 const FORMATS: &str =
@@ -38,10 +38,10 @@ pub struct Unit {
     pub packet: ff::Packet,
 }
 
-/// Seconds of a tick of each stream, as numerator and denominator.
+/// The time base of each stream.
 struct Bases {
-    pictures: (i64, i64),
-    sound: (i64, i64),
+    pictures: TimeBase,
+    sound: TimeBase,
 }
 
 /// An open source.
@@ -87,8 +87,9 @@ impl Reader {
             return Err(Error::new(ErrorKind::Config, subject(), message));
         };
         let sound = input.streams().best(ff::media::Type::Audio).map(|s| s.index());
-        let base = |index: usize| input.stream(index).map_or((1, 1), |s| rational(s.time_base()));
-        let bases = Bases { pictures: base(video), sound: sound.map_or((1, 1), base) };
+        let base =
+            |index: usize| input.stream(index).map_or(TimeBase::SECOND, |s| TimeBase::of(s.time_base()));
+        let bases = Bases { pictures: base(video), sound: sound.map_or(TimeBase::SECOND, base) };
         let coded = input.stream(video).map(|s| s.parameters());
         let pictures = coded.map_or_else(
             || Pictures::new(ff::codec::Id::None, &[]),
@@ -129,13 +130,13 @@ impl Reader {
 
     /// How long the container says its pictures last, in nanoseconds.
     pub fn stated(&self) -> Option<i64> {
-        let video = self.video().map_or(0, |s| nanos(s.duration(), rational(s.time_base())));
+        let video = self.video().map_or(0, |s| TimeBase::of(s.time_base()).nanos(s.duration()));
         Some(video).filter(|n| *n > 0)
     }
 
     /// How long it says that all of it lasts, in nanoseconds.
     pub fn stated_of_all(&self) -> Option<i64> {
-        let all = nanos(self.input.duration(), (1, i64::from(ff::ffi::AV_TIME_BASE)));
+        let all = TimeBase { num: 1, den: i64::from(ff::ffi::AV_TIME_BASE) }.nanos(self.input.duration());
         Some(all).filter(|n| *n > 0)
     }
 
@@ -227,8 +228,8 @@ impl Reader {
         else {
             return self.spans;
         };
-        let base = rational(stream.time_base());
-        let (from, to) = (nanos(time, base), nanos(time.saturating_add(packet.duration().max(0)), base));
+        let base = TimeBase::of(stream.time_base());
+        let (from, to) = (base.nanos(time), base.nanos(time.saturating_add(packet.duration().max(0))));
         Some(self.spans.map_or((from, to), |(first, last)| (first.min(from), last.max(to))))
     }
 
@@ -242,13 +243,13 @@ impl Reader {
             Stream::Pictures => self.bases.pictures,
             Stream::Sound => self.bases.sound,
         };
-        let dts = packet.dts().map(|dts| nanos(dts, base));
+        let dts = packet.dts().map(|dts| base.nanos(dts));
         let shift = match is_hidden(packet) {
             true => self.clock.shift_of_hidden(stream),
-            false => self.clock.shift(stream, dts, nanos(packet.duration(), base)),
+            false => self.clock.shift(stream, dts, base.nanos(packet.duration())),
         };
         if shift != 0 {
-            let shift = ticks(shift, base);
+            let shift = base.ticks(shift);
             packet.set_pts(packet.pts().map(|t| t.saturating_add(shift)));
             packet.set_dts(packet.dts().map(|t| t.saturating_add(shift)));
         }

@@ -18,7 +18,7 @@ use crate::source::demux_ffi::is_hidden;
 use crate::transcode::codec::decoder::{PictureDecoder, Purpose, SharedParameters};
 use crate::transcode::codec::decoder_ffi;
 use crate::transcode::sound::heads::Heads;
-use crate::transcode::time::{nanos, rational};
+use crate::transcode::time::TimeBase;
 
 /// A source that ends this much before it says it does was cut.
 const CUT: i64 = 1_000_000_000;
@@ -57,7 +57,7 @@ pub struct Footage {
     pub video: SharedParameters,
     pub codec: ff::codec::Id,
     pub size: (u32, u32),
-    pub time_base: (i64, i64),
+    pub time_base: TimeBase,
     pub frame_rate: Ratio,
     /// The frame rate is told, not assumed.
     pub rate_is_told: bool,
@@ -95,7 +95,7 @@ pub struct Footage {
 /// The sound of a source.
 pub struct SoundTrack {
     pub parameters: SharedParameters,
-    pub time_base: (i64, i64),
+    pub time_base: TimeBase,
     pub packets: u64,
     /// Its rate or channels change on the way.
     pub changes: bool,
@@ -113,7 +113,7 @@ impl SoundTrack {
     fn new(stream: &ff::Stream<'_>) -> SoundTrack {
         let parameters = stream.parameters();
         SoundTrack {
-            time_base: rational(stream.time_base()),
+            time_base: TimeBase::of(stream.time_base()),
             packets: 0,
             changes: false,
             headless: 0,
@@ -153,12 +153,12 @@ impl Footage {
 
     /// Ticks as seconds.
     pub fn seconds(&self, ticks: i64) -> f64 {
-        ticks as f64 * self.time_base.0 as f64 / self.time_base.1 as f64
+        self.time_base.seconds(ticks)
     }
 
     /// A time as ticks, rounded down.
     pub fn ticks(&self, time: Duration) -> i64 {
-        let (num, den) = self.time_base;
+        let TimeBase { num, den } = self.time_base;
         let ticks = time.as_nanos() as i128 * i128::from(den) / (i128::from(num) * 1_000_000_000);
         i64::try_from(ticks).unwrap_or(i64::MAX)
     }
@@ -209,7 +209,7 @@ pub fn scan(source: &HeldSource, nth: usize, stop: &Shutdown) -> Result<Option<F
         } else {
             units.count(&order, first.number);
             footage.counted = true;
-            footage.time_base = (i64::from(footage.frame_rate.den), i64::from(footage.frame_rate.num));
+            footage.time_base = TimeBase::of_rate(footage.frame_rate);
         }
     }
     if sharing > 0 && !footage.counted {
@@ -250,7 +250,7 @@ fn describe(reader: &Reader, found: &std::fs::Metadata) -> Result<Footage> {
         modified: modified.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(0)),
         codec: parameters.id(),
         size: decoder_ffi::size(&parameters),
-        time_base: rational(stream.time_base()),
+        time_base: TimeBase::of(stream.time_base()),
         frame_rate: told.unwrap_or(ASSUMED_RATE),
         rate_is_told: told.is_some(),
         orientation: reader.orientation(),
@@ -336,7 +336,7 @@ impl Footage {
         if reader.joined() > 0 && !self.counted {
             self.count_pictures();
         }
-        let (num, den) = self.time_base;
+        let TimeBase { num, den } = self.time_base;
         self.count_rate();
         let usual = (f64::from(self.frame_rate.den) * den as f64
             / (f64::from(self.frame_rate.num) * num as f64))
@@ -396,7 +396,7 @@ impl Footage {
         if self.format != "avi" || self.counted || last == first {
             return;
         }
-        let (num, den) = self.time_base;
+        let TimeBase { num, den } = self.time_base;
         let pictures = i128::try_from(shown().count()).unwrap_or(i128::MAX) - 1;
         let rate = smallest(pictures * i128::from(den), i128::from(last.abs_diff(*first)) * i128::from(num));
         if let Some(rate) = rate.filter(|rate| (rate.as_f64() / self.frame_rate.as_f64() - 1.0).abs() > 0.02)
@@ -407,12 +407,12 @@ impl Footage {
 
     /// Refuses times that no recording has: what fills the time between them would have no end.
     fn check_spans(&self) -> std::result::Result<(), String> {
-        let (pictures, zero) = (|time| nanos(time, self.time_base), nanos(self.zero, self.time_base));
+        let (pictures, zero) = (|time| self.time_base.nanos(time), self.time_base.nanos(self.zero));
         let shown = || self.times.iter().flatten().map(|time| pictures(*time));
         let first = shown().min().unwrap_or(0).min(0);
         let mut ends = (first, shown().max().unwrap_or(0).max(pictures(self.end)));
         if let Some(SoundTrack { heard: Some((from, to)), time_base, .. }) = &self.sound {
-            let heard = |time| nanos(time, *time_base).saturating_sub(zero);
+            let heard = |time| time_base.nanos(time).saturating_sub(zero);
             ends = (ends.0.min(heard(*from)), ends.1.max(heard(*to)));
         }
         let span = ends.1.saturating_sub(ends.0);
@@ -426,7 +426,7 @@ impl Footage {
     /// Whether a part of it is missing: the same for whatever is to become of it.
     fn judge(&mut self, reader: &Reader, stop: &Shutdown) {
         let tells = TELL_DURATION.contains(&self.format.as_str());
-        let pictures = nanos(self.end, self.time_base);
+        let pictures = self.time_base.nanos(self.end);
         let (stated, held) = match (reader.stated(), reader.stated_of_all()) {
             (Some(stated), _) => (Some(stated), pictures),
             (None, stated) => (stated, self.held_of_all(reader, pictures)),
@@ -450,7 +450,7 @@ impl Footage {
         let (from, to) = reader.spans().unwrap_or_default();
         // Matroska counts from its own zero, and sound may begin long before the first picture.
         if self.format.starts_with("matroska") {
-            let before = if self.counted { 0 } else { nanos(self.zero, self.time_base).max(0) };
+            let before = if self.counted { 0 } else { self.time_base.nanos(self.zero).max(0) };
             pictures.saturating_add(before).max(to)
         } else {
             pictures.max(to.saturating_sub(from))

@@ -10,7 +10,6 @@ use crate::base::{Result, Shutdown};
 use crate::transcode::codec::decoder::{PictureDecoder, Purpose};
 use crate::transcode::files::record::{Note, Record, RecordWriter};
 use crate::transcode::spec::Verify;
-use crate::transcode::time::to_ff;
 
 /// Copies a segment into the work folder; `None` where `stop` came first.
 pub fn run(
@@ -21,7 +20,7 @@ pub fn run(
 ) -> Result<Option<SegmentOutcome>> {
     let parameters = task.footage.video.get();
     let extradata = crate::source::demux_ffi::extradata(&parameters);
-    let base = to_ff(task.footage.time_base);
+    let base = task.footage.time_base.to_ff();
     let mut decoder = match task.spec.verify {
         Verify::Full => Some(PictureDecoder::open(parameters, base, segment.threads, Purpose::Proof)?),
         Verify::Ends | Verify::None => None,

@@ -11,7 +11,7 @@ use crate::transcode::files::record::{Record, RecordReader};
 use crate::transcode::package::{AudioTrack, Expected, Packager, Track, VideoTrack};
 use crate::transcode::sound::SoundAction;
 use crate::transcode::spec::RateSpec;
-use crate::transcode::time::{decoding_times, to_ff};
+use crate::transcode::time::decoding_times;
 
 /// The sound of a job, as it lies in the work folder.
 pub struct SoundFile {
@@ -79,7 +79,7 @@ fn track(task: &Task, rendition: usize, reader: &TrackReader) -> Result<VideoTra
     Ok(VideoTrack {
         name: planned.name.clone(),
         parameters,
-        time_base: to_ff(task.plan.out_base),
+        time_base: task.plan.out_base.to_ff(),
         frame_rate: constant.or(Some(task.plan.frame_rate)),
         kbps: match planned.encode.rate {
             RateSpec::Kbps(kbps) => Some(kbps),
@@ -121,15 +121,17 @@ impl TrackReader {
                 shown.push(record.pts);
             }
         }
-        let (num, den) = task.plan.out_base;
+        let base = task.plan.out_base;
         let rate = task.plan.frame_rate;
-        let usual = (den as f64 * f64::from(rate.den) / (num as f64 * f64::from(rate.num))).round().max(1.0);
+        let usual = (base.den as f64 * f64::from(rate.den) / (base.num as f64 * f64::from(rate.num)))
+            .round()
+            .max(1.0);
         Ok(TrackReader {
             track: Track::Video(rendition),
             files: files.into_iter(),
             reader: None,
             extradata,
-            tick: num as f64 / den as f64,
+            tick: base.num as f64 / base.den as f64,
             times: Some(decoding_times(&shown, usual as i64).into_iter()),
             waiting: None,
         })

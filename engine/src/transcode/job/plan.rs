@@ -15,6 +15,7 @@ use crate::transcode::sound::{SoundAction, SoundPlan};
 use crate::transcode::spec::{
     EncodeSpec, RateSpec, RenditionSpec, SizeSpec, Target, TranscodeSpec, VideoSpec,
 };
+use crate::transcode::time::TimeBase;
 
 /// The part of a target size that video may take: containers need the rest.
 const VIDEO_SHARE: f64 = 0.985;
@@ -46,8 +47,8 @@ pub struct Plan {
     pub range: Range<i64>,
     /// Pictures that come out.
     pub pictures: u64,
-    /// Seconds of a tick of what comes out, as numerator and denominator.
-    pub out_base: (i64, i64),
+    /// Of what comes out.
+    pub out_base: TimeBase,
     pub frame_rate: Ratio,
     pub segments: Vec<Segment>,
     pub renditions: Vec<Rendition>,
@@ -141,10 +142,7 @@ pub fn decide(
 ) -> Result<Plan> {
     let (footage, Way { copies, reason, range }) = (source.footage, way);
     let frame_rate = spec.frame_rate.unwrap_or(footage.frame_rate);
-    let out_base = match spec.frame_rate {
-        Some(rate) => (i64::from(rate.den), i64::from(rate.num)),
-        None => footage.time_base,
-    };
+    let out_base = spec.frame_rate.map_or(footage.time_base, TimeBase::of_rate);
     let seconds = footage.seconds(range.end - range.start);
     let renditions = if copies {
         vec![copied(spec, footage)]

@@ -20,7 +20,6 @@ use crate::transcode::input::scan::{Footage, scan};
 use crate::transcode::package::Container;
 use crate::transcode::sound::{SoundAction, SoundPlan};
 use crate::transcode::spec::{Target, TranscodeSpec, Verify, VideoSpec};
-use crate::transcode::time::to_ff;
 
 /// A job that can begin.
 pub struct Prepared {
@@ -100,7 +99,7 @@ pub fn look(
     let feed = Feed::new(source, spec.video_stream);
     let decoded = first_picture(&footage, &feed)?;
     let upright = footage.orientation.unwrap_or_default();
-    let base = to_ff(footage.time_base);
+    let base = footage.time_base.to_ff();
     let edited = edit::Editor::new(&spec.edit, upright, &decoded, base)?.output().clone();
     let parameters = footage.sound.as_ref().filter(|s| s.packets > 0).map(|s| s.parameters.get());
     let mut sound = SoundPlan::decide(spec.audio, parameters.as_ref(), &spec.target)?;

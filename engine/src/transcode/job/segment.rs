@@ -17,7 +17,6 @@ use crate::transcode::edit::{Editor, PictureFormat, Scaler};
 use crate::transcode::files::record::{Note, Record, RecordWriter};
 use crate::transcode::input::feed::Feed;
 use crate::transcode::input::scan::Footage;
-use crate::transcode::time::to_ff;
 
 /// What came of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub fn encode(
     let neighbours = editor.needs_neighbours();
     let begin = if neighbours { segment.neighbours_from } else { segment.units.start };
     let mut units = task.feed.units(&task.footage, begin..segment.units.end, segment.bytes)?;
-    let base = to_ff(task.footage.time_base);
+    let base = task.footage.time_base.to_ff();
     let mut decoder =
         PictureDecoder::open(task.footage.video.get(), base, segment.threads, Purpose::Pictures)?;
     decoder.show_unrefreshed(task.footage.refreshes);
@@ -144,7 +143,7 @@ impl<'a> Outputs<'a> {
             }
             let extradata = extradata(&encoder.parameters());
             let file = RecordWriter::create(&task.work.segment(rendition, segment.index), &extradata)?;
-            let base = to_ff(task.plan.out_base);
+            let base = task.plan.out_base.to_ff();
             let parameters = task.parameters(rendition, &extradata)?;
             let proof = Proof::open(parameters, base, segment.threads, task.spec.verify)?;
             outputs.push(Output { scaler, encoder, made: ProvedFile { file, proof } });
@@ -244,7 +243,7 @@ impl ProvedFile {
 
 /// The format of the first picture that a source gives.
 pub fn first_picture(footage: &Footage, feed: &Feed) -> Result<PictureFormat> {
-    let base = to_ff(footage.time_base);
+    let base = footage.time_base.to_ff();
     let mut decoder = PictureDecoder::open(footage.video.get(), base, 1, Purpose::Pictures)?;
     decoder.show_unrefreshed(footage.refreshes);
     let first = footage.keys.first().map_or(0, |key| key.unit);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::media::Ratio;
 use crate::transcode::input::scan::{Footage, Key};
+use crate::transcode::time::TimeBase;
 
 /// Segments are at least about so long: at each seam the encoder's look-ahead begins anew, which costs
 /// quality; longer ones cost work that an interruption loses.
@@ -221,11 +222,11 @@ fn made(footage: &Footage, ticks: Range<i64>, shown: u64, frame_rate: Option<Rat
 
 /// The first tick of a frame rate that is not before a time, both from zero. A time that is at most a
 /// tick of its own clock after it counts as on it: containers round.
-pub fn tick_from(time: i64, (num, den): (i64, i64), rate: Ratio) -> u64 {
-    let over = i128::from(den) * i128::from(rate.den);
-    let scaled = |time: i64| i128::from(time) * i128::from(num) * i128::from(rate.num);
+pub fn tick_from(time: i64, base: TimeBase, rate: Ratio) -> u64 {
+    let over = i128::from(base.den) * i128::from(rate.den);
+    let scaled = |time: i64| i128::from(time) * i128::from(base.num) * i128::from(rate.num);
     // A clock of the rate itself rounds nothing.
-    let slack = if over % (i128::from(num) * i128::from(rate.num)) == 0 { 0 } else { 1 };
+    let slack = if over % (i128::from(base.num) * i128::from(rate.num)) == 0 { 0 } else { 1 };
     let ticks = (scaled(time - slack) + over - 1).div_euclid(over);
     u64::try_from(ticks.max(0)).unwrap_or(u64::MAX)
 }
@@ -266,7 +267,7 @@ mod tests {
             video: SharedParameters::new(&ffmpeg_next::codec::Parameters::new()),
             codec: Id::H264,
             size: (640, 360),
-            time_base: (1, 25),
+            time_base: TimeBase { num: 1, den: 25 },
             frame_rate: Ratio { num: 25, den: 1 },
             rate_is_told: true,
             orientation: Some(Orientation::UPRIGHT),
@@ -356,13 +357,14 @@ mod tests {
     #[test]
     fn ticks_take_the_newest_picture_that_is_not_after_them() {
         let fps = |num, den| Ratio { num, den };
+        let base = |den| TimeBase { num: 1, den };
         // 25 pictures a second on a clock of milliseconds: 0, 40, 80, …
-        let at = |ms| tick_from(ms, (1, 1000), fps(25, 1));
+        let at = |ms| tick_from(ms, base(1000), fps(25, 1));
         assert_eq!([at(0), at(40), at(41), at(80)], [0, 1, 2, 2]);
         // Milliseconds round 29.97 pictures a second: 33.37 is written as 33 or 34.
-        let at = |ms| tick_from(ms, (1, 1000), fps(30000, 1001));
+        let at = |ms| tick_from(ms, base(1000), fps(30000, 1001));
         assert_eq!([at(33), at(34), at(67), at(100)], [1, 1, 2, 3]);
-        assert_eq!(tick_from(-5, (1, 1000), fps(25, 1)), 0);
-        assert_eq!(tick_from(7, (1, 25), fps(25, 1)), 7, "a clock of the rate itself rounds nothing");
+        assert_eq!(tick_from(-5, base(1000), fps(25, 1)), 0);
+        assert_eq!(tick_from(7, base(25), fps(25, 1)), 7, "a clock of the rate itself rounds nothing");
     }
 }

@@ -10,7 +10,7 @@ use crate::source::demux_ffi::is_hidden;
 use crate::transcode::files::record::{Record, RecordWriter, is_whole};
 use crate::transcode::input::reader::SourcePacket;
 use crate::transcode::sound::{Sound, SoundAction, SoundRange};
-use crate::transcode::time::{nanos, ticks, to_ff};
+use crate::transcode::time::TimeBase;
 
 /// Makes the sound; false where `stop` came first.
 pub fn make(task: &Task, stop: &Shutdown) -> Result<bool> {
@@ -48,17 +48,17 @@ pub fn make(task: &Task, stop: &Shutdown) -> Result<bool> {
 
 /// What the first picture's time is on the clock of the sound.
 fn zero_of(task: &Task) -> i64 {
-    let base = task.footage.sound.as_ref().map_or((1, 1), |s| s.time_base);
-    ticks(nanos(task.footage.zero, task.footage.time_base), base)
+    let base = task.footage.sound.as_ref().map_or(TimeBase::SECOND, |s| s.time_base);
+    base.ticks(task.footage.time_base.nanos(task.footage.zero))
 }
 
 pub fn open(task: &Task) -> Result<Option<Sound>> {
     let Some(source) = &task.footage.sound else { return Ok(None) };
     let (from, to) = (task.plan.range.start, task.plan.range.end);
     let time = |at: i64| {
-        let nanos = nanos(at, task.footage.time_base);
+        let nanos = task.footage.time_base.nanos(at);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     };
     let range = SoundRange { start: time(from), end: (to < task.footage.end).then(|| time(to)) };
-    Sound::open(&task.plan.sound, source.parameters.get(), to_ff(source.time_base), range)
+    Sound::open(&task.plan.sound, source.parameters.get(), source.time_base.to_ff(), range)
 }

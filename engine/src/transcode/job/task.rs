@@ -21,7 +21,6 @@ use crate::transcode::files::record::{note, payload};
 use crate::transcode::input::feed::Feed;
 use crate::transcode::input::scan::Footage;
 use crate::transcode::spec::{RateSpec, Target, TranscodeSpec};
-use crate::transcode::time::to_ff;
 
 /// A job, as its segments see it.
 pub struct Task {
@@ -73,7 +72,7 @@ impl Task {
     }
 
     pub fn editor(&self) -> Result<Editor> {
-        let base = to_ff(self.footage.time_base);
+        let base = self.footage.time_base.to_ff();
         Editor::new(&self.spec.edit, self.footage.orientation.unwrap_or_default(), &self.decoded, base)
     }
 

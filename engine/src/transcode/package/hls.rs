@@ -15,7 +15,7 @@ use super::package_ffi::{self, facts};
 use super::playlist::{self, MASTER, SOUND, Segment, SoundEntry, VideoEntry};
 use super::{AudioTrack, Container, Track, VideoTrack, add_stream, add_video, muxing, refused, write_header};
 use crate::base::{Error, ErrorKind, Result};
-use crate::transcode::time;
+use crate::transcode::time::TimeBase;
 
 /// Nanoseconds by which two instants may differ and still be the same: containers round to this.
 const SAME: i64 = 1_000_000;
@@ -424,9 +424,9 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn nanos(ticks: i64, base: ff::Rational) -> i64 {
-    time::nanos(ticks, time::rational(base))
+    TimeBase::of(base).nanos(ticks)
 }
 
 fn ticks(nanos: i64, base: ff::Rational) -> i64 {
-    time::ticks(nanos, time::rational(base))
+    TimeBase::of(base).ticks(nanos)
 }
