@@ -13,8 +13,8 @@ use vitrail_engine::base::files::write_whole;
 use vitrail_engine::base::names::lossless;
 use vitrail_engine::config::WallSpec;
 use vitrail_engine::encode::{EncoderChoice, EncoderConfig, OfflineEncoder, Rate};
-use vitrail_engine::job::{self, JobEffort, MosaicReport, MosaicSpec, Progress};
 use vitrail_engine::media::{Codec, FitMode, Ratio};
+use vitrail_engine::mosaic::{self, MosaicEffort, MosaicReport, MosaicSpec, Progress};
 use vitrail_engine::output::MovieFormat;
 use vitrail_engine::scene::LayoutWish;
 use vitrail_engine::source::CameraUri;
@@ -171,7 +171,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<ExitCode> {
     let spec = specify(args)?;
     let stop = terminal::shutdown_on_signal()?;
     let bar = bar(terminal);
-    let outcome = job::run(&spec, &SystemClock::shared(), &stop, &mut |p| show(&bar, p, spec.frame_rate));
+    let outcome = mosaic::run(&spec, &SystemClock::shared(), &stop, &mut |p| show(&bar, p, spec.frame_rate));
     bar.finish_and_clear();
     let Some(report) = outcome? else {
         let output = shown(&args.output.display().to_string());
@@ -224,9 +224,9 @@ fn specify(args: &Args) -> Result<MosaicSpec> {
             Fit::Stretch => FitMode::Stretch,
         },
         effort: match args.effort {
-            Effort::Exact => JobEffort::Exact,
-            Effort::Balanced => JobEffort::Balanced,
-            Effort::Keyframes => JobEffort::Keyframes,
+            Effort::Exact => MosaicEffort::Exact,
+            Effort::Balanced => MosaicEffort::Balanced,
+            Effort::Keyframes => MosaicEffort::Keyframes,
         },
         duration: args.duration,
         labels: args.labels,

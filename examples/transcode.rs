@@ -4,7 +4,7 @@
 //! earlier run was interrupted.
 
 use vitrail_engine::base::{Shutdown, SystemClock};
-use vitrail_engine::transcode::queue::{JobEvent, JobOutcome, QueueOptions, run_all};
+use vitrail_engine::transcode::job::{JobEvent, JobOutcome, QueueOptions, run_all};
 use vitrail_engine::transcode::spec::{
     AudioSpec, EditSpec, EncodeSpec, RenditionSpec, SizeSpec, Target, TimeRange, TranscodeSpec, Verify,
     VideoSpec,

@@ -311,7 +311,7 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches};
     use vitrail_engine::config::JOB_TABLES;
     use vitrail_engine::transcode::spec::{
-        AudioSpec, EncoderFamily, MaskStyle, RateSpec, Target, TargetCodec, TimeCodeStart, VideoSpec,
+        AudioSpec, EncoderChoice, MaskStyle, RateSpec, Target, TargetCodec, TimeCodeStart, VideoSpec,
     };
 
     use super::*;
@@ -385,7 +385,7 @@ mod tests {
         assert!(job.overwrite && job.salvage);
         let VideoSpec::Encode(encode) = &job.renditions[0].video else { panic!("{job:?}") };
         assert_eq!((encode.codec, encode.rate), (TargetCodec::H265, RateSpec::Kbps(4000)));
-        assert_eq!((encode.encoder, encode.gop), (EncoderFamily::Auto, Some(50)));
+        assert_eq!((encode.encoder, encode.gop), (EncoderChoice::Auto, Some(50)));
         assert_eq!(job.edit.masks.len(), 2);
         assert_eq!(job.edit.masks[1].style, MaskStyle::Mosaic);
         assert_eq!(job.edit.label.as_ref().unwrap().text, "Gate; north");

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use vitrail_engine::Error;
-use vitrail_engine::transcode::queue::JobPlan;
+use vitrail_engine::transcode::job::JobPlan;
 
 use super::names::Name;
 use super::summary::{bytes, exit_code_of, one_line};
@@ -106,7 +106,7 @@ fn of_plan(plan: &JobPlan, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use vitrail_engine::ErrorKind;
-    use vitrail_engine::transcode::queue::{PlannedRendition, Prediction};
+    use vitrail_engine::transcode::job::{PlannedRendition, Prediction};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use vitrail_engine::transcode::queue::{JobEvent, JobOutcome, JobPlan, JobReport, Stage};
+use vitrail_engine::transcode::job::{JobEvent, JobOutcome, JobPlan, JobReport, Stage};
 use vitrail_engine::{Error, ErrorKind};
 
 use super::dry::{self, Planned};

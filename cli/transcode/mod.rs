@@ -18,7 +18,9 @@ use std::time::Instant;
 use vitrail_engine::base::files::write_whole;
 use vitrail_engine::base::{Shutdown, SystemClock, memory_ffi};
 use vitrail_engine::config::{EvidenceSpec, JobSpec, job_schema};
-use vitrail_engine::transcode::queue::{self, Evidence, JobEvent, JobOutcome, JobPlan, QueueOptions};
+use vitrail_engine::transcode::job::{
+    Evidence, JobEvent, JobOutcome, JobPlan, QueueOptions, plan_only, run_all,
+};
 use vitrail_engine::transcode::spec::TranscodeSpec;
 use vitrail_engine::{Error, ErrorKind, Result};
 
@@ -70,10 +72,10 @@ fn read_and_make(args: &Args, terminal: &Terminal, stop: &Shutdown) -> Result<u8
     }
     let options = queue_options(&spec);
     if args.dry_run {
-        return dry_run(list.todo, args, &mut |job| queue::plan_only(job, &options, stop), stop);
+        return dry_run(list.todo, args, &mut |job| plan_only(job, &options, stop), stop);
     }
     make(list.todo, args, terminal, &mut |jobs, events| {
-        queue::run_all(jobs, &options, &SystemClock::shared(), stop, events)
+        run_all(jobs, &options, &SystemClock::shared(), stop, events)
     })
 }
 
@@ -252,7 +254,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use parking_lot::Mutex;
 
-    use vitrail_engine::transcode::queue::{JobReport, Stage};
+    use vitrail_engine::transcode::job::{JobReport, Stage};
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
-use vitrail_engine::transcode::queue::{JobEvent, Stage};
+use vitrail_engine::transcode::job::{JobEvent, Stage};
 
 use crate::mosaic::clock;
 use crate::terminal::Terminal;
@@ -253,7 +253,7 @@ fn set(bar: &ProgressBar, figures: &Figures) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use vitrail_engine::transcode::queue::JobPlan;
+    use vitrail_engine::transcode::job::JobPlan;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use vitrail_engine::Error;
-use vitrail_engine::transcode::queue::{JobOutcome, JobReport};
+use vitrail_engine::transcode::job::{JobOutcome, JobReport};
 use vitrail_engine::transcode::spec::Verify;
 
 use super::names::Name;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use vitrail_engine::base::names::LONGEST;
 use vitrail_engine::config::{ConfigErrors, Existing, Given, JobSpec, Problem, TaskSpec};
-use vitrail_engine::transcode::queue::finished_before;
+use vitrail_engine::transcode::job::finished_before;
 use vitrail_engine::transcode::spec::{Target, TranscodeSpec};
 use vitrail_engine::{Error, ErrorKind, Result};
 

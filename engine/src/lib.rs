@@ -4,7 +4,7 @@
 //! turns access units into frames (as many as [`effort`] grants), [`fit`] shrinks them to tile
 //! size, [`store`] keeps the newest, [`scene`] says where each goes, [`composite`] draws,
 //! [`encode`] compresses, [`output`] delivers. [`evidence`] signs what a job made and checks it again.
-//! Only [`wall`] (live), [`job`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
+//! Only [`wall`] (live), [`mosaic`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
 //! of them. A room imports [`base`], [`media`] and the types of the room before it;
 //! `tests/arrows` checks that.
 
@@ -17,9 +17,9 @@ pub mod encode;
 pub mod evidence;
 pub mod fit;
 pub mod ingest;
-pub mod job;
 pub mod measure;
 pub mod media;
+pub mod mosaic;
 pub mod output;
 pub mod scene;
 pub mod source;

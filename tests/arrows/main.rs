@@ -256,7 +256,7 @@ fn the_checker_finds_wrong_arrows() {
         ("wall/mod.rs", "use vitrail_control::Grant;", "must not name vitrail_control"),
         ("scene/mod.rs", "fn f() { std::fs::read(\"x\"); }", "must not name std::fs"),
         ("evidence/mod.rs", "use crate::output::Partial;", "evidence must not name output"),
-        ("job/report.rs", "use crate::wall::ProcessReport;", "job must not name wall"),
+        ("mosaic/report.rs", "use crate::wall::ProcessReport;", "mosaic must not name wall"),
     ];
     all_are_faults(&engine::HOUSE, red);
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::base::names;
 use crate::media::Ratio;
 
+pub use crate::encode::EncoderChoice;
+
 /// One source into one target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TranscodeSpec {
@@ -288,8 +290,9 @@ impl VideoSpec {
 pub struct EncodeSpec {
     /// What comes out.
     pub codec: TargetCodec,
-    /// Software, or hardware where a probe finds it.
-    pub encoder: EncoderFamily,
+    /// Software (x264, x265, SVT-AV1: the same bytes on every machine with the same versions), or hardware where a
+    /// probe finds that it works; else software, and that is said.
+    pub encoder: EncoderChoice,
     /// Size against quality.
     pub rate: RateSpec,
     /// Speed against size, as x264 and x265 name it: `ultrafast` to `veryslow`.
@@ -297,6 +300,19 @@ pub struct EncodeSpec {
     /// Pictures from one key frame to the next, at most; the encoder's own choice where `None` (250
     /// for x264). In a ladder key frames come exactly so often.
     pub gop: Option<u32>,
+}
+
+impl EncodeSpec {
+    /// What a job takes where nothing is said: H.264 at constant quality.
+    pub fn usual() -> EncodeSpec {
+        EncodeSpec {
+            codec: TargetCodec::H264,
+            encoder: EncoderChoice::Software,
+            rate: RateSpec::Crf(23.0),
+            preset: "veryfast".into(),
+            gop: None,
+        }
+    }
 }
 
 /// Codecs that can be made.
@@ -312,21 +328,15 @@ pub enum TargetCodec {
     Av1,
 }
 
-/// Who encodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncoderFamily {
-    /// x264, x265, SVT-AV1: the same bytes on every machine with the same versions.
-    #[default]
-    Software,
-    /// Hardware where a probe finds it works, else software, and that is said.
-    Auto,
-    /// NVIDIA's.
-    Nvenc,
-    /// VA-API.
-    Va,
-    /// Intel Quick Sync.
-    Qsv,
+impl TargetCodec {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetCodec::H264 => "h264",
+            TargetCodec::H265 => "h265",
+            TargetCodec::Av1 => "av1",
+        }
+    }
 }
 
 /// Size against quality.

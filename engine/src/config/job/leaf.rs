@@ -13,9 +13,8 @@ use super::super::read::{At, Key, Leaf, WireTable};
 use super::super::report::{Report, quoted};
 use super::spec::{Container, Existing};
 use super::wire::{LabelTable, MaskTable, TimeCodeTable, WatermarkTable};
-use crate::transcode::spec::{
-    Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle, Rotation, TimeCodeStart, Verify,
-};
+use crate::encode::EncoderChoice;
+use crate::transcode::spec::{Corner, CropRect, Deinterlace, MaskStyle, Rotation, TimeCodeStart, Verify};
 
 /// A time of a recording, or a length of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,6 +399,10 @@ pub(super) enum Fit {
     Stretch,
 }
 
+/// Who encodes a job: as for a wall, but software comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct JobEncoder(pub EncoderChoice);
+
 /// What becomes of the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AudioChoice {
@@ -421,8 +424,9 @@ words! {
     Existing: "fail" => Existing::Fail, "skip" => Existing::Skip, "replace" => Existing::Replace;
     Deinterlace: "auto" => Deinterlace::Auto, "always" => Deinterlace::Always,
         "never" => Deinterlace::Never;
-    EncoderFamily: "software" => EncoderFamily::Software, "auto" => EncoderFamily::Auto,
-        "nvenc" => EncoderFamily::Nvenc, "va" => EncoderFamily::Va, "qsv" => EncoderFamily::Qsv;
+    JobEncoder: "software" => JobEncoder(EncoderChoice::Software), "auto" => JobEncoder(EncoderChoice::Auto),
+        "nvenc" => JobEncoder(EncoderChoice::Nvenc), "va" => JobEncoder(EncoderChoice::Va),
+        "qsv" => JobEncoder(EncoderChoice::Qsv);
     Verify: "full" => Verify::Full, "ends" => Verify::Ends, "none" => Verify::None;
     MaskStyle: "black" => MaskStyle::Black, "mosaic" => MaskStyle::Mosaic;
     Corner: "top-left" => Corner::TopLeft, "top-right" => Corner::TopRight,

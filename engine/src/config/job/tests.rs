@@ -90,7 +90,7 @@ fn every_key_reaches_the_orders() {
     assert_eq!(spec.renditions[0].size, SizeSpec::Fill(1280, 720));
     assert!(matches!(spec.renditions[0].video, VideoSpec::Encode(_)));
     let EncodeSpec { codec, encoder, rate, preset, gop } = encode(&spec);
-    assert_eq!((*codec, *encoder), (TargetCodec::H265, EncoderFamily::Auto));
+    assert_eq!((*codec, *encoder), (TargetCodec::H265, EncoderChoice::Auto));
     assert_eq!((*rate, preset.as_str(), *gop), (RateSpec::Kbps(4000), "slow", Some(50)));
     assert_eq!(spec.audio, AudioSpec::Aac(96));
     let label = spec.edit.label.unwrap();

@@ -8,7 +8,7 @@ use super::super::measures::PixelSize;
 use super::super::read::At;
 use super::super::report::Report;
 use super::check::Order;
-use super::leaf::{CodecChoice, Fit};
+use super::leaf::{CodecChoice, Fit, JobEncoder};
 use crate::transcode::spec::{
     Deinterlace, EncodeSpec, RateSpec, RenditionSpec, Rotation, SizeSpec, TargetCodec, VideoSpec,
 };
@@ -162,7 +162,7 @@ fn video(order: &Order<'_>, rate: RateSpec, report: &mut Report<'_>) -> VideoSpe
     order.within("gop", &table.gop, 1..=10_000, "1 to 10000 pictures", report);
     let encode = |codec| EncodeSpec {
         codec,
-        encoder: value_or(&table.encoder, Default::default()),
+        encoder: value_or(&table.encoder, JobEncoder::default()).0,
         rate,
         preset: value_or(&table.preset, Speed("veryfast")).0.to_owned(),
         gop: table.gop.as_ref().map(|gop| gop.value),

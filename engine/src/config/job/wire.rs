@@ -12,11 +12,12 @@ use super::super::read::{self, At, Leaf, WireTable, leaf, section, sections, unk
 use super::super::report::Report;
 use super::super::wire::{Key, Table, wire};
 use super::leaf::{
-    AudioChoice, BitRate, ByteSize, CodecChoice, Cut, Fit, Ladder, Points, StartOfTime, Time, Turn,
+    AudioChoice, BitRate, ByteSize, CodecChoice, Cut, Fit, JobEncoder, Ladder, Points, StartOfTime, Time,
+    Turn,
 };
 use super::spec::{Container, Existing};
 use crate::media::Ratio;
-use crate::transcode::spec::{Corner, CropRect, Deinterlace, EncoderFamily, MaskStyle, Verify};
+use crate::transcode::spec::{Corner, CropRect, Deinterlace, MaskStyle, Verify};
 
 wire! {
     /// The tables of a job file and their keys.
@@ -95,7 +96,7 @@ wire! {
         /// What comes out. `copy` touches no picture, and is refused where something else asks for a change.
         codec: CodecChoice = "as it is, or h264 where something asks for a change";
         /// Who encodes. `auto` takes hardware where a probe finds that it works.
-        encoder: EncoderFamily = "\"software\"";
+        encoder: JobEncoder = "\"software\"";
         /// Speed against size.
         preset: Speed = "\"veryfast\"";
         /// Constant quality, 0 (largest) to 51. Excludes `bitrate` and `target_size`.

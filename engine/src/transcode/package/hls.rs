@@ -2,7 +2,6 @@
 //! instants. libavformat makes the fragments in memory; files and playlists are written here, so that
 //! no failed write goes unnoticed.
 
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -10,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ffmpeg_next as ff;
+use parking_lot::Mutex;
 
 use super::package_ffi::{self, facts};
 use super::playlist::{self, MASTER, SOUND, Segment, SoundEntry, VideoEntry};
 use super::{AudioTrack, Container, Track, VideoTrack, add_stream, add_video, muxing, refused, write_header};
 use crate::base::{Error, ErrorKind, Result};
-use crate::transcode::reader;
+use crate::transcode::time::TimeBase;
 
 /// Nanoseconds by which two instants may differ and still be the same: containers round to this.
 const SAME: i64 = 1_000_000;
@@ -26,9 +26,9 @@ pub(super) struct Ladder {
     subject: String,
     /// The least time from one segment's begin to the next, in nanoseconds.
     segment: i64,
-    video: Vec<Lane>,
+    video: Vec<TrackWriter>,
     tracks: Vec<VideoTrack>,
-    sound: Option<Lane>,
+    sound: Option<TrackWriter>,
     sound_track: Option<AudioTrack>,
     /// Sound whose segment is not known yet, because the first rendition has not come so far.
     held: VecDeque<ff::Packet>,
@@ -52,23 +52,23 @@ impl Ladder {
             }
         }
         std::fs::create_dir_all(folder).map_err(|e| refused(&subject, &e))?;
-        let mut lanes = Vec::new();
+        let mut writers = Vec::new();
         for track in video {
             let fill = |output: &mut _| add_video(output, &subject, Container::Hls, track);
-            lanes.push(Lane::open(&subject, &track.name, track.time_base, fill)?);
+            writers.push(TrackWriter::open(&subject, &track.name, track.time_base, fill)?);
         }
         let mut sound = None;
         if let Some(track) = audio {
             let parameters = track.parameters.clone();
             let fill =
                 |output: &mut _| add_stream(output, &subject, Container::Hls, parameters, track.time_base);
-            sound = Some(Lane::open(&subject, SOUND, track.time_base, fill)?);
+            sound = Some(TrackWriter::open(&subject, SOUND, track.time_base, fill)?);
         }
         Ok(Ladder {
             folder: folder.to_owned(),
             subject,
             segment: i64::try_from(segment.as_nanos()).unwrap_or(i64::MAX),
-            video: lanes,
+            video: writers,
             tracks: video.to_vec(),
             sound,
             sound_track: audio.cloned(),
@@ -94,19 +94,19 @@ impl Ladder {
     }
 
     fn write_video(&mut self, index: usize, packet: ff::Packet) -> Result<()> {
-        let lane = &mut self.video[index];
-        let time = nanos(packet.pts().or(packet.dts()).unwrap_or(0), lane.given);
-        let due = lane.starts.last().is_none_or(|start| time - start + SAME >= self.segment);
-        if lane.starts.is_empty() && !packet.is_key() {
-            let message = format!("rendition {} does not begin with a key frame", lane.name);
+        let writer = &mut self.video[index];
+        let time = nanos(packet.pts().or(packet.dts()).unwrap_or(0), writer.given);
+        let due = writer.starts.last().is_none_or(|start| time - start + SAME >= self.segment);
+        if writer.starts.is_empty() && !packet.is_key() {
+            let message = format!("rendition {} does not begin with a key frame", writer.name);
             return Err(Error::new(ErrorKind::Internal, self.subject.clone(), message));
         }
         let cut = packet.is_key() && due;
         if cut {
-            lane.cut(&self.folder, &self.subject)?;
-            lane.starts.push(time);
+            writer.cut(&self.folder, &self.subject)?;
+            writer.starts.push(time);
         }
-        lane.put(packet, &self.subject)?;
+        writer.put(packet, &self.subject)?;
         if cut {
             self.check_alignment(index)?;
             if index == 0 {
@@ -118,19 +118,19 @@ impl Ladder {
 
     /// The newest segment of a rendition begins when its fellows in the others do.
     fn check_alignment(&self, index: usize) -> Result<()> {
-        let lane = &self.video[index];
-        let number = lane.starts.len() - 1;
+        let writer = &self.video[index];
+        let number = writer.starts.len() - 1;
         let differs = self.video.iter().find(|other| {
-            other.starts.get(number).is_some_and(|start| (start - lane.starts[number]).abs() > SAME)
+            other.starts.get(number).is_some_and(|start| (start - writer.starts[number]).abs() > SAME)
         });
         match differs {
             None => Ok(()),
-            Some(other) => Err(self.unaligned(lane, other, number)),
+            Some(other) => Err(self.unaligned(writer, other, number)),
         }
     }
 
-    fn unaligned(&self, one: &Lane, other: &Lane, number: usize) -> Error {
-        let at = |lane: &Lane| match lane.starts.get(number) {
+    fn unaligned(&self, one: &TrackWriter, other: &TrackWriter, number: usize) -> Error {
+        let at = |writer: &TrackWriter| match writer.starts.get(number) {
             Some(start) => format!("{:.3} s", *start as f64 / 1e9),
             None => "nowhere".to_owned(),
         };
@@ -172,8 +172,8 @@ impl Ladder {
 
     pub(super) fn finish(mut self) -> Result<()> {
         self.release(true)?;
-        for lane in self.video.iter_mut().chain(self.sound.as_mut()) {
-            lane.cut(&self.folder, &self.subject)?;
+        for writer in self.video.iter_mut().chain(self.sound.as_mut()) {
+            writer.cut(&self.folder, &self.subject)?;
         }
         for other in &self.video[1..] {
             let first = &self.video[0];
@@ -183,10 +183,10 @@ impl Ladder {
         }
         // Fragments count from zero upwards, while pictures that are decoded early count below it: all
         // tracks move by the same, which keeps them in step.
-        let lanes = || self.video.iter().chain(self.sound.as_ref());
-        let delay = lanes().filter_map(|lane| lane.first).map(|dts| -dts).max().unwrap_or(0).max(0);
-        for lane in lanes() {
-            lane.settle(&self.folder, &self.subject, delay)?;
+        let writers = || self.video.iter().chain(self.sound.as_ref());
+        let delay = writers().filter_map(|writer| writer.first).map(|dts| -dts).max().unwrap_or(0).max(0);
+        for writer in writers() {
+            writer.settle(&self.folder, &self.subject, delay)?;
         }
         self.write_playlists()?;
         let folder = std::fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
@@ -195,8 +195,8 @@ impl Ladder {
 
     fn write_playlists(&self) -> Result<()> {
         let mut sound = None;
-        if let (Some(lane), Some(track)) = (&self.sound, &self.sound_track) {
-            let segments = lane.segments();
+        if let (Some(writer), Some(track)) = (&self.sound, &self.sound_track) {
+            let segments = writer.segments();
             if !segments.is_empty() {
                 self.store(&format!("{SOUND}.m3u8"), &playlist::media(SOUND, &segments))?;
                 sound = Some(SoundEntry {
@@ -207,21 +207,21 @@ impl Ladder {
             }
         }
         let mut entries = Vec::new();
-        for (lane, track) in self.video.iter().zip(&self.tracks) {
-            let segments = lane.segments();
-            self.store(&format!("{}.m3u8", lane.name), &playlist::media(&lane.name, &segments))?;
+        for (writer, track) in self.video.iter().zip(&self.tracks) {
+            let segments = writer.segments();
+            self.store(&format!("{}.m3u8", writer.name), &playlist::media(&writer.name, &segments))?;
             let facts = facts(&track.parameters);
-            let codec = playlist::video_codec(&lane.init).ok_or_else(|| {
-                let message = format!("rendition {} has a codec that has no place in a ladder", lane.name);
+            let codec = playlist::video_codec(&writer.init).ok_or_else(|| {
+                let message = format!("rendition {} has a codec that has no place in a ladder", writer.name);
                 Error::new(ErrorKind::Unsupported, self.subject.clone(), message)
             })?;
             entries.push(VideoEntry {
-                name: lane.name.clone(),
+                name: writer.name.clone(),
                 codec,
                 size: (facts.width, facts.height),
                 aspect: facts.aspect,
                 rate: track.frame_rate.map(|rate| rate.as_f64()),
-                pictures: lane.packets,
+                pictures: writer.packets,
                 segments,
             });
         }
@@ -234,7 +234,7 @@ impl Ladder {
 }
 
 /// One track of the ladder.
-struct Lane {
+struct TrackWriter {
     name: String,
     output: ff::format::context::Output,
     memory: Memory,
@@ -255,13 +255,13 @@ struct Lane {
     packets: u64,
 }
 
-impl Lane {
+impl TrackWriter {
     fn open(
         subject: &str,
         name: &str,
         given: ff::Rational,
         fill: impl FnOnce(&mut ff::format::context::Output) -> Result<usize>,
-    ) -> Result<Lane> {
+    ) -> Result<TrackWriter> {
         let memory = Memory::default();
         let io = ff::format::context::StreamIo::from_write(memory.clone());
         let mut output = io
@@ -276,7 +276,7 @@ impl Lane {
         options.set("brand", "cmfc");
         write_header(&mut output, subject, options)?;
         let kept = output.stream(stream).map_or(given, |stream| stream.time_base());
-        Ok(Lane {
+        Ok(TrackWriter {
             name: name.to_owned(),
             output,
             memory,
@@ -424,9 +424,9 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn nanos(ticks: i64, base: ff::Rational) -> i64 {
-    reader::nanos(ticks, reader::rational(base))
+    TimeBase::of(base).nanos(ticks)
 }
 
 fn ticks(nanos: i64, base: ff::Rational) -> i64 {
-    reader::ticks(nanos, reader::rational(base))
+    TimeBase::of(base).ticks(nanos)
 }

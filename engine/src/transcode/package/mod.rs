@@ -6,16 +6,8 @@ mod digest;
 pub(super) mod ends;
 mod file;
 mod hls;
-#[cfg(test)]
-mod ladder_tests;
 pub(crate) mod package_ffi;
 mod playlist;
-#[cfg(test)]
-mod sync_tests;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 

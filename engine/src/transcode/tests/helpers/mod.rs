@@ -1,0 +1,5 @@
+//! What these tests share.
+#![allow(clippy::unwrap_used)]
+
+pub mod jobs;
+pub mod packages;
