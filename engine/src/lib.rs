@@ -7,6 +7,28 @@
 //! Only [`wall`] (live), [`mosaic`] and [`transcode`] (offline) and [`measure`], which times the rooms themselves, see all
 //! of them. A room imports [`base`], [`media`] and the types of the room before it;
 //! `tests/arrows` checks that.
+//!
+//! A wall file is checked as a whole before anything is opened, and every error knows its line:
+//!
+//! ```
+//! use vitrail_engine::config::WallSpec;
+//!
+//! let file = r#"
+//! [[camera]]
+//! id = "gate"
+//! uri = "rtsp://10.0.0.7/sub"
+//! [[screen]]
+//! size = "1920x1080"
+//! grid = "1x1"
+//! "#;
+//! let spec = WallSpec::from_toml(file, "room.toml").expect("a good file");
+//! assert_eq!(spec.scene.screens.len(), 1);
+//!
+//! let wrong = WallSpec::from_toml("[wall]\nframe_rate = \"fast\"\n", "room.toml").expect_err("no rate");
+//! assert!(wrong.to_string().contains("room.toml:2"));
+//! ```
+//!
+//! `examples/live_wall.rs` goes on from there.
 
 pub mod base;
 pub mod composite;

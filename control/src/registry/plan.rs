@@ -1,9 +1,9 @@
 //! What has to be done so that a camera becomes what is wanted, and which records that leaves. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
-use vitrail_engine::config::{CameraSpec, UriText};
+use vitrail_engine::config::{CameraSpec, UriText, changed_keys};
 
 use super::address::{self, HIDDEN, Secret};
 use super::store::{Secrets, Stored};
@@ -98,7 +98,7 @@ pub(super) fn plan(
         };
         return Ok(Plan { fields: Vec::new(), secrets });
     };
-    let mut fields = changed_fields(&stored.spec, &wanted.spec);
+    let mut fields = changed_keys(&stored.spec, &wanted.spec);
     if stored.onvif != wanted.onvif {
         fields.push("onvif".into());
     }
@@ -139,62 +139,6 @@ fn still_valid(stored: &Stored, kept: &Secrets, wanted: &WantedCamera) -> Secret
         .filter(|(profile, secret)| stays(profile, secret))
         .map(|(p, s)| (p.clone(), s.clone()))
         .collect()
-}
-
-/// The fields that differ, by the names that they have in the API.
-fn changed_fields(old: &CameraSpec, new: &CameraSpec) -> Vec<String> {
-    // Names every field, so that a new one cannot be forgotten here.
-    let CameraSpec {
-        id: _,
-        name,
-        profiles,
-        streams,
-        transport,
-        client,
-        any_certificate,
-        site,
-        zone,
-        tags,
-        position,
-        scene_width_m,
-        masks,
-        pinned,
-        priority,
-        still,
-        turn,
-        flip,
-    } = new;
-    let mut fields: Vec<String> = [
-        (old.name != *name, "name"),
-        (old.zone != *zone, "zone"),
-        (old.site != *site, "site"),
-        (old.tags != *tags, "tags"),
-        (old.position != *position, "position"),
-        (old.scene_width_m != *scene_width_m, "scene_width_m"),
-        (old.masks != *masks, "masks"),
-        (old.priority != *priority, "priority"),
-        (old.pinned != *pinned, "pinned"),
-        (old.still != *still, "still"),
-        (old.turn != *turn, "turn"),
-        (old.flip != *flip, "flip"),
-        (old.transport != *transport, "transport"),
-        (old.client != *client, "client"),
-        (old.any_certificate != *any_certificate, "any_certificate"),
-    ]
-    .into_iter()
-    .filter(|(differs, _)| *differs)
-    .map(|(_, name)| name.to_owned())
-    .collect();
-    let names: BTreeMap<&String, ()> = old.profiles.keys().chain(profiles.keys()).map(|n| (n, ())).collect();
-    for profile in names.into_keys() {
-        if old.profiles.get(profile) != profiles.get(profile) {
-            fields.push(format!("profiles.{profile}.uri"));
-        }
-        if old.streams.get(profile) != streams.get(profile) {
-            fields.push(format!("profiles.{profile}.stream"));
-        }
-    }
-    fields
 }
 
 /// The records of a camera that was added or changed.

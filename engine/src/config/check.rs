@@ -9,6 +9,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::inventory::{Builder, Inventory, Query};
+use super::load::load_text;
 use super::measures::{GridSize, PixelSize, text_ratio};
 use super::read::{At, join};
 use super::report::{ConfigErrors, Place, Problem, Report, quoted};
@@ -33,18 +34,7 @@ impl WallSpec {
     pub fn load(path: impl AsRef<Path>) -> Result<WallSpec, ConfigErrors> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let refuse = |message: String| {
-            let mut report = Report::of_command_line();
-            report.add(&(0..0), name.clone(), message);
-            report.into_errors()
-        };
-        let length = std::fs::metadata(path).map_err(|e| refuse(format!("cannot be read: {e}")))?.len();
-        if length > MAX_FILE {
-            return Err(refuse(format!("is no wall file: {length} bytes, of at most {MAX_FILE}")));
-        }
-        let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| refuse("is no wall file: it is not UTF-8 text".into()))?;
+        let text = load_text(path, "wall file", MAX_FILE)?;
         let spec = WallSpec::from_text(&text, &name, path.parent().unwrap_or(Path::new("")))?;
         Ok(WallSpec { file: Some(path.to_owned()), ..spec })
     }

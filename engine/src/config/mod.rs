@@ -10,6 +10,7 @@ mod check;
 mod inventory;
 mod job;
 mod leaf;
+mod load;
 mod measures;
 mod read;
 mod report;
@@ -26,7 +27,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use inventory::{Changed, Changes, Field, Inventory, Query, QueryError, csv_columns, diff};
+pub use inventory::{Changed, Changes, Field, Inventory, Query, QueryError, changed_keys, csv_columns, diff};
 pub use job::{Container, EvidenceSpec, Existing, Given, JOB_TABLES, JobSpec, TaskSpec, job_schema};
 pub use measures::duration;
 pub use report::{ConfigErrors, Place, Problem};

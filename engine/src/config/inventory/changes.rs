@@ -1,6 +1,6 @@
 //! What differs between two lists of cameras, so that a reload touches those alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::wall::CameraSpec;
 use crate::media::CameraId;
@@ -72,7 +72,9 @@ pub fn diff(old: &[CameraSpec], new: &[CameraSpec]) -> Changes {
     changes
 }
 
-fn fields(old: &CameraSpec, new: &CameraSpec) -> Vec<Field> {
+/// The keys of a camera that differ, by their names in wall files and inventories, each once: `name`, `masks`, …, and
+/// `profiles.NAME.uri` and `profiles.NAME.stream` of each profile that is other, new or gone.
+pub fn changed_keys(old: &CameraSpec, new: &CameraSpec) -> Vec<String> {
     // Names every field, so that a new one cannot be forgotten here.
     let CameraSpec {
         id: _,
@@ -94,27 +96,63 @@ fn fields(old: &CameraSpec, new: &CameraSpec) -> Vec<Field> {
         turn,
         flip,
     } = new;
-    let mut fields: Vec<Field> = [
-        (old.name != *name, Field::Name),
-        (old.streams != *streams, Field::Streams),
-        (
-            (old.transport, old.client, old.any_certificate) != (*transport, *client, *any_certificate),
-            Field::Connection,
-        ),
-        (old.site != *site, Field::Site),
-        (old.zone != *zone, Field::Zone),
-        (old.tags != *tags, Field::Tags),
-        ((old.position, old.scene_width_m) != (*position, *scene_width_m), Field::Place),
-        (old.masks != *masks, Field::Masks),
-        ((old.pinned, old.priority) != (*pinned, *priority), Field::Priority),
-        (old.still != *still, Field::Still),
-        ((old.turn, old.flip) != (*turn, *flip), Field::Turn),
+    let mut keys: Vec<String> = [
+        (old.name != *name, "name"),
+        (old.zone != *zone, "zone"),
+        (old.site != *site, "site"),
+        (old.tags != *tags, "tags"),
+        (old.position != *position, "position"),
+        (old.scene_width_m != *scene_width_m, "scene_width_m"),
+        (old.masks != *masks, "masks"),
+        (old.priority != *priority, "priority"),
+        (old.pinned != *pinned, "pinned"),
+        (old.still != *still, "still"),
+        (old.turn != *turn, "turn"),
+        (old.flip != *flip, "flip"),
+        (old.transport != *transport, "transport"),
+        (old.client != *client, "client"),
+        (old.any_certificate != *any_certificate, "any_certificate"),
     ]
     .into_iter()
-    .filter_map(|(differs, field)| differs.then_some(field))
+    .filter(|(differs, _)| *differs)
+    .map(|(_, key)| key.to_owned())
     .collect();
-    let names: BTreeMap<&String, ()> = old.profiles.keys().chain(profiles.keys()).map(|n| (n, ())).collect();
-    let other = names.into_keys().filter(|name| old.profiles.get(*name) != profiles.get(*name));
-    fields.extend(other.map(|name| Field::Address(name.clone())));
+    let told = old.streams.keys().chain(streams.keys());
+    let names: BTreeSet<&String> = old.profiles.keys().chain(profiles.keys()).chain(told).collect();
+    for profile in names {
+        if old.profiles.get(profile) != profiles.get(profile) {
+            keys.push(format!("profiles.{profile}.uri"));
+        }
+        if old.streams.get(profile) != streams.get(profile) {
+            keys.push(format!("profiles.{profile}.stream"));
+        }
+    }
+    keys
+}
+
+/// What a reload has to do for the keys that differ.
+fn fields(old: &CameraSpec, new: &CameraSpec) -> Vec<Field> {
+    let mut fields = Vec::new();
+    for key in changed_keys(old, new) {
+        let field = match key.as_str() {
+            "name" => Field::Name,
+            "zone" => Field::Zone,
+            "site" => Field::Site,
+            "tags" => Field::Tags,
+            "position" | "scene_width_m" => Field::Place,
+            "masks" => Field::Masks,
+            "priority" | "pinned" => Field::Priority,
+            "still" => Field::Still,
+            "turn" | "flip" => Field::Turn,
+            "transport" | "client" | "any_certificate" => Field::Connection,
+            key => match key.strip_prefix("profiles.").and_then(|rest| rest.strip_suffix(".uri")) {
+                Some(profile) => Field::Address(profile.to_owned()),
+                None => Field::Streams,
+            },
+        };
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
     fields
 }

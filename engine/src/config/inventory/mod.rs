@@ -21,13 +21,14 @@ use std::path::{Path, PathBuf};
 
 use super::camera::check_camera;
 use super::check::{Places, UsedIds, remember};
+use super::load::read_bytes;
 use super::read::join;
 use super::report::{ConfigErrors, Place, Problem, Report};
 use super::wall::CameraSpec;
 use super::wire::CameraTable;
 use crate::media::CameraId;
 
-pub use changes::{Changed, Changes, Field, diff};
+pub use changes::{Changed, Changes, Field, changed_keys, diff};
 pub use csv::csv_columns;
 pub use query::{Query, QueryError};
 
@@ -247,12 +248,7 @@ fn too_much(here: usize, report: &mut Report<'_>) -> bool {
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let unreadable = |e: std::io::Error| format!("cannot be read: {e}");
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > MAX_FILE {
-        return Err(format!("is no inventory: {length} bytes, of at most {MAX_FILE}"));
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let bytes = read_bytes(path, "inventory", MAX_FILE)?;
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err("is UTF-16; save it as \"CSV UTF-8\"".into());
     }

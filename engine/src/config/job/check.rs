@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::super::check::value_or;
+use super::super::load::load_text;
 use super::super::read::{At, join};
 use super::super::report::{ConfigErrors, Report};
 use super::leaf::{AudioChoice, BitRate, Cut, Turn};
@@ -33,18 +34,7 @@ impl JobSpec {
     pub fn load(path: impl AsRef<Path>) -> Result<JobSpec, ConfigErrors> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let refuse = |message: String| {
-            let mut report = Report::of_command_line();
-            report.add(&(0..0), name.clone(), message);
-            report.into_errors()
-        };
-        let length = std::fs::metadata(path).map_err(|e| refuse(format!("cannot be read: {e}")))?.len();
-        if length > MAX_FILE {
-            return Err(refuse(format!("is no job file: {length} bytes, of at most {MAX_FILE}")));
-        }
-        let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| refuse("is no job file: it is not UTF-8 text".into()))?;
+        let text = load_text(path, "job file", MAX_FILE)?;
         JobSpec::from_text(&text, &name, path.parent().unwrap_or(Path::new("")))
     }
 

@@ -1,7 +1,6 @@
 //! What faults leave behind: memory in use is counted by the allocator, in a process of its own.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "common/heap_ffi.rs"]
 mod heap_ffi;
 
 use std::path::Path;

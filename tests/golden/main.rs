@@ -6,17 +6,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "golden/compare.rs"]
 mod compare;
-#[path = "golden/footage.rs"]
 mod footage;
-#[path = "golden/painter.rs"]
 mod painter;
-#[path = "golden/random.rs"]
 mod random;
-#[path = "golden/scenes.rs"]
 mod scenes;
-#[path = "golden/turned.rs"]
 mod turned;
 
 use compare::{Picture, Tolerance};
