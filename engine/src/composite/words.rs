@@ -152,6 +152,7 @@ mod tests {
             "source/rtsp.rs",
             "source/rtsp_gst.rs",
             "source/gst_uri.rs",
+            "source/file.rs",
             "ingest/watchdog.rs",
             "ingest/supervisor.rs",
             "ingest/meter.rs",

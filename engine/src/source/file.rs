@@ -37,7 +37,7 @@ pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     let (mut timeline, mut pace) = (LoopTime::default(), Pace::default());
     loop {
         let pictures = pass(path, run, &mut timeline, &mut pace).await;
-        let pictures = pictures.map_err(|e| of_camera(e, run, path))?;
+        let pictures = pictures.map_err(|e| of_camera(e, run))?;
         if pictures == 0 {
             let message = format!("{} holds no picture", config.uri);
             return Err(Error::new(ErrorKind::Corrupt, run.camera.to_string(), message));
@@ -126,14 +126,15 @@ fn describe(opened: &Opened) -> StreamDescription {
     }
 }
 
-/// The error of a file as that of the camera that it stands for.
-fn of_camera(error: Error, run: &Run<'_>, path: &Path) -> Error {
-    let message = format!("{} {}", path.display(), error.message());
-    let of_camera = Error::new(error.kind(), run.camera.to_string(), message);
-    match std::error::Error::source(&error) {
-        Some(cause) => of_camera.caused_by(cause.to_string()),
-        None => of_camera,
-    }
+/// The error of a file as that of the camera that it stands for: short, as its tile says it in the room's language;
+/// which file it is and what is wrong with it are the cause.
+fn of_camera(error: Error, run: &Run<'_>) -> Error {
+    let message = match error.kind() {
+        ErrorKind::Corrupt => "cannot be read on",
+        ErrorKind::Unsupported => "is in no format that is understood here",
+        _ => "cannot be read",
+    };
+    Error::new(error.kind(), run.camera.to_string(), message).caused_by(error.to_string())
 }
 
 /// Keeps time going forward when a file starts again.
