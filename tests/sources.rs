@@ -170,8 +170,10 @@ fn pictures_over_http_are_taken_as_fast_as_they_come() {
     assert!(status.success(), "{}", program.stderr());
     let (report, sent) = (program.report(), sent.load(Ordering::Relaxed));
     let camera = &report["cameras"][0];
-    let decoded = camera["decoded"].as_u64().unwrap();
-    assert!(sent > 300 && sent - decoded < 30, "{sent} were sent: {camera}");
+    // What a slow machine does not decode it has taken all the same, and counts.
+    let count = |key: &str| camera[key].as_u64().unwrap();
+    assert!(sent > 300 && sent - count("received") < 30, "{sent} were sent: {camera}");
+    assert!(count("decoded") > 30, "{camera}");
     assert_eq!(
         (camera["state"].as_str(), camera["reconnects"].as_u64()),
         (Some("live"), Some(0)),
