@@ -22,6 +22,7 @@ demo: deps
 lint: deps
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	@scripts/deny.sh
 
 unit: deps

@@ -1,5 +1,8 @@
 //! The program `vitrail`: one file per subcommand; arguments, wiring and printing, nothing else.
 
+// Much of the documentation here is help for a terminal, where brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod audit;
 mod cameras;
 mod capacity;

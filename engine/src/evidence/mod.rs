@@ -1,6 +1,6 @@
 //! Evidence: a signed manifest beside what a job made, and its verification, offline.
 //!
-//! [`write`] says in `OUTPUT.evidence.json` which files were read and written (size, SHA-256), with
+//! [`write()`] says in `OUTPUT.evidence.json` which files were read and written (size, SHA-256), with
 //! what, how and why, and signs the bytes of that file into `OUTPUT.evidence.json.sig`. [`verify`]
 //! finds every byte that is another since. The form is described in `docs/ref/evidence.md`.
 
@@ -173,11 +173,11 @@ pub fn write(export: &Export, subject: Subject, clock: &dyn Clock) -> Result<Pat
     write_manifest(export, subject, clock, &mut Reader::new(&mut |_| {}, &Shutdown::new()))
 }
 
-/// As [`write`], for files that take a while: tells how far it is, and ends with `None` and nothing
+/// As [`write()`], for files that take a while: tells how far it is, and ends with `None` and nothing
 /// written where `stop` is triggered.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_watched(
     export: &Export,
     subject: Subject,
