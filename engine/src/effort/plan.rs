@@ -182,47 +182,10 @@ pub fn plan(model: &CostModel, wish: &Wish) -> Result<Plan> {
     check(wish)?;
     let total: u32 = wish.cameras.iter().map(|g| g.count).sum();
     let standby = total - wish.shown;
-    // Cameras are dealt to tiles in proportion, so each kind has the same share on every screen.
-    let mut parts: Vec<Part> = ["ingest", "decode", "fit", "composite", "encode"]
-        .map(|room| Part { room, cores: 0.0, error: 0.0 })
-        .into();
-    let mut add = |part: Part, times: f64| {
-        if let Some(sum) = parts.iter_mut().find(|p| p.room == part.room) {
-            sum.cores += part.cores * times;
-            sum.error += part.error * times;
-        }
-    };
-    let cells: u64 = wish.screens.iter().map(ScreenGroup::cells).sum();
     let share = f64::from(wish.shown) / f64::from(total.max(1));
-    // Of one shown camera: what showing adds, the error counted against it.
-    let (mut one, mut one_key) = (0.0, 0.0);
+    let parts = parts(model, wish, share);
     let key_frames = Wish { effort: Effort::KeyFrames, ..wish.clone() };
-    let showing = |parts: [Part; 4]| {
-        parts.iter().filter(|p| p.room != "ingest").map(|p| p.cores + p.error).sum::<f64>()
-    };
-    for group in &wish.cameras {
-        let n = f64::from(group.count);
-        for screen in &wish.screens {
-            let of_cells = screen.cells() as f64 / cells.max(1) as f64;
-            let camera = |wish: &Wish| shown_camera(model, wish, &group.load, screen.tile(), screen.fps);
-            for part in camera(wish) {
-                add(part, n * share * of_cells);
-            }
-            one += showing(camera(wish)) * n / f64::from(total) * of_cells;
-            one_key += showing(camera(&key_frames)) * n / f64::from(total) * of_cells;
-        }
-        let ingest = model.ingest(&group.load);
-        let error = ingest * model.bounds.ingest;
-        add(Part { room: "ingest", cores: ingest, error }, n * (1.0 - share));
-    }
-    for screen in &wish.screens {
-        let cores = model.encode(wish.codec, &wish.preset, screen.width, screen.height, screen.fps);
-        let part = Part { room: "encode", cores, error: cores * model.bounds.encode };
-        add(part, f64::from(screen.count));
-        let cores = screen.fps * model.hand_out(screen.width, screen.height);
-        let part = Part { room: "composite", cores, error: cores * model.bounds.composite };
-        add(part, f64::from(screen.count));
-    }
+    let (one, one_key) = (showing_one(model, wish), showing_one(model, &key_frames));
     let cores: f64 = parts.iter().map(|p| p.cores).sum();
     let cores_error: f64 = parts.iter().map(|p| p.error).sum();
     let usable_cores = USABLE * model.machine.cores as f64;
@@ -270,6 +233,60 @@ pub fn plan(model: &CostModel, wish: &Wish) -> Result<Plan> {
             * wish.screens.iter().map(|s| f64::from(s.count) * wish.screen_bits).sum::<f64>(),
         parts,
     })
+}
+
+/// What each room takes, where this share of all cameras is shown. Cameras are dealt to tiles in proportion, so each
+/// kind has the same share on every screen.
+fn parts(model: &CostModel, wish: &Wish, share: f64) -> Vec<Part> {
+    let mut parts: Vec<Part> = ["ingest", "decode", "fit", "composite", "encode"]
+        .map(|room| Part { room, cores: 0.0, error: 0.0 })
+        .into();
+    let mut add = |part: Part, times: f64| {
+        if let Some(sum) = parts.iter_mut().find(|p| p.room == part.room) {
+            sum.cores += part.cores * times;
+            sum.error += part.error * times;
+        }
+    };
+    for group in &wish.cameras {
+        let n = f64::from(group.count);
+        for screen in &wish.screens {
+            for part in shown_camera(model, wish, &group.load, screen.tile(), screen.fps) {
+                add(part, n * share * of_cells(wish, screen));
+            }
+        }
+        let ingest = model.ingest(&group.load);
+        let error = ingest * model.bounds.ingest;
+        add(Part { room: "ingest", cores: ingest, error }, n * (1.0 - share));
+    }
+    for screen in &wish.screens {
+        let cores = model.encode(wish.codec, &wish.preset, screen.width, screen.height, screen.fps);
+        let part = Part { room: "encode", cores, error: cores * model.bounds.encode };
+        add(part, f64::from(screen.count));
+        let cores = screen.fps * model.hand_out(screen.width, screen.height);
+        let part = Part { room: "composite", cores, error: cores * model.bounds.composite };
+        add(part, f64::from(screen.count));
+    }
+    parts
+}
+
+/// What showing one camera of the mean kind adds, in CPU seconds a second, the error counted against it.
+fn showing_one(model: &CostModel, wish: &Wish) -> f64 {
+    let total: u32 = wish.cameras.iter().map(|g| g.count).sum();
+    let mut one = 0.0;
+    for group in &wish.cameras {
+        for screen in &wish.screens {
+            let parts = shown_camera(model, wish, &group.load, screen.tile(), screen.fps);
+            let showing = parts.iter().filter(|p| p.room != "ingest").map(|p| p.cores + p.error);
+            one += showing.sum::<f64>() * f64::from(group.count) / f64::from(total) * of_cells(wish, screen);
+        }
+    }
+    one
+}
+
+/// The part of all cells that these screens have.
+fn of_cells(wish: &Wish, screen: &ScreenGroup) -> f64 {
+    let cells: u64 = wish.screens.iter().map(ScreenGroup::cells).sum();
+    screen.cells() as f64 / cells.max(1) as f64
 }
 
 /// What each step down of all screens together saves, by their own ladder.
