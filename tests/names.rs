@@ -9,7 +9,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-/// Not UTF-8; a line break and quotes; what would move a cursor; a dash in front; as long as may be.
+/// Not UTF-8; a line break and quotes; what would move a cursor; a dash in front; as long as may be (cases non-utf8-name and
+/// long-name).
 fn names(ending: &str) -> Vec<OsString> {
     let named = |bytes: &[u8]| OsString::from_vec([bytes, b".", ending.as_bytes()].concat());
     let long = "l".repeat(254 - ending.len());

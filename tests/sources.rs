@@ -65,6 +65,7 @@ fn probed(uris: &[String], seconds: &str) -> (Option<i32>, Vec<serde_json::Value
     (out.status.code(), text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
+/// Case probe-no-fallback.
 #[test]
 fn a_probe_takes_the_road_of_a_wall_and_says_which_client_it_took() {
     let Some(quirks) = Quirks::start() else { return };
@@ -100,6 +101,7 @@ fn a_recording_takes_the_road_of_a_wall() {
     assert!(status.success() && program.path("out.mp4").exists(), "{}", program.stderr());
 }
 
+/// Case rtsp-slow.
 #[test]
 fn slow_cameras_are_live_with_their_age_and_never_called_again() {
     let Some(quirks) = Quirks::start() else { return };
@@ -159,7 +161,7 @@ fn fast_mjpeg() -> (String, Arc<AtomicU64>) {
 }
 
 /// A wall that takes pictures at the pace of their times, 25 a second where none are told, is one sixth of the time
-/// behind; what is not taken waits in sockets, where nobody counts it.
+/// behind; what is not taken waits in sockets, where nobody counts it (case http-mjpeg-30).
 #[test]
 fn pictures_over_http_are_taken_as_fast_as_they_come() {
     let (uri, sent) = fast_mjpeg();

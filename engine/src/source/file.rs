@@ -34,9 +34,9 @@ struct Opened {
 
 pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     let path = config.uri.path().unwrap_or(Path::new(""));
-    let (mut timeline, mut pace) = (LoopTime::default(), Pace::default());
+    let (mut timeline, mut pace, mut known) = (LoopTime::default(), Pace::default(), None);
     loop {
-        let pictures = pass(path, run, &mut timeline, &mut pace).await;
+        let pictures = pass(path, run, &mut timeline, &mut pace, &mut known).await;
         let pictures = pictures.map_err(|e| of_camera(e, run))?;
         if pictures == 0 {
             let message = format!("{} holds no picture", config.uri);
@@ -50,8 +50,14 @@ pub(super) async fn run(config: &SourceConfig, run: &Run<'_>) -> Result<()> {
     }
 }
 
-/// Plays the file once; how many pictures it has.
-async fn pass(path: &Path, run: &Run<'_>, timeline: &mut LoopTime, pace: &mut Pace) -> Result<u64> {
+/// Plays the file once; how many pictures it has. What is `known` of it is not told again.
+async fn pass(
+    path: &Path,
+    run: &Run<'_>,
+    timeline: &mut LoopTime,
+    pace: &mut Pace,
+    known: &mut Option<VideoParameters>,
+) -> Result<u64> {
     let mut told = read(path.to_owned())?;
     let mut pictures = 0;
     while let Some(told) = told.recv().await {
@@ -59,8 +65,11 @@ async fn pass(path: &Path, run: &Run<'_>, timeline: &mut LoopTime, pace: &mut Pa
             FileEvent::Broken(error) => return Err(error),
             FileEvent::Opened(opened) => {
                 pace.follow(&opened);
-                run.sink.described(&describe(&opened));
-                run.sink.parameters(&opened.parameters);
+                if known.as_ref() != Some(&opened.parameters) {
+                    run.sink.described(&describe(&opened));
+                    run.sink.parameters(&opened.parameters);
+                    *known = Some(opened.parameters);
+                }
             }
             FileEvent::Unit(unit) => {
                 let wait = pace.due(&unit, run.clock.now()).since(run.clock.now());

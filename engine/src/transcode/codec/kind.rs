@@ -36,7 +36,7 @@ pub enum Encoder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     pub encoder: Encoder,
-    /// Said aloud.
+    /// Why it is another, for the report.
     pub note: Option<String>,
 }
 
